@@ -1,0 +1,69 @@
+"""rdae: a learned image codec. Pictures in, small files out, and back.
+
+    data = rdae.compress(image, quality=50)      # PIL.Image or uint8 array (h, w, 3) -> bytes
+    image = rdae.decompress(data)                # -> PIL.Image.Image
+    model = rdae.open_model()                    # for many pictures: weights are read once
+
+Importing this package is cheap on purpose: torch is loaded with the first of the three names above, so
+that `rdae --help` and `rdae info` answer at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rdae.errors import (
+    CorruptError,
+    MissingExtraError,
+    NotRdaeError,
+    OutputExistsError,
+    PictureError,
+    RdaeError,
+    ResultsError,
+    StreamError,
+    TrainingError,
+    TruncatedError,
+    VersionError,
+    WeightsError,
+)
+
+if TYPE_CHECKING:
+    from rdae.api import compress, decompress, open_model
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CorruptError",
+    "MissingExtraError",
+    "NotRdaeError",
+    "OutputExistsError",
+    "PictureError",
+    "RdaeError",
+    "ResultsError",
+    "StreamError",
+    "TrainingError",
+    "TruncatedError",
+    "VersionError",
+    "WeightsError",
+    "__version__",
+    "compress",
+    "decompress",
+    "open_model",
+]
+
+_FROM_API = frozenset({"compress", "decompress", "open_model"})
+
+
+def __getattr__(name: str) -> Any:
+    """Load `rdae.api`, and with it torch, when one of its names is first asked for (PEP 562)."""
+    if name not in _FROM_API:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from rdae import api
+
+    value = getattr(api, name)
+    globals()[name] = value  # from now on a plain attribute
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
