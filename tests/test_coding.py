@@ -264,9 +264,9 @@ def test_wrong_arrays_are_refused() -> None:
     with pytest.raises(ValueError, match="rows from -1"):
         encode(two, np.array([0, -1]))
     with pytest.raises(ValueError, match="int64"):
-        encode(two.astype(np.int64), two)  # type: ignore[arg-type]
+        encode(two.astype(np.int64), two)
     with pytest.raises(ValueError, match="float"):
-        encode(two, two.astype(np.float32))  # type: ignore[arg-type]
+        encode(two, two.astype(np.float32))
     with pytest.raises(ValueError, match="for"):
         encode(two, two[:1])
 
@@ -288,4 +288,4 @@ def test_wrong_tables_are_refused() -> None:
     with pytest.raises(ValueError, match="0 table rows"):
         made([], [])
     with pytest.raises(ValueError, match="expected int32"):
-        Tables(np.array([1, TOTAL - 1]), np.array([0], np.int32))  # type: ignore[arg-type]
+        Tables(np.array([1, TOTAL - 1]), np.array([0], np.int32))

@@ -1,0 +1,275 @@
+"""The .rdae file: bytes to a header and sections, and back.
+
+This module knows no tensor, no network and no picture; what the sections hold is for others to read. The
+layout is a contract (files outlive code). All integers are little-endian; a varint is LEB128: 7 bits a byte,
+lowest first, the top bit of a byte set when another follows, and never longer than needed.
+
+    magic            4       "RDAE"
+    version          1       major in the high nibble, minor in the low one
+    flags            varint  Flag
+    model            4       first bytes of the SHA-256 of the model's weights file
+    quality index    varint  0..800, quality in eighths of a step
+    width, height    varint  pixels of the picture as the user gave it, 1..MAX_SIDE
+    tile             varint  log2 of a tile's side in latents, 0..MAX_TILE; only with Flag.TILES
+    sections                 each: type 1 byte, length varint, payload; up to the checksums
+    latent checksum  4       over the decoded latents; only with Flag.LATENT_CHECKSUM
+    CRC-32           4       over all bytes before it (zlib.crc32)
+
+The top bit of a section's type, 0x80, says that a reader that does not know the type may skip the section
+and still show the right picture; the lower seven bits, 1..127, are the type proper. There is one LATENTS
+section, or one per tile with Flag.TILES, and at most one of each other known type. Flag.ALPHA and
+Flag.METADATA say that such sections are there. Nothing may follow the CRC-32.
+
+A newer minor version is read: it may add section types, and one that may not be skipped raises VersionError,
+as does an unknown flag. Another major version raises VersionError at once. The bytes around the payload of a
+plain picture are at most 28.
+"""
+
+import zlib
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+from rdae.errors import CorruptError, NotRdaeError, StreamError, TruncatedError, VersionError
+
+MAGIC = b"RDAE"
+MAJOR, MINOR = 1, 0
+MODEL_BYTES = 4
+MAX_QUALITY_INDEX = 800
+MAX_SIDE = (1 << 30) - 1
+MAX_TILE = 16
+MAX_PIXELS = (
+    100_000_000  # what parse() takes unless told otherwise: a few bytes can ask for any amount of memory
+)
+SKIPPABLE = 0x80
+CHECKSUM_BYTES = 4
+VARINT_BITS = 63  # no length or number of a file needs more
+
+
+class Flag(IntFlag):
+    """Bits of the flags field."""
+
+    GREY = 1
+    ALPHA = 2
+    METADATA = 4
+    TILES = 8
+    LATENT_CHECKSUM = 16
+
+
+class SectionType(IntEnum):
+    """What a section holds; numbers are never used again for something else."""
+
+    LATENTS = 1
+    ALPHA = 2
+    ICC = 3
+    EXIF = 4
+    XMP = 5
+
+
+METADATA_TYPES = frozenset({SectionType.ICC, SectionType.EXIF, SectionType.XMP})
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a decoder must know before it reads a section. ValueError if a field is out of range."""
+
+    width: int  # pixels, 1..MAX_SIDE
+    height: int  # pixels, 1..MAX_SIDE
+    model: bytes  # MODEL_BYTES first bytes of the weights' SHA-256
+    quality_index: int  # 0..MAX_QUALITY_INDEX
+    grey: bool = False  # the picture was given with one channel
+    tile: int | None = None  # log2 of a tile's side in latents, 0..MAX_TILE; None: one tile for all
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.width <= MAX_SIDE and 1 <= self.height <= MAX_SIDE):
+            raise ValueError(f"size {self.width} x {self.height}, expected sides of 1 to {MAX_SIDE}")
+        if len(self.model) != MODEL_BYTES:
+            raise ValueError(f"model name of {len(self.model)} bytes, expected {MODEL_BYTES}")
+        if not 0 <= self.quality_index <= MAX_QUALITY_INDEX:
+            raise ValueError(f"quality index {self.quality_index}, expected 0 to {MAX_QUALITY_INDEX}")
+        if self.tile is not None and not 0 <= self.tile <= MAX_TILE:
+            raise ValueError(f"tile {self.tile}, expected 0 to {MAX_TILE}")
+
+
+@dataclass(frozen=True)
+class Section:
+    """One typed payload. `type` is a SectionType or, of a newer writer, any number in 1..127."""
+
+    type: int
+    payload: bytes
+    skippable: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.type < SKIPPABLE:
+            raise ValueError(f"section type {self.type}, expected 1 to {SKIPPABLE - 1}")
+
+    @property
+    def name(self) -> str:
+        """The type in lower case, or its number if this version does not know it."""
+        return SectionType(self.type).name.lower() if self.type in set(SectionType) else str(self.type)
+
+
+@dataclass(frozen=True)
+class Container:
+    """A whole .rdae file. ValueError if the sections contradict each other or the header."""
+
+    header: Header
+    sections: tuple[Section, ...]
+    latent_checksum: int | None = None  # 32 bits
+
+    def __post_init__(self) -> None:
+        types = [section.type for section in self.sections]
+        if SectionType.LATENTS not in types:
+            raise ValueError("no latents section")
+        for known in SectionType:
+            several = known == SectionType.LATENTS and self.header.tile is not None
+            if types.count(known) > 1 and not several:
+                raise ValueError(f"{types.count(known)} {known.name.lower()} sections, expected one")
+        if self.latent_checksum is not None and self.latent_checksum >> 32:
+            raise ValueError(f"latent checksum {self.latent_checksum}, expected 32 bits")
+
+    @property
+    def flags(self) -> Flag:
+        """The flags field, which follows from everything else."""
+        types = {section.type for section in self.sections}
+        flags = Flag(0)
+        if self.header.grey:
+            flags |= Flag.GREY
+        if SectionType.ALPHA in types:
+            flags |= Flag.ALPHA
+        if types & METADATA_TYPES:
+            flags |= Flag.METADATA
+        if self.header.tile is not None:
+            flags |= Flag.TILES
+        if self.latent_checksum is not None:
+            flags |= Flag.LATENT_CHECKSUM
+        return flags
+
+    def payloads(self, kind: SectionType) -> list[bytes]:
+        """The payloads of all sections of one type, in the order of the file."""
+        return [section.payload for section in self.sections if section.type == kind]
+
+
+def pack(container: Container) -> bytes:
+    """The bytes of a complete file; parse() turns them back into an equal Container."""
+    header = container.header
+    parts = [
+        MAGIC,
+        bytes([MAJOR << 4 | MINOR]),
+        _varint(container.flags),
+        header.model,
+        _varint(header.quality_index),
+        _varint(header.width),
+        _varint(header.height),
+    ]
+    if header.tile is not None:
+        parts.append(_varint(header.tile))
+    for section in container.sections:
+        parts.append(bytes([section.type | (SKIPPABLE if section.skippable else 0)]))
+        parts.append(_varint(len(section.payload)))
+        parts.append(section.payload)
+    if container.latent_checksum is not None:
+        parts.append(container.latent_checksum.to_bytes(CHECKSUM_BYTES, "little"))
+    body = b"".join(parts)
+    return body + zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "little")
+
+
+def parse(data: bytes, max_pixels: int | None = MAX_PIXELS) -> Container:
+    """Read a complete file.
+
+    max_pixels: a larger width * height raises StreamError, before anybody allocates for it; None: any size.
+    Raises NotRdaeError, VersionError, TruncatedError or CorruptError otherwise, and nothing else ever.
+    """
+    if not data.startswith(MAGIC):
+        if data and MAGIC.startswith(data):
+            raise TruncatedError(f"the file is cut short: it ends after {len(data)} bytes")
+        raise NotRdaeError(f"not an .rdae file: it begins with {data[:4]!r}, expected {MAGIC!r}")
+    if len(data) > len(MAGIC) and data[len(MAGIC)] >> 4 != MAJOR:
+        raise VersionError(f"format version {data[len(MAGIC)] >> 4}, this program reads version {MAJOR}")
+    body, crc = data[:-CHECKSUM_BYTES], data[-CHECKSUM_BYTES:]
+    intact = zlib.crc32(body) == int.from_bytes(crc, "little")
+    try:
+        container = _parse_fields(data)
+    except (StreamError, ValueError) as error:
+        # The checksum says whose fault it is: a writer's, or damage on the way.
+        if intact and isinstance(error, VersionError):
+            raise
+        if intact:
+            raise CorruptError(f"written wrongly: {error}") from error
+        if isinstance(error, TruncatedError):
+            raise
+        raise CorruptError(f"damaged or cut short: checksum does not match ({error})") from error
+    if not intact:
+        raise CorruptError("damaged or cut short: checksum does not match")
+    header = container.header
+    if max_pixels is not None and header.width * header.height > max_pixels:
+        raise StreamError(f"{header.width} x {header.height} pixels, more than the {max_pixels} allowed")
+    return container
+
+
+def _parse_fields(data: bytes) -> Container:
+    """All fields after the version. ValueError for a wrong value, TruncatedError where bytes run out."""
+    cursor = _Cursor(data, len(MAGIC) + 1)
+    flags = cursor.varint()
+    if flags & ~sum(Flag):
+        raise VersionError(f"flags {flags:#x} ask for a feature that this program does not know")
+    model = cursor.take(MODEL_BYTES)
+    quality_index, width, height = cursor.varint(), cursor.varint(), cursor.varint()
+    tile = cursor.varint() if flags & Flag.TILES else None
+    header = Header(width, height, model, quality_index, bool(flags & Flag.GREY), tile)
+
+    trailer = CHECKSUM_BYTES * (2 if flags & Flag.LATENT_CHECKSUM else 1)
+    cursor.end = len(data) - trailer
+    sections = []
+    while cursor.position < cursor.end:
+        kind = cursor.take(1)[0]
+        payload = cursor.take(cursor.varint())
+        section = Section(kind & ~SKIPPABLE, payload, bool(kind & SKIPPABLE))
+        if not section.skippable and section.type not in set(SectionType):
+            raise VersionError(f"a section of type {section.type}, which this program does not know")
+        sections.append(section)
+    cursor.end = len(data)
+    checksum = int.from_bytes(cursor.take(CHECKSUM_BYTES), "little") if flags & Flag.LATENT_CHECKSUM else None
+    cursor.take(CHECKSUM_BYTES)
+
+    container = Container(header, tuple(sections), checksum)
+    if container.flags != flags:
+        raise ValueError(f"flags {flags:#x}, but the sections say {int(container.flags):#x}")
+    return container
+
+
+class _Cursor:
+    """A place in bytes that checks that there is enough left before anything is taken."""
+
+    def __init__(self, data: bytes, position: int) -> None:
+        self._data = data
+        self.position = position
+        self.end = len(data)
+
+    def take(self, length: int) -> bytes:
+        if length > self.end - self.position:
+            left = max(0, self.end - self.position)
+            raise TruncatedError(
+                f"the file is cut short: {length} bytes expected at {self.position}, {left} are left"
+            )
+        self.position += length
+        return self._data[self.position - length : self.position]
+
+    def varint(self) -> int:
+        value = 0
+        for shift in range(0, VARINT_BITS, 7):
+            byte = self.take(1)[0]
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                if shift and not byte:
+                    raise ValueError("a number is written longer than needed")
+                return value
+        raise ValueError(f"a number has more than {VARINT_BITS} bits")
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
