@@ -1,0 +1,108 @@
+"""The wheel: it holds what the repository holds, under one name, and works from any folder.
+
+It is built from a copy of the tree, because setuptools leaves build/ and an egg-info where it builds.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = {"rdae": "rdae", "cli": "rdae/cli", "weights": "rdae/weights_data", "data": "rdae/data"}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The path of a wheel built from this checkout, without network and build isolation."""
+    base = tmp_path_factory.mktemp("wheel")
+    tree = base / "tree"
+    tree.mkdir()
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tree)
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    done = subprocess.run(
+        [*command, "--no-index", "--wheel-dir", str(base), str(tree)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (built,) = base.glob("rdae-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel installed in it, as site-packages would hold it."""
+    target = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target)]
+    done = subprocess.run([*command, str(wheel)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+def run_installed(site: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed command `rdae` with `arguments` in the folder `cwd`."""
+    # PYTHONPATH comes before an editable install of the same package, so this tests the wheel.
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    command = [sys.executable, str(site / "bin" / "rdae"), *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_only_top_level_name_is_rdae(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        tops = {name.split("/")[0] for name in archive.namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"rdae"}
+    assert len(tops) == 2
+
+
+def test_every_module_weight_and_curve_of_the_repository_is_in_the_wheel(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        packed = set(archive.namelist())
+    suffixes = {".py", ".typed", ".safetensors", ".json", ".png", ".md"}
+    for folder, package in FOLDERS.items():
+        sources = [path for path in (ROOT / folder).rglob("*") if path.suffix in suffixes]
+        wanted = {f"{package}/{path.relative_to(ROOT / folder).as_posix()}" for path in sources}
+        assert wanted, f"{folder}/ holds nothing"
+        assert wanted <= packed, sorted(wanted - packed)
+
+
+def test_the_wheel_says_what_pyproject_says(wheel: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = archive.read(metadata).decode().splitlines()
+        (licence,) = (name for name in archive.namelist() if name.endswith("/LICENSE"))
+        assert archive.read(licence) == (ROOT / "LICENSE").read_bytes()
+    assert f"Requires-Python: {project['requires-python']}" in lines
+    assert "License-Expression: BSD-3-Clause" in lines
+    for extra in ("train", "plot", "test", "dev"):
+        assert f"Provides-Extra: {extra}" in lines
+
+
+def test_the_version_is_the_same_everywhere(site: Path, tmp_path: Path) -> None:
+    import rdae
+
+    done = run_installed(site, tmp_path, "--version")
+    assert done.returncode == 0, done.stderr
+    assert rdae.__version__ in done.stdout
+    assert (site / f"rdae-{rdae.__version__}.dist-info").is_dir()
+
+
+def test_the_installed_command_finds_its_weights_from_any_folder(site: Path, tmp_path: Path) -> None:
+    shutil.copy(site / "rdae" / "data" / "example.png", tmp_path / "picture.png")
+    done = run_installed(site, tmp_path, "compress", "picture.png", "-q", "20")
+    assert done.returncode == 0, done.stderr
+    done = run_installed(site, tmp_path, "decompress", "picture.rdae", "-o", "again.png")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "again.png").stat().st_size > 0
+    assert (tmp_path / "picture.rdae").stat().st_size < (tmp_path / "picture.png").stat().st_size
