@@ -1,7 +1,7 @@
 """Bjøntegaard deltas: one number for the distance between two rate-distortion curves.
 
-Log-rate over PSNR (BD-rate) or PSNR over log-rate (BD-PSNR) is interpolated by PCHIP, which keeps a rising curve
-rising, and the difference is averaged over the range that both curves cover.
+Log-rate over PSNR (BD-rate) or PSNR over log-rate (BD-PSNR) is interpolated by PCHIP, which keeps a rising
+curve rising, and the difference is averaged over the range that both curves cover.
 Sources: G. Bjøntegaard, VCEG-M33, 2001; F. N. Fritsch and R. E. Carlson, SIAM J. Numer. Anal. 17, 1980.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rdae.errors import ResultsError
 
-# Of the shorter of two ranges: below it the number would say more about the ends of the curves than about them.
+# Of the shorter of two ranges: below it the number would tell of the ends of the curves, not of the curves.
 MIN_OVERLAP = 0.25
 MIN_POINTS = 3
 
@@ -26,7 +26,8 @@ Floats = NDArray[np.float64]
 class BDelta:
     """A Bjøntegaard delta and the range it was averaged over.
 
-    value: percent of rate (BD-rate; negative: fewer bits for the same PSNR) or dB (BD-PSNR; positive: better).
+    value: percent of rate (BD-rate; negative: fewer bits for the same PSNR) or dB (BD-PSNR; positive: a
+        better picture for the same bits).
     low, high: the overlap, in dB for BD-rate and in bpp for BD-PSNR.
     share: the overlap as a part of the test curve's own range, 0 to 1.
     """
@@ -64,8 +65,8 @@ def bd_psnr(
 def pchip_slopes(x: Floats, y: Floats) -> Floats:
     """Slopes at the knots that make the cubic Hermite interpolant monotone where the data are.
 
-    Inside: the weighted harmonic mean of the neighbouring secants, 0 at a turning point. Ends: the three-point
-    formula, held to the sign and three times the size of the end secant. The same as scipy's and MATLAB's pchip.
+    Inside: the weighted harmonic mean of the neighbouring secants, 0 at a turning point. Ends: the
+    three-point formula, held to the sign and three times the size of the end secant. As scipy's pchip.
     x: strictly rising, (n >= 3,).
     """
     step = np.diff(x)
@@ -116,7 +117,8 @@ def _end_slope(step: float, next_step: float, secant: float, next_secant: float)
 def _curve(bpp: Sequence[float], psnr: Sequence[float]) -> tuple[Floats, Floats]:
     """(log bpp, psnr) by rising rate, checked."""
     if len(bpp) != len(psnr) or len(bpp) < MIN_POINTS:
-        raise ResultsError(f"a curve needs at least {MIN_POINTS} points of bpp and PSNR, got {len(bpp)} and {len(psnr)}")
+        found = f"{len(bpp)} and {len(psnr)}"
+        raise ResultsError(f"a curve needs at least {MIN_POINTS} points of bpp and PSNR, got {found}")
     rate, distortion = np.asarray(bpp, dtype=np.float64), np.asarray(psnr, dtype=np.float64)
     if not (np.isfinite(rate).all() and np.isfinite(distortion).all() and (rate > 0).all()):
         raise ResultsError("a curve holds a rate or a PSNR that is not a positive finite number")
@@ -132,7 +134,7 @@ def _overlap(anchor: Floats, test: Floats, unit: str) -> tuple[float, float, flo
     spans = [float(values[-1] - values[0]) for values in (anchor, test)]
     if high - low < MIN_OVERLAP * min(spans):
         raise ResultsError(
-            f"the curves overlap too little to compare: {anchor[0]:.2f} to {anchor[-1]:.2f} and "
-            f"{test[0]:.2f} to {test[-1]:.2f} {unit}, expected at least {MIN_OVERLAP:.0%} of the shorter range"
+            f"the curves overlap too little: {anchor[0]:.2f} to {anchor[-1]:.2f} and "
+            f"{test[0]:.2f} to {test[-1]:.2f} {unit}, expected at least {MIN_OVERLAP:.0%} of the shorter"
         )
     return low, high, (high - low) / spans[1]

@@ -41,11 +41,11 @@ def psnr(first: Picture, second: Picture) -> float:
 
 
 def ms_ssim(first: Picture, second: Picture) -> float | None:
-    """MS-SSIM, 0 to 1, mean over the RGB channels; None where a side is below MS_SSIM_MIN_SIDE (161) pixels.
+    """MS-SSIM, 0 to 1, mean over the RGB channels; None where a side is below 161 pixels.
 
-    Five scales with the weights of the paper, an 11-tap Gaussian window without padding, negative terms set to 0:
-    the definition of the pytorch-msssim package, which CompressAI uses. Computed in float64, because in float32
-    the local variances of bright flat regions are mostly rounding error.
+    Five scales with the weights of the paper, an 11-tap Gaussian window without padding, negative terms set
+    to 0: the definition of the pytorch-msssim package, which CompressAI uses. Computed in float64, because in
+    float32 the local variances of bright flat regions are mostly rounding error.
     """
     _check(first, second)
     if min(first.shape[:2]) < MS_SSIM_MIN_SIDE:

@@ -32,6 +32,7 @@ class Peer:
 
     @property
     def suffix(self) -> str:
+        """The end of the names of its files and results."""
         return "." + self.name
 
     @property
@@ -41,11 +42,13 @@ class Peer:
         return f"Pillow {PIL.__version__}, {feature} {features.version(feature) or 'unknown'}"
 
     def encode(self, picture: Picture, quality: float) -> bytes:
+        """The bytes of a file; quality 0 to 100, rounded to an integer."""
         buffer = io.BytesIO()
         Image.fromarray(picture).save(buffer, self.file_format, quality=round(quality), **self.options)
         return buffer.getvalue()
 
     def decode(self, data: bytes) -> Picture:
+        """The uint8 (h, w, 3) picture of a file that `encode` wrote."""
         with Image.open(io.BytesIO(data), formats=[self.file_format]) as image:
             return np.asarray(image.convert("RGB"))
 
@@ -86,7 +89,7 @@ PEERS: Mapping[str, Peer] = {
 
 
 def find_peers(names: Iterable[str]) -> list[Peer]:
-    """Peers by name, in the order given; ResultsError for an unknown name or a format this Pillow cannot write."""
+    """Peers by name, in the order given; ResultsError for one unknown here or not built into this Pillow."""
     chosen: list[Peer] = []
     for name in names:
         if name not in PEERS:
