@@ -1,4 +1,4 @@
-"""The checks of this repository by name: `nox -s lint`, `types`, `tests`, `slow`. `.ci/run` runs the same tools.
+"""The checks of this repository by name: `nox -s lint`, `types`, `tests`, `slow`; `.ci/run` runs the same.
 
 Each session has an environment of its own; `nox -R` reuses it, which spares the download of torch.
 """

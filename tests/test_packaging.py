@@ -21,6 +21,13 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = {"rdae": "rdae", "cli": "rdae/cli", "weights": "rdae/weights_data", "data": "rdae/data"}
 
 
+def pip(command: str, *arguments: str | Path) -> None:
+    """Run one pip command without network and without dependencies."""
+    line = [sys.executable, "-m", "pip", command, "--quiet", "--no-deps", "--no-index", *map(str, arguments)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The path of a wheel built from this checkout, without network and build isolation."""
@@ -31,11 +38,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / name, tree)
     for name in FOLDERS:
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    done = subprocess.run(
-        [*command, "--no-index", "--wheel-dir", str(base), str(tree)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    pip("wheel", "--no-build-isolation", "--wheel-dir", base, tree)
     (built,) = base.glob("rdae-*.whl")
     return built
 
@@ -44,9 +47,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel installed in it, as site-packages would hold it."""
     target = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target)]
-    done = subprocess.run([*command, str(wheel)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    pip("install", "--target", target, wheel)
     return target
 
 
@@ -96,6 +97,14 @@ def test_the_version_is_the_same_everywhere(site: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert rdae.__version__ in done.stdout
     assert (site / f"rdae-{rdae.__version__}.dist-info").is_dir()
+
+
+def test_the_installed_packages_are_those_of_the_wheel(site: Path, tmp_path: Path) -> None:
+    # Guards the tests around it: an editable install beside this one could fill in what a wheel lacks.
+    code = "from rdae import cli, data, weights_data as w\nprint(cli.__file__, data.__file__, w.__file__)"
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    output = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, env=environment, text=True)
+    assert [Path(line).parent.parent for line in output.split()] == [site / "rdae"] * 3
 
 
 def test_the_installed_command_finds_its_weights_from_any_folder(site: Path, tmp_path: Path) -> None:
