@@ -1,0 +1,57 @@
+"""rdae compress: pictures to .rdae files."""
+
+import math
+from pathlib import Path
+
+import click
+
+from .files import LazyModel, file_options, plan, run
+from .report import complain
+
+
+def _finite(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    if math.isnan(value):  # no comparison holds for it, so the range lets it through
+        raise click.BadParameter("not a number.")
+    return value
+
+
+@click.command()
+@file_options
+@click.option(
+    "-q",
+    "--quality",
+    type=click.FloatRange(0, 100),
+    default=50.0,
+    show_default=True,
+    callback=_finite,
+    help="0: smallest file; 100: best picture.",
+)
+def compress(
+    *,
+    inputs: tuple[Path, ...],
+    output: Path | None,
+    directory: Path | None,
+    force: bool,
+    weights: Path | None,
+    quiet: bool,
+    quality: float,
+) -> None:
+    """Compress pictures, each to an .rdae file beside it.
+
+    Any format that Pillow reads will do; alpha and metadata are not kept yet.
+    """
+    from rdae.pictures import check_output, read_picture, write_atomically
+
+    pairs = plan(inputs, output, directory, ".rdae")
+    model = LazyModel(weights)
+
+    def one(source: Path, target: Path) -> str:
+        check_output(target, force=force)
+        picture = read_picture(source, lambda line: None if quiet else complain(str(source), line))
+        data = model.opened.compress(picture, quality=quality)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, data, force=force)
+        height, width, _ = picture.shape
+        return f"{len(data):,} bytes  {8 * len(data) / (width * height):.3f} bpp"
+
+    run(pairs, one, quiet=quiet)

@@ -1,0 +1,102 @@
+"""What compress and decompress share: which file goes where, and going on past those that fail."""
+
+import sys
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from rdae.errors import RdaeError
+
+from .report import Failure, complain, describe
+
+if TYPE_CHECKING:
+    from rdae.api import Model
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def file_options(command: Decorated) -> Decorated:
+    """The arguments and options that both commands have."""
+    for decorate in reversed(
+        (
+            click.argument(
+                "inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path)
+            ),
+            click.option(
+                "-o", "--output", type=click.Path(path_type=Path), help="The output file, of a single input."
+            ),
+            click.option(
+                "-d",
+                "--directory",
+                type=click.Path(path_type=Path, file_okay=False),
+                help="A folder for the outputs, made if need be.  [default: beside each input]",
+            ),
+            click.option("-f", "--force", is_flag=True, help="Replace outputs that exist."),
+            click.option(
+                "--model",
+                "weights",
+                metavar="PATH",
+                type=click.Path(path_type=Path),
+                help="A weights file.  [default: the installed one]",
+            ),
+            click.option("--quiet", is_flag=True, help="Print errors only."),
+        )
+    ):
+        command = decorate(command)
+    return command
+
+
+def plan(
+    inputs: tuple[Path, ...], output: Path | None, directory: Path | None, suffix: str
+) -> list[tuple[Path, Path]]:
+    """Each input with its output. Wrong usage if two would go to one file, or -o is given for several."""
+    if output is not None and directory is not None:
+        raise click.UsageError("-o names a file and -d a folder: give one of them.")
+    if output is not None:
+        if len(inputs) > 1:
+            raise click.UsageError("-o names one file, but there are several inputs; -d names a folder.")
+        return [(inputs[0], output)]
+    pairs: dict[Path, Path] = {}
+    for source in inputs:
+        target = (directory or source.parent) / (source.stem + suffix)
+        if target in pairs:
+            raise click.UsageError(f"{pairs[target]} and {source} would both go to {target}.")
+        pairs[target] = source
+    return [(source, target) for target, source in pairs.items()]
+
+
+def run(pairs: list[tuple[Path, Path]], work: Callable[[Path, Path], str], *, quiet: bool) -> None:
+    """Call work(source, target) for each pair and print the line it returns; exit status 1 if any failed."""
+    failed = False
+    for source, target in pairs:
+        try:
+            line = work(source, target)
+        except (RdaeError, OSError) as error:  # noqa: PERF203 - one bad file must not stop the others
+            complain(str(source), describe(error, source))
+            failed = True
+        else:
+            if not quiet:
+                click.echo(f"{source} -> {target}  {line}", err=True)
+    if failed:
+        sys.exit(1)
+
+
+class LazyModel:
+    """The model of a command, opened with the first file that needs it: errors that need none come first."""
+
+    def __init__(self, weights: Path | None) -> None:
+        self._weights = weights
+
+    @cached_property
+    def opened(self) -> "Model":
+        """The model; Failure, which ends the command, if it cannot be had."""
+        import rdae
+
+        try:
+            return rdae.open_model(self._weights)
+        except (RdaeError, OSError) as error:
+            where = [] if self._weights is None else [str(self._weights)]
+            raise Failure(": ".join([*where, describe(error, self._weights)])) from error

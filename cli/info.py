@@ -1,0 +1,61 @@
+"""rdae info: what an .rdae file says about itself, without loading a model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rdae import quality
+from rdae.container import Container, parse
+from rdae.errors import RdaeError
+
+from .report import Failure, describe
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def info(file: Path, as_json: bool) -> None:
+    """Print the size, quality, model and sections of an .rdae FILE."""
+    try:
+        data = file.read_bytes()
+        container = parse(data, max_pixels=None)  # nothing is allocated for the picture here
+    except (RdaeError, OSError) as error:
+        raise Failure(f"{file}: {describe(error, file)}") from error
+    facts = {"file": str(file), **facts_of(container, len(data))}
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    click.echo(f"file      {file}")
+    click.echo(f"size      {facts['bytes']:,} bytes, {facts['bpp']:.3f} bpp")
+    click.echo(f"picture   {facts['width']} x {facts['height']}{', grey' if facts['grey'] else ''}")
+    click.echo(f"quality   {facts['quality']:g}")
+    click.echo(f"model     {facts['model']}")
+    if facts["tile"] is not None:
+        click.echo(f"tiles     of {2 ** facts['tile']} x {2 ** facts['tile']} latents")
+    for section in facts["sections"]:
+        click.echo(f"section   {section['type']}, {section['bytes']:,} bytes")
+    click.echo(f"checksum  {facts['latent_checksum'] or 'none'} over the latents")
+
+
+def facts_of(container: Container, size_bytes: int) -> dict[str, Any]:
+    """What `info --json` prints, less the name of the file. Other programs read these keys."""
+    header = container.header
+    checksum = container.latent_checksum
+    return {
+        "bytes": size_bytes,
+        "width": header.width,
+        "height": header.height,
+        "bpp": 8 * size_bytes / (header.width * header.height),
+        "quality": quality.from_index(header.quality_index),
+        "quality_index": header.quality_index,
+        "model": header.model.hex(),
+        "grey": header.grey,
+        "tile": header.tile,
+        "sections": [
+            {"type": section.name, "bytes": len(section.payload), "skippable": section.skippable}
+            for section in container.sections
+        ],
+        "latent_checksum": None if checksum is None else f"{checksum:08x}",
+    }

@@ -1,0 +1,63 @@
+"""The command `rdae`: a group that loads a command's module when that command is asked for."""
+
+import errno
+import importlib
+
+import click
+
+import rdae
+from rdae.errors import RdaeError
+
+from .report import Failure, describe
+
+# name: (module of this package, which holds the command under the module's own name; short help)
+# The help stands here and not only in the modules, so that `rdae --help` need not load them.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "compress": ("compress", "Compress pictures to .rdae files."),
+    "decompress": ("decompress", "Decompress .rdae files to pictures."),
+    "info": ("info", "Print what an .rdae file says about itself."),
+    "eval": ("evaluate", "Measure rate and distortion on real pictures."),
+    "plot": ("plot", "Draw rate-distortion curves of eval's results."),
+    "benchmark": ("benchmark", "Measure how long each stage takes."),
+    "train": ("train", "Train a model on a folder or shards of pictures."),
+    "export": ("export", "Freeze a training run to a weights file."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group of the commands in COMMANDS, which turns the library's errors into one line and status 1."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        """The names, in the order of COMMANDS."""
+        return list(COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        """Import the command's module and return the command."""
+        if name not in COMMANDS:
+            return None
+        module, _ = COMMANDS[name]
+        command: click.Command = getattr(importlib.import_module(f".{module}", __package__), module)
+        return command
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without loading any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short_help) for name, (_, short_help) in COMMANDS.items()])
+
+    def invoke(self, context: click.Context) -> object:
+        """Run a command. Exit status 1 after an error in the input, 130 after Ctrl-C."""
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            click.echo(err=True)  # the shell's prompt belongs on a line of its own, after ^C
+            context.exit(130)
+        except (RdaeError, OSError) as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # click ends quietly when nobody reads on
+            raise Failure(describe(error)) from error
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(rdae.__version__, prog_name="rdae")
+def main() -> None:
+    """A learned image codec: pictures to small .rdae files and back."""

@@ -1,0 +1,31 @@
+"""How commands say what went wrong: one line on stderr that begins "rdae: " and names the file."""
+
+from pathlib import Path
+
+import click
+
+
+class Failure(click.ClickException):
+    """An error that ends the whole command: one line on stderr, exit status 1."""
+
+    exit_code = 1
+
+    def show(self, file: object = None) -> None:  # noqa: ARG002 - click's signature
+        """Print the line."""
+        complain(self.message)
+
+
+def complain(*parts: str) -> None:
+    """Print "rdae: part: part: ..." to stderr, on one line whatever the parts hold."""
+    click.echo(" ".join(": ".join(["rdae", *parts]).split()), err=True)
+
+
+def describe(error: Exception, path: Path | None = None) -> str:
+    """What an error says, for a line that already names `path`.
+
+    An OSError brings the system's words and perhaps a file; that file is named only if it is not `path`.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        other = error.filename is not None and str(error.filename) != str(path)
+        return f"{error.filename}: {error.strerror}" if other else error.strerror
+    return str(error) or type(error).__name__
