@@ -1,0 +1,58 @@
+"""rdae benchmark: seconds and share of each stage, beside Pillow's codecs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command("benchmark")
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-q", "--quality", type=click.FloatRange(0, 100), default=50.0, show_default=True)
+@click.option("--model", type=click.Path(path_type=Path), help="Weights to use instead of the package's own.")
+@click.option(
+    "--repeat", type=click.IntRange(1), default=5, show_default=True, help="Rounds; the median counts."
+)
+@click.option(
+    "--peers", default="jpeg,webp,avif", show_default=True, help="Pillow's codecs to time too, or 'none'."
+)
+@click.option("--threads", type=click.IntRange(1), help="Threads of torch; by default as many as it takes.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def benchmark(
+    *,
+    images: tuple[Path, ...],
+    quality: float,
+    model: Path | None,
+    repeat: int,
+    peers: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Time encoding and decoding of IMAGES (pictures or folders) with the model loaded once.
+
+    Rounds alternate between rdae and Pillow's codecs, which run at the quality of nearest file size; the
+    median round is reported, with the share of each stage and the multiply-accumulates per pixel.
+    """
+    import torch
+
+    from rdae.api import open_model
+    from rdae.evaluation import benchmark as timing
+    from rdae.evaluation.peers import find_peers
+    from rdae.evaluation.run import collect_pictures
+    from rdae.pictures import read_picture
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen = find_peers([name.strip() for name in peers.split(",") if name.strip() not in ("", "none")])
+    pictures = [read_picture(path) for path in collect_pictures(images)]
+    found = timing.benchmark(
+        open_model(model),
+        pictures,
+        quality,
+        chosen,
+        rounds=repeat,
+        note=lambda line: click.echo(line, err=True),
+    )
+    click.echo(json.dumps(found.as_json(), indent=1) if as_json else "\n".join(timing.lines(found)))

@@ -1,0 +1,77 @@
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rdae.errors import ResultsError
+from rdae.evaluation.curves import PUBLISHED, curve_from_json, published, read_curve
+
+CURVES = resources.files("rdae.data") / "curves"
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_curve_rises_and_names_its_source(name: str) -> None:
+    curve = published(name)
+    assert len(curve.bpp) == len(curve.psnr) >= 4
+    assert np.all(np.diff(curve.bpp) > 0)
+    assert np.all(np.diff(curve.psnr) > 0)
+    assert curve.source
+
+
+def test_the_readme_of_the_curves_lists_each_name_with_its_file_and_no_file_is_left_over() -> None:
+    readme = (CURVES / "README.md").read_text(encoding="utf-8")
+    for name, (file, _) in PUBLISHED.items():
+        assert f"| `{name}` | {file}.json |" in readme
+    files = {entry.name for entry in CURVES.iterdir() if entry.name.endswith(".json")}
+    assert files == {f"{file}.json" for file, _ in PUBLISHED.values()}
+
+
+def test_an_unknown_curve_is_an_error_that_names_the_known_ones() -> None:
+    with pytest.raises(ResultsError, match="unknown curve 'vtn', expected one of vtm"):
+        published("vtn")
+
+
+def test_points_are_sorted_and_those_without_a_psnr_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    results = {"bpp": [2, 0.5, 8.0], "psnr-rgb": [40.5, 30.25, None], "ms-ssim-rgb": [0.99, 0.9, 1.0]}
+    path.write_text(json.dumps({"results": results}))
+    curve = read_curve(path)
+    assert curve.name == "mine"
+    assert curve.bpp == (0.5, 2.0)
+    assert curve.psnr == (30.25, 40.5)
+    assert curve.ms_ssim == (0.9, 0.99)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"results": []}', '{"results": {"bpp": [1]}}', "[" * 99999]
+)
+def test_a_file_that_holds_no_results_is_one_line(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text(text)
+    with pytest.raises(ResultsError, match="bad") as caught:
+        read_curve(path)
+    assert "\n" not in str(caught.value)
+
+
+values = (
+    st.none()
+    | st.booleans()
+    | st.floats()
+    | st.text(max_size=3)
+    | st.lists(st.none() | st.floats(), max_size=3)
+)
+columns = st.dictionaries(st.sampled_from(["bpp", "psnr-rgb", "psnr", "ms-ssim-rgb"]), values)
+
+
+@given(st.dictionaries(st.sampled_from(["name", "results"]), columns | values))
+def test_any_json_is_a_curve_or_a_results_error(content: dict[str, Any]) -> None:
+    try:
+        curve = curve_from_json(content, "any")
+    except ResultsError:
+        return
+    assert len(curve.bpp) == len(curve.psnr)
