@@ -59,7 +59,7 @@ def test_rates_count_the_bytes_on_the_disk_and_means_are_of_the_pictures(
     pictures: list[Path], work: Path
 ) -> None:
     result = evaluate_model(FakeModel(), pictures, QUALITIES, folder=work, progress=silent)
-    assert result.qualities == (20, 60, 90)
+    assert result.qualities == (20.0, 60.0, 90.0)
     sizes = {path.name: path.stat().st_size for path in work.iterdir()}
     small = result.pictures[1]
     assert small.points[0].bpp == 8 * sizes["0001-q20.rdae"] / (40 * 56)
