@@ -1,20 +1,36 @@
+import contextlib
+import io
 import json
 import runpy
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
-
-from rdae.cli.benchmark import benchmark
-from rdae.cli.evaluate import evaluate
-from rdae.cli.plot import plot
-from rdae.errors import OutputExistsError, ResultsError
+from rdae.cli.main import main
 
 FakeModel = runpy.run_path(str(Path(__file__).with_name("fake_model.py")))["FakeModel"]
+
+
+class Result(NamedTuple):
+    code: int
+    stdout: str
+    stderr: str
+
+
+def rdae(*arguments: object) -> Result:
+    """Run the command in this process."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+        try:
+            main([str(argument) for argument in arguments], prog_name="rdae")
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return Result(code, stdout.getvalue(), stderr.getvalue())
 
 
 @pytest.fixture
@@ -34,9 +50,9 @@ def test_eval_writes_a_result_file_for_the_model_and_one_for_each_peer(
     pictures: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "results.json"
-    arguments = [str(pictures), "-q", "90,20,60", "--peers", "jpeg,webp", "-o", str(output)]
-    done = CliRunner().invoke(evaluate, arguments, catch_exceptions=False)
-    assert done.exit_code == 0
+    arguments = ("eval", pictures, "-q", "90,20,60", "--peers", "jpeg,webp", "-o", output)
+    done = rdae(*arguments)
+    assert done.code == 0
     own = json.loads(output.read_text())
     assert own["results"]["quality"] == [20, 60, 90]
     assert len(own["pictures"]) == 2
@@ -44,71 +60,79 @@ def test_eval_writes_a_result_file_for_the_model_and_one_for_each_peer(
         assert len(json.loads((tmp_path / f"results.{name}.json").read_text())["results"]["bpp"]) > 5
     assert "rdae fake against JPEG 4:4:4: BD-rate" in done.stdout
     assert "not the 24 Kodak pictures" in done.stdout
-    assert "done" in done.stderr
-    with pytest.raises(OutputExistsError, match=r"results\.json"):
-        CliRunner().invoke(evaluate, arguments, catch_exceptions=False)
+    assert "6 of 6: rdae fake: done" in done.stderr
+    again = rdae(*arguments)
+    assert again.code == 1
+    assert again.stderr.startswith("rdae: ")
+    assert "results.json" in again.stderr
+    assert again.stderr.count("\n") == 1
 
 
 def test_eval_against_an_earlier_file_prints_its_bd_rate(pictures: Path, tmp_path: Path) -> None:
-    jpeg = tmp_path / "peer.json"
-    peers_only = ["--peers-only", "--peers", "jpeg", "--quiet"]
-    first = CliRunner().invoke(
-        evaluate, [str(pictures), *peers_only, "-o", str(jpeg)], catch_exceptions=False
-    )
-    assert first.exit_code == 0
+    first = rdae("eval", pictures, "--peers-only", "--peers", "jpeg", "--quiet", "-o", tmp_path / "peer.json")
+    assert first.code == 0
     assert first.stderr == ""
-    written = tmp_path / "peer.jpeg.json"
-    done = CliRunner().invoke(
-        evaluate, [str(pictures), "-q", "20,50,80", "--against", str(written)], catch_exceptions=False
-    )
+    done = rdae("eval", pictures, "-q", "20,50,80", "--against", tmp_path / "peer.jpeg.json")
     assert "rdae fake against JPEG 4:4:4: BD-rate" in done.stdout
 
 
 def test_eval_goes_on_past_a_bad_picture_and_ends_with_status_1(pictures: Path) -> None:
     (pictures / "aa.png").write_bytes(b"no picture")
-    done = CliRunner().invoke(evaluate, [str(pictures), "-q", "20,80"])
-    assert done.exit_code == 1
+    done = rdae("eval", pictures, "-q", "20,80")
+    assert done.code == 1
     assert "failed: aa.png" in done.stdout
     assert "mean of 2 pictures" in done.stdout
 
 
 @pytest.mark.parametrize("qualities", ["", "fine", "101", "-1", "20,nan", "20;30"])
 def test_eval_refuses_qualities_that_are_none(qualities: str, pictures: Path) -> None:
-    done = CliRunner().invoke(evaluate, [str(pictures), "-q", qualities])
-    assert done.exit_code == 2
-    assert "expected numbers from 0 to 100" in done.stderr
+    done = rdae("eval", pictures, "-q", qualities)
+    assert done.code == 2
+    assert "expected numbers from 0 to 100" in " ".join(done.stderr.split())
 
 
-def test_eval_finds_an_unknown_peer_or_curve_before_it_starts(pictures: Path) -> None:
-    for option, name in (("--peers", "gif"), ("--anchors", "h264")):
-        with pytest.raises(ResultsError, match=f"unknown .* '{name}'"):
-            CliRunner().invoke(evaluate, [str(pictures), option, name], catch_exceptions=False)
+@pytest.mark.parametrize(("option", "name"), [("--peers", "gif"), ("--anchors", "h264")])
+def test_eval_finds_an_unknown_peer_or_curve_before_it_starts(option: str, name: str, pictures: Path) -> None:
+    done = rdae("eval", pictures, option, name)
+    assert done.code == 1
+    assert f"'{name}', expected one of" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_plot_draws_result_files_and_asks_before_it_replaces(pictures: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     output, figure = tmp_path / "results.json", tmp_path / "curve.svg"
-    CliRunner().invoke(evaluate, [str(pictures), "-q", "20,50,80", "-o", str(output)], catch_exceptions=False)
-    arguments = [str(output), "-o", str(figure), "--anchors", "vtm,jpeg"]
-    assert CliRunner().invoke(plot, arguments, catch_exceptions=False).exit_code == 0
+    assert rdae("eval", pictures, "-q", "20,50,80", "-o", output).code == 0
+    arguments = ("plot", output, "-o", figure, "--anchors", "vtm,jpeg")
+    assert rdae(*arguments).code == 0
     assert b"<svg" in figure.read_bytes()
-    with pytest.raises(OutputExistsError):
-        CliRunner().invoke(plot, arguments, catch_exceptions=False)
-    wrong = CliRunner().invoke(plot, [str(output), "-o", str(tmp_path / "curve.gif")])
-    assert wrong.exit_code == 2
-    assert "expected a name ending in" in wrong.stderr
+    again = rdae(*arguments)
+    assert again.code == 1
+    assert "curve.svg" in again.stderr
+    assert rdae(*arguments, "--force").code == 0
+    wrong = rdae("plot", output, "-o", tmp_path / "curve.gif")
+    assert wrong.code == 2
+    assert "expected a name ending in" in " ".join(wrong.stderr.split())
+
+
+def test_plot_of_a_file_that_holds_no_results_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "no.json"
+    path.write_text("{}")
+    done = rdae("plot", path, "-o", tmp_path / "curve.png")
+    assert done.code == 1
+    assert "no.json: expected results" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_plot_lists_the_published_curves_without_asking_for_files() -> None:
-    done = CliRunner().invoke(plot, ["--list-anchors"])
-    assert done.exit_code == 0
+    done = rdae("plot", "--list-anchors")
+    assert done.code == 0
     assert "bpg444" in done.stdout
 
 
 def test_benchmark_prints_a_table_or_json(pictures: Path) -> None:
-    arguments = [str(pictures), "--repeat", "1", "--peers", "jpeg"]
-    done = CliRunner().invoke(benchmark, arguments, catch_exceptions=False)
+    arguments = ("benchmark", pictures, "--repeat", "1", "--peers", "jpeg")
+    done = rdae(*arguments)
     assert "decode" in done.stdout
     assert "JPEG 4:4:4" in done.stdout
-    as_json = CliRunner().invoke(benchmark, [*arguments, "--json"], catch_exceptions=False)
-    assert len(json.loads(as_json.stdout)["timings"]) == 2
+    assert len(json.loads(rdae(*arguments, "--json").stdout)["timings"]) == 2

@@ -66,7 +66,7 @@ def published(name: str) -> Curve:
 
 def read_curve(path: Path) -> Curve:
     """The mean curve of a result file of `rdae eval` or CompressAI; ResultsError if it is not one."""
-    return curve_from_json(read_json(path), path.stem)
+    return curve_from_json(read_json(path), path.name)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def curve_from_json(content: Mapping[str, Any], fallback_name: str) -> Curve:
         ms_ssim is not None and len(ms_ssim) == len(bpp) and all(ms_ssim[i] is not None for i in kept)
     )
     return Curve(
-        str(content.get("name") or fallback_name),
+        str(content.get("name") or fallback_name.removesuffix(".json")),
         tuple(float(bpp[i]) for i in kept),
         tuple(float(psnr[i]) for i in kept),
         tuple(float(ms_ssim[i]) for i in kept) if ms_ssim is not None and has_ms_ssim else (),

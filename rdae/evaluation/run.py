@@ -123,12 +123,14 @@ def evaluate_model(
         start = time.perf_counter()
         decoded = model.decode(data)
         decoding_s = time.perf_counter() - start
+        named = getattr(encoded, "latents_sha256", None)  # a model may leave naming them to the decoder
         if fresh_check:
             reconstruction = file.with_suffix(".npy")
             np.save(reconstruction, encoded.reconstruction)
-            jobs[name, at] = fresh.Job(file, reconstruction, decoded.latents_sha256)
+            jobs[name, at] = fresh.Job(file, reconstruction, named or decoded.latents_sha256)
         account = Account(encoded.rate_bits, _overhead_bits(data), quality.beta(quality.to_index(at)))
-        agreement = fresh.compare(encoded.reconstruction, decoded.picture)
+        same = None if named is None else named == decoded.latents_sha256
+        agreement = fresh.compare(encoded.reconstruction, decoded.picture, latents_equal=same)
         point = _point(
             original,
             decoded.picture,
