@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @click.command("benchmark")
@@ -41,12 +46,11 @@ def benchmark(
     from rdae.evaluation import benchmark as timing
     from rdae.evaluation.peers import find_peers
     from rdae.evaluation.run import collect_pictures
-    from rdae.pictures import read_picture
 
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = find_peers([name.strip() for name in peers.split(",") if name.strip() not in ("", "none")])
-    pictures = [read_picture(path) for path in collect_pictures(images)]
+    pictures = [_read(path) for path in collect_pictures(images)]
     found = timing.benchmark(
         open_model(model),
         pictures,
@@ -56,3 +60,14 @@ def benchmark(
         note=lambda line: click.echo(line, err=True),
     )
     click.echo(json.dumps(found.as_json(), indent=1) if as_json else "\n".join(timing.lines(found)))
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    """The picture in a file; an error names the file."""
+    from rdae.errors import PictureError
+    from rdae.pictures import read_picture
+
+    try:
+        return read_picture(path)
+    except PictureError as error:
+        raise PictureError(f"{path}: {error}") from error

@@ -136,3 +136,11 @@ def test_benchmark_prints_a_table_or_json(pictures: Path) -> None:
     assert "decode" in done.stdout
     assert "JPEG 4:4:4" in done.stdout
     assert len(json.loads(rdae(*arguments, "--json").stdout)["timings"]) == 2
+
+
+def test_benchmark_of_a_file_that_is_no_picture_names_it_on_one_line(pictures: Path) -> None:
+    (pictures / "b.png").write_bytes(b"no picture")
+    done = rdae("benchmark", pictures)
+    assert done.code == 1
+    assert f"{pictures / 'b.png'}: " in done.stderr
+    assert done.stderr.count("\n") == 1

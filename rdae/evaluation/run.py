@@ -220,7 +220,9 @@ def _evaluate(
                 points.append(measure(original, at, file, label))
             results.append(PictureResult(label, original.shape[1], original.shape[0], tuple(points)))
         except (RdaeError, OSError) as error:
-            failures.append((label, str(error)))
+            # Without the file's place on this machine, which an OSError's full text has.
+            words = error.strerror if isinstance(error, OSError) else None
+            failures.append((label, words or str(error)))
         done += len(qualities)
     progress(done, total, f"{name}: done")
     if not results:
