@@ -27,7 +27,8 @@ def test_each_codec_is_timed_in_each_round_and_the_stages_fit_into_the_total() -
 
 
 def test_the_text_has_a_line_for_each_codec_and_each_stage() -> None:
-    text = "\n".join(lines(benchmark(FakeModel(), [PICTURE], 50, [PEERS["webp"]], rounds=1, note=lambda _line: None)))
+    found = benchmark(FakeModel(), [PICTURE], 50, [PEERS["webp"]], rounds=1, note=lambda _line: None)
+    text = "\n".join(lines(found))
     for word in ("rdae fake", "WebP", "analysis", "synthesis", "other", "kMAC per pixel: analysis 12.00"):
         assert word in text
 
