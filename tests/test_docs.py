@@ -1,0 +1,74 @@
+"""What README and docs/ show is tried here, so that it stays true."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from rdae.cli.main import main
+from rdae.container import parse
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of a page that are marked with `language`."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of each `rdae …` command that a page's shell blocks call."""
+    joined = "\n".join(blocks(page, "sh")).replace("\\\n", " ").replace("&&", "\n")
+    lines = [shlex.split(line, comments=True) for line in joined.splitlines()]
+    return [line[1:] for line in lines if line[:1] == ["rdae"]]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_into_the_repository_leads_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    local = [target for target in targets if "://" not in target]
+    assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_shown_exists_with_its_options(page: Path) -> None:
+    context = main.make_context("rdae", ["--help"], resilient_parsing=True)
+    for name, *rest in commands(page):
+        command = main.get_command(context, name)
+        assert command is not None, f"rdae {name}"
+        known = {option for parameter in command.params for option in parameter.opts}
+        used = {word.split("=")[0] for word in rest if re.match(r"--?[a-z]", word)}
+        assert used <= known, f"rdae {name} {' '.join(rest)}"
+
+
+def test_the_readme_shows_every_kind_of_block_that_is_tried_here() -> None:
+    names = {name for name, *_ in commands(ROOT / "README.md")}
+    assert {"compress", "decompress", "info", "train", "export", "eval", "plot", "benchmark"} <= names
+    assert blocks(ROOT / "README.md", "python")
+
+
+def test_the_python_example_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    for example in blocks(ROOT / "README.md", "python"):
+        names: dict[str, object] = {}
+        exec(compile(example, "README.md", "exec"), names)  # noqa: S102 - our own page
+        image, sizes = names["image"], names["sizes"]
+        assert getattr(image, "mode", None) == "RGB"
+        assert isinstance(sizes, list)
+        assert sizes == sorted(sizes)
+
+
+def test_the_file_shown_in_the_format_page_is_one() -> None:
+    (block,) = blocks(ROOT / "docs" / "format.md", "")
+    # Two blanks or more part the bytes from their meaning.
+    data = bytes.fromhex("".join(line.split("  ")[0] for line in block.splitlines()))
+    container = parse(data)
+    header = container.header
+    assert (header.width, header.height, header.quality_index) == (768, 512, 400)
+    assert header.model.hex() == "0f1e2d3c"
+    (section,) = container.sections
+    assert (section.name, section.payload.hex()) == ("latents", "c0ffee")
+    assert container.latent_checksum == 0x12345678
