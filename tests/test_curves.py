@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rdae.errors import ResultsError
 from rdae.evaluation.curves import PUBLISHED, curve_from_json, published, read_curve
+from rdae.evaluation.peers import PEERS
 
 CURVES = resources.files("rdae.data") / "curves"
 
@@ -75,3 +76,13 @@ def test_any_json_is_a_curve_or_a_results_error(content: dict[str, Any]) -> None
     except ResultsError:
         return
     assert len(curve.bpp) == len(curve.psnr)
+
+
+@pytest.mark.parametrize("name", ["jpeg", "webp", "avif"])
+def test_a_measured_reference_is_of_the_settings_that_the_peer_has_now(name: str) -> None:
+    path = Path(__file__).parent.parent / "data" / "measured" / f"{name}.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for key, value in PEERS[name].options.items():
+        assert f"{key} {value}" in content["description"]
+    assert content["results"]["quality"] == list(PEERS[name].qualities)
+    assert read_curve(path).name == PEERS[name].title

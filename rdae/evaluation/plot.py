@@ -75,7 +75,7 @@ def draw(
                 color=COLOURS[(len(measured) + i) % len(COLOURS)],
                 dashes=DASHES[i % len(DASHES)],
                 linewidth=1.5,
-                label=f"{curve.name}, published",
+                label=curve.name,
                 zorder=2,
             )
         _frame(axes, measured, metric)
@@ -84,7 +84,8 @@ def draw(
         if title:
             axes.set_title(title)
         axes.grid(visible=True, alpha=0.3)
-        axes.legend(loc="lower right", framealpha=0.9)
+        legend_title = "solid: measured, dashed: published" if shown else None
+        axes.legend(loc="lower right", framealpha=0.9, title=legend_title, alignment="left")
         buffer = io.BytesIO()
         metadata = (
             {"Date": None} if file_format == "svg" else {"CreationDate": None} if file_format == "pdf" else {}
