@@ -98,5 +98,7 @@ class LazyModel:
         try:
             return rdae.open_model(self._weights)
         except (RdaeError, OSError) as error:
-            where = [] if self._weights is None else [str(self._weights)]
-            raise Failure(": ".join([*where, describe(error, self._weights)])) from error
+            message = describe(error, self._weights)
+            if self._weights is not None and str(self._weights) not in message:
+                message = f"{self._weights}: {message}"
+            raise Failure(message) from error

@@ -47,6 +47,8 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path | None]
             raise FileNotFoundError(2, "No such file or directory", str(path))
         if path is not None and path.name == "bad":
             raise rdae.WeightsError("not a weights file")
+        if path is not None and path.name == "named":
+            raise rdae.WeightsError(f"{path}: not a weights file")
         return FakeModel()
 
     monkeypatch.setitem(rdae.__dict__, "open_model", open_model)
@@ -185,7 +187,11 @@ def test_an_unknown_model_is_one_line() -> None:
 
 
 def test_weights_that_cannot_be_had_end_the_command() -> None:
-    for name, words in (("missing", "No such file"), ("bad", "not a weights file")):
+    for name, words in (
+        ("missing", "No such file"),
+        ("bad", "not a weights file"),
+        ("named", "not a weights file"),
+    ):
         result = rdae_command("compress", "a.png", "b.png", "--model", name)
         assert_one_line_error(result, f"rdae: {name}: {words}")
         assert result.stderr.count(name) == 1
