@@ -18,11 +18,16 @@ from rdae.evaluation.peers import PEERS
 JPEG = PEERS["jpeg"]
 
 
+def sha256(payload: bytes) -> str:
+    return hashlib.sha256(payload).hexdigest()
+
+
 @dataclass(frozen=True)
 class FakeEncoded:
     data: bytes
     reconstruction: Picture
     rate_bits: float
+    latents_sha256: str
     seconds: Mapping[str, float] = field(default_factory=lambda: {"analysis": 1e-4, "coding": 2e-4})
 
 
@@ -46,14 +51,14 @@ class FakeModel:
         header = container.Header(picture.shape[1], picture.shape[0], self.model_id, quality.to_index(at))
         section = container.Section(container.SectionType.LATENTS, payload)
         data = container.pack(container.Container(header, (section,)))
-        return FakeEncoded(data, JPEG.decode(payload), 8 * len(payload) * 0.998)
+        return FakeEncoded(data, JPEG.decode(payload), 8 * len(payload) * 0.998, sha256(payload))
 
     def decode(self, data: bytes) -> FakeDecoded:
         (payload,) = container.parse(data).payloads(container.SectionType.LATENTS)
         picture = JPEG.decode(payload)
         if self.offset:
             picture = (picture // 2 + self.offset).astype(np.uint8)
-        return FakeDecoded(picture, hashlib.sha256(payload).hexdigest())
+        return FakeDecoded(picture, sha256(payload))
 
     def kmac_per_pixel(self) -> dict[str, float]:
         return {"analysis": 12.0, "synthesis": 15.0}

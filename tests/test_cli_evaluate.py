@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from PIL import Image
+
 from rdae.cli.main import main
 
 FakeModel = runpy.run_path(str(Path(__file__).with_name("fake_model.py")))["FakeModel"]

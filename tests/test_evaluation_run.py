@@ -105,7 +105,7 @@ def test_the_result_file_reads_as_compressais_and_repeats_the_points(
     assert first["points"][0]["decoded"] == {
         "differing_pixels": 0,
         "max_difference": 0,
-        "latents_equal": None,
+        "latents_equal": True,
     }
 
 

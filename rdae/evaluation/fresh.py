@@ -29,7 +29,7 @@ class Job:
     latents_sha256: str
 
 
-def compare(expected: Picture, found: Picture, *, latents_equal: bool | None = None) -> Agreement:
+def compare(expected: Picture, found: Picture, *, latents_equal: bool) -> Agreement:
     """Count the pixels in which two pictures differ; ResultsError if even their shapes do."""
     if expected.shape != found.shape:
         raise ResultsError(f"decoded to shape {found.shape}, expected {expected.shape}")

@@ -100,10 +100,8 @@ def _agreement(agreements: Sequence[Agreement]) -> str:
     equal = sum(agreement.differing_pixels == 0 for agreement in agreements)
     worst = max(agreement.max_difference for agreement in agreements)
     text = f"{equal} of {len(agreements)} pictures identical, largest difference {worst} of 255"
-    latents = [agreement.latents_equal for agreement in agreements if agreement.latents_equal is not None]
-    if latents:
-        text = f"latents identical in {sum(latents)} of {len(latents)} files, {text}"
-    return text
+    latents = sum(agreement.latents_equal for agreement in agreements)
+    return f"latents identical in {latents} of {len(agreements)} files, {text}"
 
 
 def _width(form: str) -> int:

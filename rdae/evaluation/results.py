@@ -30,14 +30,11 @@ class Account:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a decoded picture compares with the encoder's own reconstruction.
-
-    latents_equal: None where the two sides did not both name their latents.
-    """
+    """How a decoded picture and its latents compare with the encoder's own."""
 
     differing_pixels: int
     max_difference: int  # levels, 0..255
-    latents_equal: bool | None = None
+    latents_equal: bool
 
 
 @dataclass(frozen=True)

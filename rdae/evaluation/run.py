@@ -43,6 +43,8 @@ class EncodedPicture(Protocol):
     @property
     def rate_bits(self) -> float: ...  # noqa: D102
     @property
+    def latents_sha256(self) -> str: ...  # noqa: D102
+    @property
     def seconds(self) -> Mapping[str, float]: ...  # noqa: D102
 
 
@@ -64,8 +66,8 @@ class Model(Protocol):
     def name(self) -> str: ...  # noqa: D102
     @property
     def model_id(self) -> bytes: ...  # noqa: D102
-    def encode(self, picture: Picture, quality: float) -> EncodedPicture: ...  # noqa: D102
-    def decode(self, data: bytes) -> DecodedPicture: ...  # noqa: D102
+    def encode(self, picture: Picture, quality: float, /) -> EncodedPicture: ...  # noqa: D102
+    def decode(self, data: bytes, /) -> DecodedPicture: ...  # noqa: D102
     def kmac_per_pixel(self) -> Mapping[str, float]: ...  # noqa: D102
 
 
@@ -123,13 +125,12 @@ def evaluate_model(
         start = time.perf_counter()
         decoded = model.decode(data)
         decoding_s = time.perf_counter() - start
-        named = getattr(encoded, "latents_sha256", None)  # a model may leave naming them to the decoder
         if fresh_check:
             reconstruction = file.with_suffix(".npy")
             np.save(reconstruction, encoded.reconstruction)
-            jobs[name, at] = fresh.Job(file, reconstruction, named or decoded.latents_sha256)
+            jobs[name, at] = fresh.Job(file, reconstruction, encoded.latents_sha256)
         account = Account(encoded.rate_bits, _overhead_bits(data), quality.beta(quality.to_index(at)))
-        same = None if named is None else named == decoded.latents_sha256
+        same = encoded.latents_sha256 == decoded.latents_sha256
         agreement = fresh.compare(encoded.reconstruction, decoded.picture, latents_equal=same)
         point = _point(
             original,
