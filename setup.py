@@ -16,6 +16,6 @@ setup(
     package_data={
         "rdae": ["py.typed"],
         "rdae.weights_data": ["*.safetensors", "*.json", "*.md"],
-        "rdae.data": ["*.png", "*.md", "curves/*.json", "curves/*.md"],
+        "rdae.data": ["*.png", "**/*.json", "**/*.md"],
     },
 )
