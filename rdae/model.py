@@ -1,0 +1,133 @@
+"""A loaded model: the transforms, the gains by quality and the exact prior, under one name and hash."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from rdae.architecture import HYPER_STRIDE, PATCH, Architecture
+from rdae.prior import normaliser
+from rdae.prior.exact import ExactPrior
+from rdae.prior.layers import ExactLayer
+from rdae.transforms.analysis import Analysis
+from rdae.transforms.blocks import Block, Pointwise
+from rdae.transforms.hyper_analysis import HyperAnalysis
+from rdae.transforms.synthesis import Synthesis
+
+
+@dataclasses.dataclass(frozen=True)
+class GainTables:
+    """Gains by quality index, float32 with 801 rows: the model's meaning of quality.
+
+    quantise, restore: (801, latents); analysis, synthesis: (801, fine).  See `rdae.transforms.gains`; restore is
+    already divided by quantise.
+    """
+
+    quantise: Tensor
+    restore: Tensor
+    analysis: Tensor
+    synthesis: Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """Everything that turns pictures into latents and back, on one device.
+
+    name: what people call it; sha256: of its weights file, whose first four bytes a file carries.
+    """
+
+    name: str
+    sha256: str
+    architecture: Architecture
+    analysis: Analysis
+    synthesis: Synthesis
+    hyper_analysis: HyperAnalysis
+    prior: ExactPrior
+    gains: GainTables
+
+    @property
+    def model_id(self) -> bytes:
+        """The four bytes by which a file names its model."""
+        return bytes.fromhex(self.sha256[:8])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return self.gains.quantise.device
+
+    def analyse(self, x: Tensor, index: int) -> tuple[Tensor, Tensor]:
+        """Run the encoder's networks.
+
+        x: float32 (1, 3, H, W) in 0..1, H and W multiples of 16; index: quality index.
+        Returns y in quantisation steps (latents, h, w), and z rounded (hyper_latents, ceil(h/4), ceil(w/4)), int64.
+        """
+        y = self.analysis(x, self.gains.analysis[index][None, :, None, None])
+        y = y * self.gains.quantise[index][None, :, None, None]
+        # What the prior multiplies latents by, in float: its integers are of 1/64 step and 1/128.
+        scale = self.prior.to_context[normaliser.row(index)].float() * (0.5 / 2**normaliser.TABLE_SHIFT)
+        z = self.hyper_analysis(y * scale[None, :, None, None])
+        return y[0], z[0].round().long()
+
+    def synthesise(self, y64: Tensor, index: int) -> Tensor:
+        """Turn ŷ·64, int64 (latents, h, w), into x̂: float32 (3, 16 h, 16 w), RGB around 0..1."""
+        y = y64.float()[None] * (self.gains.restore[index] / normaliser.STEP_UNIT)[None, :, None, None]
+        y = y.contiguous(memory_format=torch.channels_last)
+        x_hat: Tensor = self.synthesis(y, self.gains.synthesis[index][None, :, None, None])[0]
+        return x_hat
+
+    def kmac_per_pixel(self) -> dict[str, float]:
+        """Return thousands of multiply-accumulates per pixel of each part, at sizes that need no padding."""
+        return {
+            "analysis": _kmac(self.analysis, fine_modules=("from_pixels", "fine")),
+            "hyper_analysis": _kmac_hyper_analysis(self.hyper_analysis),
+            "synthesis": _kmac(self.synthesis, fine_modules=("to_pixels", "fine")),
+            "prior": _kmac_prior(self.prior),
+        }
+
+
+def _macs(module: torch.nn.Module) -> int:
+    """Multiply-accumulates at one position of all 1x1 convolutions and blocks inside."""
+    total = 0
+    for child in module.modules():
+        if isinstance(child, Pointwise):
+            total += child.weight.numel()
+        elif isinstance(child, Block):
+            total += child.depthwise.numel()
+    return total
+
+
+def _kmac(transform: Analysis | Synthesis, fine_modules: tuple[str, ...]) -> float:
+    total = 0.0
+    for name, child in transform.named_children():
+        side = PATCH // 2 if name in fine_modules else PATCH
+        total += _macs(child) / side**2
+    return total / 1000
+
+
+def _kmac_hyper_analysis(network: HyperAnalysis) -> float:
+    sides = {"enter": PATCH, "coarse": PATCH, "to_32": 2 * PATCH, "coarser": 2 * PATCH, "to_64": 4 * PATCH}
+    return sum(_macs(child) / sides[name] ** 2 for name, child in network.named_children()) / 1000
+
+
+def _kmac_prior(prior: ExactPrior) -> float:
+    hyper, context = prior.hyper, prior.context
+    coarsest = PATCH * HYPER_STRIDE
+    total = 0.0
+    for layers, side in (
+        ((hyper.widen, hyper.spread_64, hyper.to_32), coarsest),
+        ((hyper.spread_32, hyper.to_16), coarsest // 2),
+        ((hyper.spread_16, hyper.mix), PATCH),
+    ):
+        total += _layer_macs(layers) / side**2
+    trunk = (context.spread, context.mix, context.spread_more, context.mix_more)
+    total += (_layer_macs(context.entries) + len(context.entries) * _layer_macs(trunk)) / PATCH**2
+    # A head works on the positions of one cell: a quarter.
+    total += (_layer_macs(context.means) + _layer_macs(context.indices)) / 4 / PATCH**2
+    return total / 1000
+
+
+def _layer_macs(layers: Iterable[torch.nn.Module]) -> int:
+    return sum(layer.weight.numel() for layer in layers if isinstance(layer, ExactLayer))

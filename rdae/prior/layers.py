@@ -1,0 +1,122 @@
+"""The layers of the prior's networks: what they compute, and exactly how (DESIGN, section 4).
+
+A layer is a 1x1 or a depthwise convolution, followed by rounding to a fixed step and clamping.  The networks
+(`hyperprior`, `context`) are wired once, over a factory of layers: `ExactLayer` here works on integers held in
+float32 and is what files are coded with; training has a relaxed twin with gradients.  One integer stands for
+1/unit of a real value.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+UNIT = 128
+"""Integers per 1.0 of a hidden activation."""
+
+HIDDEN_MAX = 1023
+"""Largest hidden activation: they lie in 0..1023, that is 0..7.99."""
+
+EXACT_BOUND = 2**24
+"""Integers below this are exact in float32; every partial sum of a layer stays below it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LayerSpec:
+    """One layer: shape, the units of its input and output, and the range its output is clamped to.
+
+    name: where its tensors are kept.
+    channels_in, channels_out: of the convolution; equal if depthwise.
+    kernel: 0 for a 1x1 convolution over all channels, 3 or 5 for a depthwise one of that size, zero-padded.
+    unit_in, unit_out: integers per 1.0.
+    max_in: largest magnitude of an input integer.
+    low, high: the output integers' range, both ends included.
+    """
+
+    name: str
+    channels_in: int
+    channels_out: int
+    kernel: int = 0
+    unit_in: int = UNIT
+    unit_out: int = UNIT
+    max_in: int = HIDDEN_MAX
+    low: int = 0
+    high: int = HIDDEN_MAX
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        """(out, in) of a 1x1 convolution, (channels, 1, kernel, kernel) of a depthwise one."""
+        if self.kernel:
+            return (self.channels_out, 1, self.kernel, self.kernel)
+        return (self.channels_out, self.channels_in)
+
+
+LayerFactory = Callable[[LayerSpec], nn.Module]
+
+
+def convolve(spec: LayerSpec, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Apply a layer's convolution: (B, in, H, W) -> (B, out, H, W), without rounding or clamping."""
+    if 0 in x.shape:
+        # A cell of a 2x2 that a picture of one row or column of latents does not have; conv2d refuses it.
+        return x.new_zeros(x.shape[0], spec.channels_out, *x.shape[2:])
+    if spec.kernel:
+        return F.conv2d(x, weight, bias, padding=spec.kernel // 2, groups=spec.channels_out)
+    return F.conv2d(x, weight[:, :, None, None], bias)
+
+
+class ExactLayer(nn.Module):
+    """Integers to integers: clamp(floor((w·a + b + 2^(s-1)) · 2^-s)), each operation exact in float32.
+
+    Invariant, checked when weights are loaded: per output channel, L1(w) * max_in + |b| + 2^(s-1) < 2^24.  Then every
+    partial sum is an integer that float32 holds exactly, in whatever order and with or without fused multiply-add.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    shift: Tensor
+
+    def __init__(self, spec: LayerSpec) -> None:
+        """Build the layer with zero weights; `load_state_dict` brings the real ones."""
+        super().__init__()
+        self.spec = spec
+        self.register_buffer("weight", torch.zeros(spec.weight_shape))
+        self.register_buffer("bias", torch.zeros(spec.channels_out))
+        self.register_buffer("shift", torch.ones(spec.channels_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Integers in float32 (B, in, H, W) -> integers in float32 (B, out, H, W)."""
+        # The rounding term joins the bias: one integer more in the same sum.
+        total = convolve(self.spec, x, self.weight, self.bias + torch.exp2(self.shift - 1))
+        scaled = total.mul_(torch.exp2(-self.shift)[:, None, None])
+        return scaled.floor_().clamp_(self.spec.low, self.spec.high)
+
+    def check(self) -> None:
+        """Raise ValueError unless the tensors are integers that satisfy the invariant."""
+        for label, tensor in (("weight", self.weight), ("bias", self.bias), ("shift", self.shift)):
+            if not bool((tensor == tensor.round()).all()):
+                raise ValueError(f"{self.spec.name}.{label} is not made of integers")
+        if not bool(((self.shift >= 1) & (self.shift <= 23)).all()):
+            raise ValueError(f"{self.spec.name}.shift is outside 1..23")
+        l1 = self.weight.double().abs().flatten(1).sum(dim=1)
+        reach = l1 * self.spec.max_in + self.bias.double().abs() + torch.exp2(self.shift.double() - 1)
+        if not bool((reach < EXACT_BOUND).all()):
+            raise ValueError(f"{self.spec.name}: a sum may reach {int(reach.max())}, beyond 2^24")
+
+
+@contextlib.contextmanager
+def exact_float32() -> Iterator[None]:
+    """Switch off whatever would compute float32 products at lower precision (TF32, bf16), and restore it after."""
+    before = torch.get_float32_matmul_precision()
+    cudnn_before = torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+        torch.backends.cudnn.allow_tf32 = cudnn_before

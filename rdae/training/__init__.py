@@ -1,0 +1,1 @@
+"""Training: objective, data, optimiser, trainer, export.  Nothing that decodes a file imports this."""

@@ -1,0 +1,130 @@
+"""The rate-distortion autoencoder as it is trained: both transforms, gains, and the relaxed prior, end to end."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rdae.architecture import GROUPS, Architecture
+from rdae.prior import normaliser
+from rdae.prior.context import CONTEXT_MAX, ContextModel, cell_planes, cells
+from rdae.prior.hyperprior import Z_MAX, HyperSynthesis
+from rdae.prior.layers import UNIT
+from rdae.quality import HAT_UNIT, MAX_INDEX, hats
+from rdae.training.compressai_models import likelihood_models
+from rdae.training.relaxed import RelaxedLayer, round_straight_through
+from rdae.transforms.analysis import Analysis
+from rdae.transforms.gains import Gains
+from rdae.transforms.hyper_analysis import HyperAnalysis
+from rdae.transforms.synthesis import Synthesis
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """What one pass gives. `x_hat`: (B, 3, H, W) RGB around 0..1; `bits_y`, `bits_z`: (B,) bits per picture."""
+
+    x_hat: Tensor
+    bits_y: Tensor
+    bits_z: Tensor
+
+
+class Autoencoder(nn.Module):
+    """x -> x̂ and its rate, with noise in place of rounding where gradients need it.
+
+    The rate is that of latents with uniform noise; the synthesis, the hyper-synthesis and the context model read
+    rounded latents with straight-through gradients, as the decoder will (mixed quantisation; Minnen and Singh 2020,
+    arXiv:2007.08739, section 3.3).
+    """
+
+    spread: Tensor
+    hats: Tensor
+
+    def __init__(self, architecture: Architecture) -> None:
+        """Build the network at its start: a DCT codec with a prior that knows nothing yet."""
+        super().__init__()
+        self.architecture = architecture
+        self.gains = Gains(architecture)
+        self.analysis = Analysis(architecture)
+        self.synthesis = Synthesis(architecture)
+        self.hyper_analysis = HyperAnalysis(architecture)
+        self.hyper_synthesis = HyperSynthesis(architecture, RelaxedLayer)
+        self.context = ContextModel(architecture, RelaxedLayer)
+        self.bottleneck, self.conditional = likelihood_models(
+            architecture.hyper_latents, normaliser.SCALE_MIN
+        )
+        # Standard deviation of each latent channel in units of the lowest quality's step: `rdae.training.start`.
+        self.register_buffer("spread", torch.ones(architecture.latents))
+        rows = torch.tensor([hats(i) for i in range(MAX_INDEX + 1)], dtype=torch.float32)
+        self.register_buffer("hats", rows, persistent=False)
+        for head in self.context.indices:
+            # A first guess of half the reference scale.
+            if isinstance(head, RelaxedLayer):
+                nn.init.constant_(head.bias, 15.0 / head.multiplier)
+
+    def forward(self, x: Tensor, index: Tensor) -> Output:
+        """Pass pictures through at one quality each.
+
+        x: float (B, 3, H, W), RGB in 0..1, H and W multiples of 16; index: int64 (B,), quality indices 0..800.
+        In training mode the rate is of noisy latents, in evaluation mode of rounded ones.
+        """
+        gains = self.gains
+        y = self.analysis(x, gains.at(gains.log_analysis, index)).float()
+        y = y * gains.at(gains.log_quantise, index)  # (B, latents, h, w), in steps
+        scale = normaliser.reference_scale(self.spread, index)  # (B, latents, 1, 1)
+        z = self.hyper_analysis(y / scale).float()
+        z_hat = round_straight_through(z).clamp(-Z_MAX, Z_MAX)
+        _, z_likelihood = self.bottleneck(z, training=self.training)
+        features = self._features(z_hat, index, (y.shape[2], y.shape[3]))
+        y_hat, means, indices = self._steps(y, scale, features)
+        offset = scale.log() / normaliser.LOG_SCALE_STEP
+        scales = normaliser.SCALE_MIN * torch.exp(
+            (indices + offset).clamp(0, normaliser.SCALES - 1) * normaliser.LOG_SCALE_STEP,
+        )
+        _, y_likelihood = self.conditional(y, scales, means=means, training=self.training)
+        x_hat = self.synthesis(
+            y_hat * gains.at(gains.log_restore - gains.log_quantise, index),
+            gains.at(gains.log_synthesis, index),
+        )
+        return Output(x_hat.float(), _bits(y_likelihood), _bits(z_likelihood))
+
+    def _features(self, z_hat: Tensor, index: Tensor, size: tuple[int, int]) -> Tensor:
+        weights = self.hats[index] / HAT_UNIT  # (B, ANCHORS)
+        features: Tensor = self.hyper_synthesis(z_hat, weights[:, :, None, None], size)
+        return features
+
+    def _steps(self, y: Tensor, scale: Tensor, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Run the four context steps. Returns ŷ, means (both in steps) and scale indices, all (B, latents, h, w)."""
+        height, width = y.shape[2:]
+        planes = cell_planes(height, width, 1.0, features)
+        size = self.context.group_size
+        limit = CONTEXT_MAX / UNIT
+        known = torch.zeros_like(y)  # normalised ŷ so far
+        y_hat, means, indices = torch.zeros_like(y), torch.zeros_like(y), torch.zeros_like(y)
+        for step in range(GROUPS):
+            predictions = self.context(step, known, features, planes)
+            slots = list(cells(step))
+            known, y_hat = known.clone(), y_hat.clone()
+            for (group, row, column), (mean, scale_index) in zip(slots, predictions, strict=True):
+                channels = slice(group * size, (group + 1) * size)
+                here = (slice(None), channels, slice(row, None, 2), slice(column, None, 2))
+                mu = mean * scale[:, channels]
+                value = round_straight_through(y[here] - mu) + mu
+                y_hat[here] = value
+                known[here] = (value / scale[:, channels]).clamp(-limit, limit)
+                means[here] = mu
+                indices[here] = scale_index
+        return y_hat, means, indices
+
+
+def _bits(likelihood: Tensor) -> Tensor:
+    """Sum -log2 of likelihoods (B, ...) -> (B,)."""
+    return likelihood.float().log().sum(dim=(1, 2, 3)) / -math.log(2)
+
+
+def distortion(x: Tensor, x_hat: Tensor) -> Tensor:
+    """Mean squared error per picture, of pixels in 0..255: two (B, 3, H, W) in 0..1 -> (B,)."""
+    return F.mse_loss(x_hat, x, reduction="none").mean(dim=(1, 2, 3)) * 255.0**2

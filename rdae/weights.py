@@ -1,0 +1,131 @@
+"""Weights files: finding them, checking them against their hash, loading them into a `Model`.
+
+A model is one safetensors file, with a manifest beside it (same name, .json) that states its SHA-256, so that a
+damaged file is refused before anything is read from it.  safetensors holds numbers only: loading runs no code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import torch
+from torch import Tensor
+
+from rdae.architecture import Architecture
+from rdae.coding import Tables
+from rdae.errors import WeightsError
+from rdae.model import GainTables, Model
+from rdae.prior.exact import ExactPrior
+from rdae.transforms.analysis import Analysis
+from rdae.transforms.blocks import Block
+from rdae.transforms.hyper_analysis import HyperAnalysis
+from rdae.transforms.synthesis import Synthesis
+
+FORMAT = "rdae-model-1"
+
+DEFAULT = "rdae-base"
+"""Name of the published weights that are used unless others are asked for."""
+
+
+def folder() -> Path:
+    """Return the folder of the weights that are installed with the package."""
+    try:
+        return Path(str(importlib.resources.files("rdae.weights_data")))
+    except ModuleNotFoundError as error:
+        raise WeightsError("no weights are installed with this copy of rdae: pip install it") from error
+
+
+def default_path() -> Path:
+    """Return the path of the installed default weights; WeightsError if they are missing."""
+    path = folder() / f"{DEFAULT}.safetensors"
+    if not path.is_file():
+        raise WeightsError(f"{path}: the default weights are not installed")
+    return path
+
+
+def load(path: str | Path | None = None, device: str | torch.device = "cpu") -> Model:
+    """Read a weights file (default: the installed one) and its manifest into a model.
+
+    WeightsError if a file is missing, is not what its manifest says, or breaks the exact prior's bounds.
+    """
+    path = default_path() if path is None else Path(path)
+    try:
+        data = path.read_bytes()
+        manifest = json.loads(path.with_suffix(".json").read_text())
+    except OSError as error:
+        raise WeightsError(f"{error.filename}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise WeightsError(f"{path.with_suffix('.json')}: not a manifest ({error})") from error
+    sha256 = hashlib.sha256(data).hexdigest()
+    stated = manifest.get("sha256") if isinstance(manifest, dict) else None
+    if sha256 != stated:
+        raise WeightsError(
+            f"{path}: SHA-256 is {sha256}, but its manifest says {stated}: the file is damaged"
+        )
+    try:
+        return _build(path.stem, sha256, data, device)
+    except (KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        raise WeightsError(f"{path}: not weights of this version ({error})".splitlines()[0]) from error
+
+
+def _build(name: str, sha256: str, data: bytes, device: str | torch.device) -> Model:
+    tensors, meta = _read(data)
+    if meta.get("format") != FORMAT:
+        raise ValueError(f"format is {meta.get('format')!r}, expected {FORMAT!r}")
+    architecture = Architecture.from_dict(json.loads(meta["architecture"]))
+    analysis, synthesis, hyper = Analysis(architecture), Synthesis(architecture), HyperAnalysis(architecture)
+    for prefix, network in (("analysis", analysis), ("synthesis", synthesis), ("hyper_analysis", hyper)):
+        network.load_state_dict({k: v.float() for k, v in _below(tensors, prefix).items()})
+        network.requires_grad_(requires_grad=False)
+        for block in network.modules():
+            if isinstance(block, Block):
+                block.fold()
+    prior = ExactPrior(
+        architecture,
+        y_tables=Tables(*_arrays(tensors, "tables.y.counts", "tables.y.limits")),
+        z_tables=Tables(*_arrays(tensors, "tables.z.counts", "tables.z.limits")),
+        skip_below=int(meta["skip_below"]),
+    )
+    prior.load_state_dict(
+        {
+            k: v.long() if v.dtype == torch.int32 and "." not in k else v.float()
+            for k, v in _below(tensors, "prior").items()
+        },
+    )
+    prior.check()
+    gains = GainTables(**{k: v.to(device) for k, v in _below(tensors, "gains").items()})
+    return Model(
+        name=name,
+        sha256=sha256,
+        architecture=architecture,
+        analysis=analysis.to(device).eval(),
+        synthesis=synthesis.to(device).eval(),
+        hyper_analysis=hyper.to(device).eval(),
+        prior=prior.to(device).eval(),
+        gains=gains,
+    )
+
+
+def _read(data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Parse the bytes that were hashed, not the file again."""
+    import safetensors.torch
+
+    tensors: dict[str, Tensor] = safetensors.torch.load(data)
+    length = int.from_bytes(data[:8], "little")
+    header: dict[str, Any] = json.loads(data[8 : 8 + length])
+    return tensors, header.get("__metadata__", {})
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    start = prefix + "."
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+
+def _arrays(tensors: dict[str, Tensor], *names: str) -> list[np.ndarray]:
+    return [tensors[name].numpy() for name in names]
