@@ -104,9 +104,9 @@ def _build(name: str, sha256: str, data: bytes, device: str | torch.device) -> M
         name=name,
         sha256=sha256,
         architecture=architecture,
-        analysis=analysis.to(device).eval(),
-        synthesis=synthesis.to(device).eval(),
-        hyper_analysis=hyper.to(device).eval(),
+        analysis=analysis.to(device, torch.float32).eval(),
+        synthesis=synthesis.to(device, torch.float32).eval(),
+        hyper_analysis=hyper.to(device, torch.float32).eval(),
         prior=prior.to(device).eval(),
         gains=gains,
     )

@@ -71,10 +71,10 @@ class ExactPrior(nn.Module):
         weights = torch.tensor(hats(index), dtype=torch.float32, device=device)[None, :, None, None]
         places = torch.arange(latents * height * width, device=device).view(latents, height, width)
         y64 = torch.zeros(latents, height, width, dtype=torch.int64, device=device)
-        known = torch.zeros(1, latents, height, width, device=device).contiguous(
+        known = torch.zeros(1, latents, height, width, dtype=torch.float32, device=device).contiguous(
             memory_format=torch.channels_last
         )
-        with exact_float32():
+        with exact_float32(device):
             features = self.hyper(z.clamp(-Z_MAX, Z_MAX).float()[None], weights, size)
             planes = cell_planes(height, width, UNIT, features)
             for step in range(GROUPS):

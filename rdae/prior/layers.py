@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -84,15 +87,17 @@ class ExactLayer(nn.Module):
         """Build the layer with zero weights; `load_state_dict` brings the real ones."""
         super().__init__()
         self.spec = spec
-        self.register_buffer("weight", torch.zeros(spec.weight_shape))
-        self.register_buffer("bias", torch.zeros(spec.channels_out))
-        self.register_buffer("shift", torch.ones(spec.channels_out))
+        self.register_buffer("weight", torch.zeros(spec.weight_shape, dtype=torch.float32))
+        self.register_buffer("bias", torch.zeros(spec.channels_out, dtype=torch.float32))
+        self.register_buffer("shift", torch.ones(spec.channels_out, dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:
         """Integers in float32 (B, in, H, W) -> integers in float32 (B, out, H, W)."""
+        # Powers of two by shifting: exp2 of an integer is exact in practice, but nobody promises it.
+        half = (1 << (self.shift.long() - 1)).float()
         # The rounding term joins the bias: one integer more in the same sum.
-        total = convolve(self.spec, x, self.weight, self.bias + torch.exp2(self.shift - 1))
-        scaled = total.mul_(torch.exp2(-self.shift)[:, None, None])
+        total = convolve(self.spec, x, self.weight, self.bias + half)
+        scaled = total.mul_((0.5 / half)[:, None, None])
         return scaled.floor_().clamp_(self.spec.low, self.spec.high)
 
     def check(self) -> None:
@@ -108,15 +113,50 @@ class ExactLayer(nn.Module):
             raise ValueError(f"{self.spec.name}: a sum may reach {int(reach.max())}, beyond 2^24")
 
 
+_ieee_lock = threading.Lock()
+_ieee_users = 0
+_ieee_restore: list[Callable[[], None]] = []
+
+
 @contextlib.contextmanager
-def exact_float32() -> Iterator[None]:
-    """Switch off whatever would compute float32 products at lower precision (TF32, bf16), and restore it after."""
-    before = torch.get_float32_matmul_precision()
-    cudnn_before = torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("highest")
-    torch.backends.cudnn.allow_tf32 = False
+def exact_float32(device: torch.device) -> Iterator[None]:
+    """Switch off whatever would compute float32 products at lower precision (TF32, bf16), and restore it after.
+
+    Autocast belongs to a thread, the other settings to the process: the first thread to come in changes them and the
+    last one to leave restores them.
+    """
+    global _ieee_users  # noqa: PLW0603 - it counts the users of settings that are global themselves
+    with _ieee_lock:
+        if _ieee_users == 0:
+            _ieee_restore.extend(_set_ieee())
+        _ieee_users += 1
     try:
-        yield
+        with torch.autocast(device.type, enabled=False):
+            yield
     finally:
-        torch.set_float32_matmul_precision(before)
-        torch.backends.cudnn.allow_tf32 = cudnn_before
+        with _ieee_lock:
+            _ieee_users -= 1
+            if _ieee_users == 0:
+                while _ieee_restore:
+                    _ieee_restore.pop()()
+
+
+def _set_ieee() -> list[Callable[[], None]]:
+    """Ask all of torch for IEEE float32 products; return what puts each setting back."""
+    backends: Any = torch.backends
+    if not hasattr(backends.cudnn, "conv"):  # torch before 2.9
+        matmul, tf32 = torch.get_float32_matmul_precision(), backends.cudnn.allow_tf32
+        torch.set_float32_matmul_precision("highest")
+        backends.cudnn.allow_tf32 = False
+
+        def restore_old() -> None:
+            torch.set_float32_matmul_precision(matmul)
+            backends.cudnn.allow_tf32 = tf32
+
+        return [restore_old]
+    # From 2.9 on asking by the old names is an error once a program has used the new ones.
+    restore: list[Callable[[], None]] = []
+    for switch in (backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul, backends.mkldnn.conv):
+        restore.append(functools.partial(setattr, switch, "fp32_precision", switch.fp32_precision))
+        switch.fp32_precision = "ieee"
+    return restore
