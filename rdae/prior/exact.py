@@ -74,7 +74,7 @@ class ExactPrior(nn.Module):
         known = torch.zeros(1, latents, height, width, dtype=torch.float32, device=device).contiguous(
             memory_format=torch.channels_last
         )
-        with exact_float32(device):
+        with exact_float32():
             features = self.hyper(z.clamp(-Z_MAX, Z_MAX).float()[None], weights, size)
             planes = cell_planes(height, width, UNIT, features)
             for step in range(GROUPS):

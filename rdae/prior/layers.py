@@ -119,7 +119,7 @@ _ieee_restore: list[Callable[[], None]] = []
 
 
 @contextlib.contextmanager
-def exact_float32(device: torch.device) -> Iterator[None]:
+def exact_float32() -> Iterator[None]:
     """Switch off whatever would compute float32 products at lower precision (TF32, bf16), and restore it after.
 
     Autocast belongs to a thread, the other settings to the process: the first thread to come in changes them and the
@@ -131,7 +131,7 @@ def exact_float32(device: torch.device) -> Iterator[None]:
             _ieee_restore.extend(_set_ieee())
         _ieee_users += 1
     try:
-        with torch.autocast(device.type, enabled=False):
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
             yield
     finally:
         with _ieee_lock:
