@@ -22,6 +22,8 @@ from rdae.coding import Tables
 from rdae.errors import WeightsError
 from rdae.model import GainTables, Model
 from rdae.prior.exact import ExactPrior
+from rdae.prior.normaliser import SCALES
+from rdae.quality import MAX_INDEX
 from rdae.transforms.analysis import Analysis
 from rdae.transforms.blocks import Block
 from rdae.transforms.hyper_analysis import HyperAnalysis
@@ -70,8 +72,10 @@ def load(path: str | Path | None = None, device: str | torch.device = "cpu") -> 
         )
     try:
         return _build(path.stem, sha256, data, device)
-    except (KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
-        raise WeightsError(f"{path}: not weights of this version ({error})".splitlines()[0]) from error
+    except (KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        # torch lists all tensors that do not fit, a line each.
+        reason, *_ = str(error).split("\n")
+        raise WeightsError(f"{path}: not weights of this version: {reason}") from error
 
 
 def _build(name: str, sha256: str, data: bytes, device: str | torch.device) -> Model:
@@ -99,7 +103,9 @@ def _build(name: str, sha256: str, data: bytes, device: str | torch.device) -> M
         },
     )
     prior.check()
+    _check_rows(prior)
     gains = GainTables(**{k: v.to(device) for k, v in _below(tensors, "gains").items()})
+    _check_gains(gains, architecture)
     return Model(
         name=name,
         sha256=sha256,
@@ -110,6 +116,30 @@ def _build(name: str, sha256: str, data: bytes, device: str | torch.device) -> M
         prior=prior.to(device).eval(),
         gains=gains,
     )
+
+
+def _check_rows(prior: ExactPrior) -> None:
+    """ValueError unless there is a table row for all that a decoder may meet."""
+    found = (len(prior.y_tables.limits), len(prior.z_tables.limits))
+    expected = (SCALES, prior.architecture.hyper_latents)
+    if found != expected:
+        raise ValueError(f"tables of {found} rows for y and z, expected {expected}")
+    if not 0 <= prior.skip_below <= SCALES:
+        raise ValueError(f"skip_below is {prior.skip_below}, expected 0 to {SCALES}")
+
+
+def _check_gains(gains: GainTables, architecture: Architecture) -> None:
+    for name, channels in (
+        ("quantise", architecture.latents),
+        ("restore", architecture.latents),
+        ("analysis", architecture.fine),
+        ("synthesis", architecture.fine),
+    ):
+        gain: Tensor = getattr(gains, name)
+        if gain.dtype != torch.float32 or gain.shape != (MAX_INDEX + 1, channels):
+            raise ValueError(
+                f"gains.{name} is {gain.dtype} {tuple(gain.shape)}, expected 801 x {channels} float32"
+            )
 
 
 def _read(data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:

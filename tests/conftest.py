@@ -1,11 +1,33 @@
 """What all tests share: one thread, and property tests that a busy machine cannot fail by being slow."""
 
 import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from rdae.model import Model
 
 # Before torch is imported anywhere, and for the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("rdae", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rdae")
+
+
+@pytest.fixture(scope="session")
+def tiny_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights file of a tiny random model, its manifest beside it."""
+    import tiny_model
+
+    return tiny_model.write(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_path: Path) -> "Model":
+    """The tiny random model, loaded."""
+    from rdae import weights
+
+    return weights.load(tiny_path)
