@@ -110,7 +110,7 @@ class ExactLayer(nn.Module):
         l1 = self.weight.double().abs().flatten(1).sum(dim=1)
         reach = l1 * self.spec.max_in + self.bias.double().abs() + torch.exp2(self.shift.double() - 1)
         if not bool((reach < EXACT_BOUND).all()):
-            raise ValueError(f"{self.spec.name}: a sum may reach {int(reach.max())}, beyond 2^24")
+            raise ValueError(f"{self.spec.name}: a sum may reach {float(reach.max()):.0f}, beyond 2^24")
 
 
 _ieee_lock = threading.Lock()
