@@ -15,7 +15,7 @@ from rdae.prior.context import CONTEXT_MAX, ContextModel, cell_planes, cells
 from rdae.prior.hyperprior import Z_MAX, HyperSynthesis
 from rdae.prior.layers import UNIT
 from rdae.quality import HAT_UNIT, MAX_INDEX, hats
-from rdae.training.compressai_models import likelihood_models
+from rdae.training.compressai_models import bottleneck_likelihood, likelihood_models
 from rdae.training.relaxed import RelaxedLayer, round_straight_through
 from rdae.transforms.analysis import Analysis
 from rdae.transforms.gains import Gains
@@ -77,7 +77,7 @@ class Autoencoder(nn.Module):
         scale = normaliser.reference_scale(self.spread, index)  # (B, latents, 1, 1)
         z = self.hyper_analysis(y / scale).float()
         z_hat = round_straight_through(z).clamp(-Z_MAX, Z_MAX)
-        _, z_likelihood = self.bottleneck(z, training=self.training)
+        z_likelihood = bottleneck_likelihood(self.bottleneck, z, noisy=self.training)
         features = self._features(z_hat, index, (y.shape[2], y.shape[3]))
         y_hat, means, indices = self._steps(y, scale, features)
         offset = scale.log() / normaliser.LOG_SCALE_STEP

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 
 from rdae.errors import TrainingError
+from rdae.training.config import TrainingConfig
 
 NAME = "checkpoint.pt"
 
@@ -21,6 +23,19 @@ def save(run: Path, state: dict[str, Any]) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(run / NAME)
+
+
+def config(run: Path, state: dict[str, Any]) -> TrainingConfig:
+    """Return the settings saved in a run's state; TrainingError if they are not of this version."""
+    try:
+        return TrainingConfig.from_dict(json.loads(state["config"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise TrainingError(f"{run / NAME}: settings of another version ({error})") from error
+
+
+def clear(run: Path) -> None:
+    """Forget a run's checkpoint, so that one begun anew in its folder cannot go on from it."""
+    (run / NAME).unlink(missing_ok=True)
 
 
 def load(run: Path) -> dict[str, Any]:

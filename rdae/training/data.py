@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from rdae.errors import TrainingError
+from rdae.pictures import to_rgb_array
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".ppm", ".tif", ".tiff")
 
@@ -46,7 +46,7 @@ def _decode(item: tuple[str, bytes]) -> tuple[str, Tensor | None]:
     name, data = item
     try:
         with Image.open(io.BytesIO(data)) as image:
-            pixels = np.array(image.convert("RGB"))
+            pixels = to_rgb_array(image)
     except Exception:  # noqa: BLE001  whatever a broken file raises, the pack goes on without it
         return name, None
     return name, torch.from_numpy(pixels)
@@ -72,7 +72,7 @@ class Pictures:
                         else:
                             self.pictures.append(picture.to(device))
                             self.names.append(name)
-        except (OSError, tarfile.TarError) as error:
+        except (OSError, EOFError, tarfile.TarError) as error:
             raise TrainingError(f"{source}: {error}") from error
         if not self.pictures:
             message = f"{', '.join(sources)}: no picture with both sides of at least {min_side} pixels"

@@ -17,7 +17,7 @@ from rdae import __version__, codec, weights
 from rdae.coding import Tables
 from rdae.errors import TrainingError
 from rdae.model import Model
-from rdae.pictures import write_atomically
+from rdae.pictures import check_output, write_atomically
 from rdae.prior.layers import EXACT_BOUND
 from rdae.prior.normaliser import integer_tables
 from rdae.quality import MAX_INDEX, from_index
@@ -25,6 +25,7 @@ from rdae.training import checkpoint, tables
 from rdae.training.autoencoder import Autoencoder
 from rdae.training.config import TrainingConfig
 from rdae.training.data import Pictures
+from rdae.training.imports import training_tensors
 from rdae.training.relaxed import RelaxedLayer
 
 SKIP_BELOW = 2
@@ -100,6 +101,10 @@ def file_tensors(model: Autoencoder, y_tables: Tables) -> dict[str, Tensor]:
     for name, made in (("y", y_tables), ("z", z_tables)):
         tensors[f"tables.{name}.counts"] = torch.from_numpy(made.counts)
         tensors[f"tables.{name}.limits"] = torch.from_numpy(made.limits)
+    tensors |= training_tensors(model)
+    for name, tensor in tensors.items():
+        if not bool(tensor.isfinite().all()):
+            raise TrainingError(f"{name} has values that are not finite, or beyond float16's range")
     return tensors
 
 
@@ -143,15 +148,25 @@ def count_residuals(model: Model, pictures: list[Tensor], indices: list[int]) ->
     return histogram
 
 
-def export(run: Path, path: Path, *, force: bool = False) -> str:
+def export(run: Path, path: Path, *, data: tuple[str, ...] = (), force: bool = False) -> str:
     """Freeze the averaged weights of a run's checkpoint into a weights file; return its SHA-256.
 
-    The tables of the residuals are fitted to crops of the training pictures, coded with the frozen model itself.
+    data: where the training pictures are, if not where they were.  The tables of the residuals are fitted to crops of
+    them, coded with the frozen model itself.
+    TrainingError if the checkpoint or the data cannot be used, OutputExistsError without `force`.
     """
+    if path.suffix != ".safetensors":
+        raise TrainingError(f"{path}: a weights file's name ends with .safetensors")
+    for made in (path, path.with_suffix(".json")):
+        check_output(made, force=force)
     state = checkpoint.load(run)
-    config = TrainingConfig.from_dict(json.loads(state["config"]))
+    config = checkpoint.config(run, state)
     model = Autoencoder(config.architecture)
-    model.load_state_dict(state["average"])
+    try:
+        model.load_state_dict(state["average"])
+    except (KeyError, RuntimeError) as error:
+        message = f"{run / checkpoint.NAME}: not a checkpoint of this version ({error})"
+        raise TrainingError(message.splitlines()[0]) from error
     facts = {
         "steps": state["step"],
         "pixels": state["pixels"],
@@ -159,13 +174,23 @@ def export(run: Path, path: Path, *, force: bool = False) -> str:
         "quality": [from_index(config.quality_low), from_index(config.quality_high)],
         "training": config.to_dict() | {"data": [Path(d).name for d in config.data], "validation": None},
     }
-    pictures = Pictures(config.data, torch.device("cpu"), _CALIBRATION_SIDE)
-    generator = torch.Generator().manual_seed(config.seed)
-    crops = list(pictures.crops(_CALIBRATION_CROPS, _CALIBRATION_SIDE, generator))
-    span = config.quality_high - config.quality_low
-    indices = [config.quality_low + round(span * i / (len(crops) - 1)) for i in range(len(crops))]
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / path.name
         write(model, tables.join(tables.gaussian_rows()), draft, facts, force=False)
+        crops = _calibration_crops(data or config.data, config)
+        span = config.quality_high - config.quality_low
+        indices = [config.quality_low + round(span * i / (len(crops) - 1)) for i in range(len(crops))]
         histogram = count_residuals(weights.load(draft), crops, indices)
     return write(model, tables.join(tables.fitted_rows(histogram)), path, facts, force=force)
+
+
+def _calibration_crops(data: tuple[str, ...], config: TrainingConfig) -> list[Tensor]:
+    """Draw training crops, uint8 (3, H, W), larger than in training where the pictures are: files have few borders."""
+    generator = torch.Generator().manual_seed(config.seed)
+    side = max(_CALIBRATION_SIDE, config.crop)
+    try:
+        pictures = Pictures(data, torch.device("cpu"), side)
+    except TrainingError:
+        side = config.crop
+        pictures = Pictures(data, torch.device("cpu"), side)
+    return list(pictures.crops(_CALIBRATION_CROPS, side, generator))

@@ -19,6 +19,14 @@ from rdae.training.relaxed import RelaxedLayer
 from rdae.transforms.blocks import Block
 
 
+def check_torch() -> None:
+    """TrainingError if this torch is too old to train with."""
+    if not hasattr(torch.optim, "Muon"):
+        raise TrainingError(
+            f"torch {torch.__version__} has no Muon optimiser: training needs torch 2.9 or newer"
+        )
+
+
 def matrices(model: nn.Module) -> list[nn.Parameter]:
     """Return the parameters that Muon takes: (out, in) matrices of blocks and of the prior's 1x1 layers."""
     found: list[nn.Parameter] = []
@@ -46,10 +54,7 @@ class Optimiser:
 
     def __init__(self, model: Autoencoder, config: TrainingConfig) -> None:
         """Take all parameters of the model that want gradients."""
-        if not hasattr(torch.optim, "Muon"):
-            raise TrainingError(
-                f"torch {torch.__version__} has no Muon optimiser: training needs torch 2.9 or newer"
-            )
+        check_torch()
         large, linear = matrices(model), projections(model)
         taken = {id(p) for p in large + linear}
         rest = [p for p in model.parameters() if p.requires_grad and id(p) not in taken]

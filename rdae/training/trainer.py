@@ -18,11 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from rdae.errors import TrainingError
+from rdae.prior.layers import exact_float32
 from rdae.training import checkpoint, objective
 from rdae.training.autoencoder import Autoencoder
 from rdae.training.config import TrainingConfig
 from rdae.training.data import Pictures
-from rdae.training.optimiser import Optimiser, rate_factor
+from rdae.training.metrics import Metrics
+from rdae.training.optimiser import Optimiser, check_torch, rate_factor
 from rdae.training.relaxed import RelaxedLayer
 from rdae.training.start import set_scales
 
@@ -42,16 +44,19 @@ class Trainer:
         run: Path,
         device: str = "cpu",
         *,
-        report: Callable[[str], None] | None = None,
+        report: Callable[[str, bool], None] | None = None,
     ) -> None:
         """Build everything at the start state; `resume` or `start_from` may replace it.
 
-        report: called with each progress line; default: standard error.
+        report: called with a line and whether the next one may overwrite it; default: all lines to standard error.
+        TrainingError if the device or the data cannot be used, MissingExtraError without compressai: this comes first.
         """
         self.config = config
         self.run = run
-        self.device = torch.device(device)
-        self.report = report or (lambda line: sys.stderr.write(line + "\n"))
+        self.device = _usable(device)
+        self.report = report or _to_stderr
+        self.metrics = Metrics(run)
+        check_torch()
         torch.manual_seed(config.seed)
         self.model = Autoencoder(config.architecture)
         self.pictures = Pictures(config.data, self.device, config.crop)
@@ -59,11 +64,13 @@ class Trainer:
         set_scales(self.model, self._crops(step=-1, count=64).cpu().float() / 255)
         self.model.to(self.device)
         self.optimiser = Optimiser(self.model, config)
-        self.average: dict[str, Tensor] = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self._set_average(self.model.state_dict())
         self.step = 0
         self.elapsed_s = 0.0
         self.pixels = 0
-        self._started_at = 0
+        self._started_at = 0  # step at which the learning rate began to warm up
+        self._recent: list[Tensor] = []  # (loss, bpp, mse) of the steps since the last log line
+        self._stopping = False
 
     # -- state ---------------------------------------------------------------------------------------------------
 
@@ -77,60 +84,97 @@ class Trainer:
             "step": self.step,
             "elapsed_s": self.elapsed_s,
             "pixels": self.pixels,
+            "started_at": self._started_at,
+            "recent": torch.stack(self._recent) if self._recent else torch.zeros(0, 3),
         }
 
     def resume(self) -> None:
-        """Go on from the run's checkpoint."""
+        """Go on from the run's checkpoint; TrainingError if there is none that fits."""
         state = checkpoint.load(self.run)
-        self.model.load_state_dict(state["model"])
-        self.average = {k: v.to(self.device) for k, v in state["average"].items()}
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.elapsed_s, self.pixels = state["step"], state["elapsed_s"], state["pixels"]
-        # A resumed optimiser is warm; only one without its state must warm up again.
-        self._started_at = -self.config.warmup_steps
+        try:
+            self.model.load_state_dict(state["model"])
+            self._set_average(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.step, self.elapsed_s, self.pixels = state["step"], state["elapsed_s"], state["pixels"]
+            saved = TrainingConfig.from_dict(json.loads(state["config"]))
+            self._started_at = state.get("started_at", 0)
+            self._recent = list(state.get("recent", torch.zeros(0, 3)).to(self.device))
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            message = f"{self.run / checkpoint.NAME}: not a checkpoint of this run ({error})"
+            raise TrainingError(message.splitlines()[0]) from error
+        if (saved.steps, saved.hours) != (self.config.steps, self.config.hours):
+            # With another budget the learning rate may jump from near zero to full.
+            self._started_at = self.step
 
     def start_from(self, weights: dict[str, Tensor], pixels: int) -> None:
-        """Start from given weights (a state dict of the autoencoder, maybe of fewer blocks) instead of the DCT."""
-        missing, unexpected = self.model.load_state_dict(weights, strict=False)
+        """Start from given weights (a state dict of the autoencoder, maybe of fewer blocks) instead of the DCT.
+
+        pixels: how many they were trained on.  TrainingError if they are of another architecture.
+        """
+        try:
+            missing, unexpected = self.model.load_state_dict(weights, strict=False)
+        except RuntimeError as error:  # its message has a line for each tensor
+            details = str(error).splitlines()
+            raise TrainingError(f"weights of another architecture: {details[-1].strip()}") from error
         # Blocks that the weights lack keep their start, where they change nothing.
         wrong = [name for name in missing if ".fine." not in name and ".coarse." not in name]
         if unexpected or wrong:
             raise TrainingError(f"weights of another architecture: {(unexpected + wrong)[0]} does not match")
-        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self._set_average(self.model.state_dict())
         self.pixels = pixels
+
+    def _set_average(self, values: dict[str, Tensor]) -> None:
+        self.average: dict[str, Tensor] = {k: v.detach().to(self.device, copy=True) for k, v in values.items()}
+        # Looked up once: both stay where they are in memory, and a step is short on a GPU.
+        pairs = [(self.average[k], v) for k, v in self.model.state_dict().items() if v.is_floating_point()]
+        self._averaged = [average for average, value in pairs if value.numel()]
+        self._values = [value for _, value in pairs if value.numel()]
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
-    def train(self) -> None:
-        """Train until the budget is used up; leaves a checkpoint whatever happens, SIGKILL included."""
+    def train(self) -> bool:
+        """Train until the budget is used up or `stop` is called; return whether it is used up.
+
+        Leaves a checkpoint whatever happens: a new one at the end, the last one before a SIGKILL.
+        """
+        config = self.config
         self.run.mkdir(parents=True, exist_ok=True)
-        (self.run / "config.json").write_text(json.dumps(self.config.to_dict(), indent=1) + "\n")
+        (self.run / "config.json").write_text(json.dumps(config.to_dict(), indent=1) + "\n")
+        self.metrics.cut(self.step)
+        if self.step and self.step % config.validate_every == 0:
+            self._validate_once()  # in case the kill came between checkpoint and validation
         skipped = 0
         since, pixels_since = time.monotonic(), 0
         resumed_s, resumed_at = self.elapsed_s, time.monotonic()
-        recent: list[Tensor] = []
-        while self.progress() < 1:
+        while self.progress() < 1 and not self._stopping:
             terms, finite = self._train_step()
             skipped = 0 if finite else skipped + 1
             if skipped > _MAX_SKIPPED:
                 raise TrainingError(f"{self.run}: {skipped} steps in a row without a finite gradient")
             self.step += 1
-            self.pixels += self.config.batch * self.config.crop**2
-            pixels_since += self.config.batch * self.config.crop**2
-            recent.append(terms)
+            self.pixels += config.batch * config.crop**2
+            pixels_since += config.batch * config.crop**2
+            if finite:
+                self._recent.append(terms)
             self.elapsed_s = resumed_s + time.monotonic() - resumed_at
-            if self.step % self.config.log_every == 0:
+            if self.step % config.log_every == 0 and self._recent:
                 now = time.monotonic()
-                self._log(torch.stack(recent).mean(dim=0).tolist(), pixels_since / (now - since))
+                self._log(torch.stack(self._recent).mean(dim=0).tolist(), pixels_since / (now - since))
                 since, pixels_since = now, 0
-                recent.clear()
-            if self.step % self.config.checkpoint_every == 0:
+                self._recent.clear()
+            if self.step % config.checkpoint_every == 0:
                 checkpoint.save(self.run, self.state())
-            if self.validation and self.step % self.config.validate_every == 0:
-                self.validate()
+            if self.step % config.validate_every == 0:
+                self._validate_once()
         checkpoint.save(self.run, self.state())
-        if self.validation:
-            self.validate()
+        if self.progress() < 1:
+            return False
+        self._validate_once()
+        return True
+
+    def stop(self) -> None:
+        """Make `train` write a checkpoint and return, after the step or validation picture in progress."""
+        self._stopping = True
 
     def progress(self) -> float:
         """Return the share of the budget used, 0..1."""
@@ -164,12 +208,7 @@ class Trainer:
     def _update_average(self) -> None:
         # Short at first, so that the start is forgotten.
         decay = min(self.config.average, (1 + self.step) / (10 + self.step))
-        averages, values = [], []
-        for name, value in self.model.state_dict().items():
-            if value.dtype.is_floating_point:
-                averages.append(self.average[name])
-                values.append(value)
-        torch._foreach_lerp_(averages, values, 1 - decay)
+        torch._foreach_lerp_(self._averaged, self._values, 1 - decay)
 
     def _crops(self, step: int, count: int) -> Tensor:
         return self.pictures.crops(count, self.config.crop, _generator(self.config.seed, step, 0))
@@ -197,16 +236,23 @@ class Trainer:
         self.report(
             f"step {self.step}  loss {loss:.4f}  {bpp:.4f} bpp  {psnr:.2f} dB  "
             f"{pixels_per_s / 1e6:.2f} Mpx/s  {100 * progress:.1f} %  {left_s / 60:.0f} min left",
+            True,
         )
 
     def _write(self, **fields: object) -> None:
-        fields = {"step": self.step, "pixels": self.pixels, "elapsed_s": round(self.elapsed_s, 1), **fields}
-        with (self.run / "metrics.jsonl").open("a") as stream:
-            stream.write(json.dumps(fields) + "\n")
+        elapsed_s = round(self.elapsed_s, 1)
+        self.metrics.write({"step": self.step, "pixels": self.pixels, "elapsed_s": elapsed_s, **fields})
+
+    def _validate_once(self) -> None:
+        if self.validation and not self.metrics.has("validation", self.step):
+            self.validate()
 
     @torch.no_grad()
     def validate(self) -> list[dict[str, float]]:
-        """Measure the averaged weights on the validation pictures, rounded, at six qualities; write and return it."""
+        """Measure the averaged weights on the validation pictures, rounded, at six qualities; write and return it.
+
+        If `stop` is called meanwhile, nothing is written and the list is empty.
+        """
         if self.validation is None:
             raise TrainingError("this run has no validation pictures")
         trained = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
@@ -218,15 +264,20 @@ class Trainer:
                 continue
             bpp, psnr, loss = [], [], []
             for number in range(len(self.validation.pictures)):
+                if self._stopping:
+                    break
                 x = self.validation.centre(number, _VALIDATION_SIDE).float() / 255
                 indices = torch.tensor([index], device=self.device)
-                output = self.model(x.contiguous(memory_format=torch.channels_last), indices)
+                with exact_float32():  # as files will be made
+                    output = self.model(x.contiguous(memory_format=torch.channels_last), indices)
                 output = type(output)(output.x_hat.clamp(0, 1), output.bits_y, output.bits_z)
                 terms = objective.terms(x, output, indices, self.config.loss_power)
                 bpp.append(float(terms.bpp))
                 psnr.append(10 * math.log10(255**2 / max(float(terms.mse), 1e-9)))
                 loss.append(float(terms.loss))
             count = len(bpp)
+            if self._stopping:
+                break
             rows.append(
                 {
                     "index": index,
@@ -236,8 +287,11 @@ class Trainer:
                 }
             )
         self.model.load_state_dict(trained)
+        if self._stopping:
+            return []
         self._write(kind="validation", rows=rows)
-        self.report("validation  " + "  ".join(f"{r['bpp']:.3f} bpp {r['psnr']:.2f} dB" for r in rows))
+        line = "  ".join(f"{row['bpp']:.3f} bpp {row['psnr']:.2f} dB" for row in rows)
+        self.report(f"validation at step {self.step}  {line}", False)
         return rows
 
 
@@ -246,6 +300,21 @@ def set_exact_steps(model: nn.Module, *, enabled: bool) -> None:
     for module in model.modules():
         if isinstance(module, RelaxedLayer):
             module.exact_steps = enabled
+
+
+def _to_stderr(line: str, _passing: bool) -> None:
+    sys.stderr.write(line + "\n")
+
+
+def _usable(device: str) -> torch.device:
+    """Return the device; TrainingError if this torch has none such."""
+    try:
+        found = torch.device(device)
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError) as error:  # a torch built for the CPU asserts that it was built for CUDA
+        reason = str(error).splitlines()[0]
+        raise TrainingError(f"torch {torch.__version__} has no device {device}: {reason}") from error
+    return found
 
 
 def _mix(seed: int, step: int, stream: int) -> int:
