@@ -215,7 +215,7 @@ def _to_tensor(picture: Picture, device: torch.device) -> Tensor:
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
         raise ValueError(f"picture is {picture.dtype} {picture.shape}, expected uint8 (h, w, 3)")
     height, width = picture.shape[:2]
-    x = torch.tensor(picture).to(device).permute(2, 0, 1)[None].float() / 255
+    x = torch.tensor(np.ascontiguousarray(picture)).to(device).permute(2, 0, 1)[None].float() / 255
     x = F.pad(x, (0, -width % PATCH, 0, -height % PATCH), mode="replicate")
     return x.contiguous(memory_format=torch.channels_last)
 
