@@ -20,6 +20,7 @@ class TrainingConfig:
     loss_power: each picture's loss is weighted by β to the power of minus this, so that high rates don't drown low.
     matrix_rate: learning rate of Muon, for the matrices of blocks and prior; projection_rate: of Adam, for the linear
         maps that start as a DCT; rate: of Adam, for all else.
+    matrix_decay: decoupled weight decay of the matrices; without it they grow until features explode.
     warmup_steps: of linear rise, after each start; decay: share of the budget, at its end, of linear fall to zero.
     average: decay of the exponential moving average of the weights, which is what gets validated and exported.
     clip: largest norm of the gradient.
@@ -36,7 +37,8 @@ class TrainingConfig:
     quality_low: int = 0
     quality_high: int = MAX_INDEX
     loss_power: float = 0.4
-    matrix_rate: float = 1e-3
+    matrix_rate: float = 2.5e-3
+    matrix_decay: float = 0.2
     rate: float = 1e-3
     projection_rate: float = 1e-4
     warmup_steps: int = 200

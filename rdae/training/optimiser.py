@@ -58,7 +58,7 @@ class Optimiser:
         large, linear = matrices(model), projections(model)
         taken = {id(p) for p in large + linear}
         rest = [p for p in model.parameters() if p.requires_grad and id(p) not in taken]
-        muon = torch.optim.Muon(large, weight_decay=0.0, momentum=0.95, adjust_lr_fn="match_rms_adamw")
+        muon = torch.optim.Muon(large, weight_decay=config.matrix_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw")
         adam = torch.optim.Adam([{"params": rest}, {"params": linear}], betas=(0.9, 0.99), eps=1e-10)
         self._parts: list[tuple[torch.optim.Optimizer, list[float]]] = [
             (muon, [config.matrix_rate]),

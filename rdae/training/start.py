@@ -10,7 +10,8 @@ from rdae.quality import high_rate_gain
 from rdae.training.autoencoder import Autoencoder
 from rdae.transforms.blocks import Block
 
-_FLOOR = 0.01
+_FLOOR = 0.05
+"""Smallest magnitude a feature is taken to have: channels of less are rare events, not small signals."""
 
 
 def _rms(features: Tensor) -> Tensor:

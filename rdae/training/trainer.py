@@ -29,7 +29,10 @@ from rdae.training.relaxed import RelaxedLayer
 from rdae.training.start import set_scales
 
 _MAX_SKIPPED = 100
-"""Steps in a row with a gradient that is not finite, after which a run gives up."""
+"""Steps in a row without a usable gradient, after which a run gives up."""
+
+_SPIKE = 8.0
+"""A loss of this many times the usual one comes from a few strange crops or a step too far: the step is skipped."""
 
 _VALIDATION_INDICES = (0, 160, 320, 480, 640, 800)
 _VALIDATION_SIDE = 512
@@ -70,6 +73,7 @@ class Trainer:
         self.pixels = 0
         self._started_at = 0  # step at which the learning rate began to warm up
         self._recent: list[Tensor] = []  # (loss, bpp, mse) of the steps since the last log line
+        self._usual_loss = 0.0  # slow average of the steps' losses, 0 before the first
         self._stopping = False
 
     # -- state ---------------------------------------------------------------------------------------------------
@@ -85,6 +89,7 @@ class Trainer:
             "elapsed_s": self.elapsed_s,
             "pixels": self.pixels,
             "started_at": self._started_at,
+            "usual_loss": self._usual_loss,
             "recent": torch.stack(self._recent) if self._recent else torch.zeros(0, 3),
         }
 
@@ -98,6 +103,7 @@ class Trainer:
             self.step, self.elapsed_s, self.pixels = state["step"], state["elapsed_s"], state["pixels"]
             saved = TrainingConfig.from_dict(json.loads(state["config"]))
             self._started_at = state.get("started_at", 0)
+            self._usual_loss = state.get("usual_loss", 0.0)
             self._recent = list(state.get("recent", torch.zeros(0, 3)).to(self.device))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             message = f"{self.run / checkpoint.NAME}: not a checkpoint of this run ({error})"
@@ -147,14 +153,14 @@ class Trainer:
         since, pixels_since = time.monotonic(), 0
         resumed_s, resumed_at = self.elapsed_s, time.monotonic()
         while self.progress() < 1 and not self._stopping:
-            terms, finite = self._train_step()
-            skipped = 0 if finite else skipped + 1
+            terms, usable = self._train_step()
+            skipped = 0 if usable else skipped + 1
             if skipped > _MAX_SKIPPED:
-                raise TrainingError(f"{self.run}: {skipped} steps in a row without a finite gradient")
+                raise TrainingError(f"{self.run}: {skipped} steps in a row without a usable gradient")
             self.step += 1
             self.pixels += config.batch * config.crop**2
             pixels_since += config.batch * config.crop**2
-            if finite:
+            if usable:
                 self._recent.append(terms)
             self.elapsed_s = resumed_s + time.monotonic() - resumed_at
             if self.step % config.log_every == 0 and self._recent:
@@ -183,7 +189,7 @@ class Trainer:
         return min(1.0, self.elapsed_s / 3600 / (self.config.hours or 1))
 
     def _train_step(self) -> tuple[Tensor, bool]:
-        """Make one step; return (loss, bpp, mse) as a tensor (3,) and whether the gradient was finite."""
+        """Make one step; return (loss, bpp, mse) as a tensor (3,) and whether the gradient was usable."""
         config = self.config
         x = self._crops(self.step, config.batch).float() / 255
         index = self._indices(self.step)
@@ -199,11 +205,13 @@ class Trainer:
             parameter.grad = None
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
-        finite = bool(torch.isfinite(norm) & torch.isfinite(loss.detach()))
-        if finite:
+        value = float(loss.detach())  # the one time in a step that the host waits for the device
+        usable = bool(torch.isfinite(norm)) and value < _SPIKE * (self._usual_loss or math.inf)
+        if usable:
+            self._usual_loss += (value - self._usual_loss) * (0.02 if self._usual_loss else 1.0)
             self.optimiser.step(rate_factor(progress, self.step - self._started_at, config))
             self._update_average()
-        return torch.stack([loss.detach(), terms.bpp.mean().detach(), terms.mse.mean().detach()]), finite
+        return torch.stack([loss.detach(), terms.bpp.mean().detach(), terms.mse.mean().detach()]), usable
 
     def _update_average(self) -> None:
         # Short at first, so that the start is forgotten.

@@ -6,6 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+_VALUE_MAX = 8.0
+"""Bound of a block's gated values, far beyond what pictures give: without it, one picture of unusual contrast can
+make the features grow from block to block, and a training at a high rate diverge."""
+
 
 class Pointwise(nn.Module):
     """A 1x1 convolution whose weight is kept as the matrix (out, in) that it is, for optimisers of matrices."""
@@ -26,8 +30,8 @@ class Pointwise(nn.Module):
 class Block(nn.Module):
     """x + W₂·gate(dw(W₁·x)): the unit of both transforms.
 
-    W₁ widens C to 2C, a 3x3 depthwise convolution mixes positions, one half gates the other through a hard sigmoid
-    (cheap, bounded, and exact in integers if ever needed), W₂ brings C back and starts at zero.
+    W₁ widens C to 2C, a 3x3 depthwise convolution mixes positions, one half, clamped, is gated by the other through a
+    hard sigmoid (cheap, bounded, and exact in integers if ever needed), W₂ brings C back and starts at zero.
 
     The features are transform coefficients whose magnitudes span three decades.  `scale` (C) is their magnitude: the
     block reads x / scale, so that W₁ sees comparable numbers, and writes at the geometric mean of scale, the same for
@@ -67,5 +71,5 @@ class Block(nn.Module):
         h = F.conv2d(x, expand, self.expand.bias)  # (B, 2C, H, W)
         h = F.conv2d(h, self.depthwise, self.depthwise_bias, padding=1, groups=h.shape[1])
         value, gate = h.chunk(2, dim=1)
-        h = value * F.hardsigmoid(gate)  # (B, C, H, W)
+        h = F.hardtanh(value, -_VALUE_MAX, _VALUE_MAX) * F.hardsigmoid(gate)  # (B, C, H, W)
         return x + F.conv2d(h, project, self.project.bias * reach)
