@@ -204,5 +204,3 @@ def write(path: Path, architecture: Architecture = TINY, seed: int = 1) -> Path:
     """Write the weights file and manifest of a small random model."""
     data = safetensors.torch.save(model_tensors(architecture, seed), metadata(architecture))
     return write_bytes(path, data)
-
-

@@ -1,0 +1,75 @@
+"""rdae.compress, rdae.decompress and rdae.open_model as users call them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_model import photo, write
+
+import rdae
+from rdae import api, weights
+from rdae.container import parse
+
+
+@pytest.fixture
+def opened(tiny_path: Path) -> api.Model:
+    return rdae.open_model(tiny_path)
+
+
+def test_a_picture_goes_through_an_opened_model(opened: api.Model) -> None:
+    image = Image.fromarray(photo(20, 30))
+    data = opened.compress(image, quality=80)
+    assert isinstance(data, bytes)
+    assert data == opened.compress(np.asarray(image), quality=80) == rdae.compress(image, 80, model=opened)
+    back = opened.decompress(data)
+    assert (back.mode, back.size) == ("RGB", (30, 20))
+    assert np.array_equal(np.asarray(back), np.asarray(rdae.decompress(data, model=opened)))
+    encoded, decoded = opened.encode(photo(20, 30), 80), opened.decode(data)
+    assert encoded.data == data
+    assert np.array_equal(decoded.picture, encoded.reconstruction)
+    assert np.array_equal(decoded.picture, np.asarray(back))
+
+
+def test_a_model_says_who_it_is(opened: api.Model) -> None:
+    assert opened.name == "tiny"
+    assert parse(opened.compress(photo(3, 3))).header.model == opened.model_id == opened.loaded.model_id
+    assert opened.kmac_per_pixel() == opened.loaded.kmac_per_pixel()
+
+
+def test_quality_50_is_the_default(opened: api.Model) -> None:
+    assert parse(opened.compress(photo(3, 3))).header.quality_index == 400
+    assert parse(opened.compress(photo(3, 3), quality=99.94)).header.quality_index == 800
+
+
+@pytest.mark.parametrize("quality", [-1, 100.5, float("nan")])
+def test_quality_outside_the_scale_is_a_value_error(opened: api.Model, quality: float) -> None:
+    with pytest.raises(ValueError, match="expected 0 to 100"):
+        opened.compress(photo(3, 3), quality=quality)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "CMYK", "I;16"])
+def test_pictures_of_any_mode_come_back_as_rgb(opened: api.Model, mode: str) -> None:
+    image = Image.new(mode, (9, 5))
+    back = opened.decompress(opened.compress(image))
+    assert (back.mode, back.size) == ("RGB", (9, 5))
+
+
+def test_what_is_no_picture_or_no_file_is_an_rdae_error(opened: api.Model) -> None:
+    with pytest.raises(rdae.PictureError):
+        opened.compress(np.zeros((3, 3, 3), np.float32))
+    with pytest.raises(rdae.NotRdaeError):
+        opened.decompress(b"GIF89a")
+    with pytest.raises(rdae.TruncatedError):
+        opened.decompress(b"RDAE")
+    with pytest.raises(rdae.WeightsError):
+        rdae.open_model("no/such.safetensors")
+
+
+def test_the_default_model_is_opened_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(weights, "folder", lambda: tmp_path)
+    monkeypatch.setattr(api, "_default", [])
+    path = write(tmp_path / f"{weights.DEFAULT}.safetensors")
+    data = rdae.compress(photo(6, 7), quality=10)
+    path.unlink()
+    assert rdae.decompress(data).size == (7, 6)
