@@ -62,6 +62,7 @@ def setting(flag: str, help_text: str, kind: Any = float) -> Callable[[Decorated
 @setting("--batch", "Crops a step.", int)
 @setting("--crop", "Their side in pixels, a multiple of 64.", int)
 @setting("--matrix-rate", "Learning rate of Muon, for the matrices.")
+@setting("--matrix-decay", "Weight decay of the matrices.")
 @setting("--rate", "Learning rate of Adam, for most else.")
 @setting("--projection-rate", "Learning rate of Adam, for the maps that start as a DCT.")
 @setting("--warmup-steps", "Steps in which the learning rates rise.", int)

@@ -30,7 +30,7 @@ def _files(source: Path) -> Iterator[tuple[str, bytes]]:
             elif path.suffix.lower() == ".tar":
                 yield from _files(path)
     elif source.suffix.lower() == ".tar":
-        with tarfile.open(source) as archive:
+        with tarfile.open(source, "r:") as archive:
             for member in archive:
                 if member.isfile() and Path(member.name).suffix.lower() in SUFFIXES:
                     stream = archive.extractfile(member)
