@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.torch
 import torch
+from PIL import Image
 from torch import Tensor
 
-from rdae import weights
+from rdae import codec, weights
 from rdae.architecture import TINY, Architecture
 from rdae.prior import normaliser
 from rdae.prior.exact import ExactPrior
@@ -41,6 +42,19 @@ SMALL = Architecture(
     context_width=64,
 )
 """Wide enough that torch chooses the kernels that it chooses for a real model."""
+
+MINI = Architecture(
+    fine=6,
+    latents=8,
+    hyper_latents=2,
+    analysis_fine=1,
+    analysis_coarse=1,
+    synthesis_coarse=1,
+    synthesis_fine=1,
+    hyper_width=6,
+    context_width=6,
+)
+"""As small as can be, for the weights file that is kept in tests/golden."""
 
 SKIP_BELOW = 2
 
@@ -204,3 +218,20 @@ def write(path: Path, architecture: Architecture = TINY, seed: int = 1) -> Path:
     """Write the weights file and manifest of a small random model."""
     data = safetensors.torch.save(model_tensors(architecture, seed), metadata(architecture))
     return write_bytes(path, data)
+
+
+def write_golden(folder: Path) -> None:
+    """Write a weights file, files that it made, and what they decode to."""
+    folder.mkdir(exist_ok=True)
+    model = weights.load(write(folder / "mini.safetensors", MINI))
+    latents = {}
+    for name, picture, index in (("photo", photo(61, 83), 345), ("noise", noise(1, 5, 40), 800)):
+        encoded = codec.encode(picture, model, index)
+        (folder / f"{name}.rdae").write_bytes(encoded.data)
+        Image.fromarray(encoded.reconstruction).save(folder / f"{name}.png")
+        latents[name] = encoded.latents_sha256
+    (folder / "latents.json").write_text(json.dumps(latents, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    write_golden(GOLDEN)
