@@ -67,6 +67,7 @@ def _import_part() -> Any:
     if spec is None or spec.submodule_search_locations is None:
         raise ModuleNotFoundError("No module named 'compressai'", name="compressai")
     package: Any = types.ModuleType("compressai")
+    package.__spec__ = spec
     package.__path__ = list(spec.submodule_search_locations)
     # What an entropy model asks of its package when it is built; it codes nothing here.
     package.get_entropy_coder = lambda: "ans"
