@@ -105,6 +105,14 @@ def test_a_small_file_costs_little_more_than_its_bits(tiny: Model, height: int, 
     assert len(encoded.data) <= 1.01 * encoded.rate_bits / 8 + 4 + HEADER
 
 
+def test_pictures_are_extended_by_repeating_their_edge(tiny: Model) -> None:
+    """Which costs fewer bits than black would."""
+    picture = photo(30, 40)
+    extended = np.pad(picture, ((0, 2), (0, 8), (0, 0)), mode="edge")
+    payloads = [parse(codec.encode(p, tiny, 400).data).sections for p in (picture, extended)]
+    assert payloads[0] == payloads[1]
+
+
 def test_encoding_twice_gives_the_same_bytes(tiny: Model) -> None:
     assert codec.encode(photo(50, 60), tiny, 400).data == codec.encode(photo(50, 60), tiny, 400).data
 
