@@ -18,7 +18,7 @@ ARCHITECTURE_OPTION = ",".join(f"{name}={value}" for name, value in TINY.to_dict
 def need_compressai() -> None:
     """Skip where compressai truly is absent, as on Python 3.13; anything else that is wrong with it shows."""
     if importlib.util.find_spec("compressai") is None:
-        pytest.skip("compressai is not installed")
+        pytest.skip("compressai is not installed", allow_module_level=True)
 
 
 def make_pictures(folder: Path, count: int = 4, height: int = 100, width: int = 130) -> Path:

@@ -117,7 +117,7 @@ def write(model: Autoencoder, y_tables: Tables, path: Path, facts: dict[str, Any
         "architecture": json.dumps(model.architecture.to_dict()),
         "skip_below": str(SKIP_BELOW),
     }
-    data = safetensors.torch.save(file_tensors(model, y_tables), metadata=metadata)
+    data = _ordered(safetensors.torch.save(file_tensors(model, y_tables), metadata=metadata))
     sha256 = hashlib.sha256(data).hexdigest()
     manifest = {
         "name": path.stem,
@@ -132,6 +132,16 @@ def write(model: Autoencoder, y_tables: Tables, path: Path, facts: dict[str, Any
     write_atomically(path, data, force=force)
     write_atomically(path.with_suffix(".json"), (json.dumps(manifest, indent=1) + "\n").encode(), force=force)
     return sha256
+
+
+def _ordered(data: bytes) -> bytes:
+    """Write the header of a safetensors file in a fixed order; its library's differs from process to process."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the tensors stay aligned
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def count_residuals(model: Model, pictures: list[Tensor], indices: list[int]) -> list[npt.NDArray[np.int64]]:
