@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_model
+import torch
 
 from rdae import codec, weights
 from rdae.architecture import Architecture
@@ -156,6 +157,20 @@ def test_latents_do_not_depend_on_the_instruction_set(
 def test_latents_do_not_depend_on_settings_made_before_loading(small: Case, start: str) -> None:
     # Pixels may follow the settings: who asks for bf16 gets bf16's error.
     check(small, elsewhere(small, None, None, 1, start=start, during=("pass",)), levels=8)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["highest", "high"])
+def test_latents_do_not_depend_on_the_device(small: Case, precision: str) -> None:
+    model = weights.load(small.folder / "model.safetensors", "cuda")
+    torch.set_float32_matmul_precision(precision)
+    try:
+        for encoded in small.encoded.values():
+            assert codec.decode(encoded.data, model).latents_sha256 == encoded.latents_sha256
+        there = codec.encode(tiny_model.photo(70, 90), model, 400)
+        assert codec.decode(there.data, small.model).latents_sha256 == there.latents_sha256
+    finally:
+        torch.set_float32_matmul_precision("highest")
 
 
 @pytest.mark.slow
