@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from rdae import weights
 from rdae.cli.main import main
 from rdae.errors import TrainingError
-from rdae.training import checkpoint, imports
+from rdae.training import checkpoint, imports, pieces
 from rdae.training.metrics import Metrics
 from rdae.training.trainer import Trainer
 
@@ -353,6 +353,30 @@ def test_train_resume_extend_export_and_start_from_the_result(pictures: Path, un
     assert state["step"] == 2
     assert state["pixels"] == imports.read(made).pixels + 2 * 4 * 64 * 64
     assert [row["step"] for row in Metrics(run).rows()] == [2]  # the log of the run before is gone
+
+
+def test_a_visit_to_another_machine_in_small_pieces(pictures: Path, unbroken: Path, tmp_path: Path) -> None:
+    """docs/gpu.md from end to end: weights and data travel there, a run starts from them, its result travels back."""
+    home, there = tmp_path / "home", tmp_path / "there"
+    assert rdae("export", unbroken, "-o", home / "base.safetensors").exit_code == 0
+    split = ["split", str(pictures), str(home / "base.safetensors"), str(home / "base.json")]
+    assert pieces.main([*split, "-d", str(home / "packs"), "--name", "data", "--mib", "0.1"]) == 0
+    assert len(list((home / "packs").iterdir())) > 3
+    assert pieces.main(["merge", str(home / "packs"), "-d", str(there)]) == 0
+
+    run, made = there / "runs" / "visit", there / "made" / "visit.safetensors"
+    settings = ("--batch", "2", "--crop", "64", "--threads", "1", "--precision", "bf16", "--log-every", "1")
+    start = ("--init", there / "base.safetensors", "--steps", "3", "--run", run)
+    assert rdae("train", there / pictures.name, *start, *settings).exit_code == 0
+    assert rdae("export", run, "-o", made).exit_code == 0
+    split = ["split", str(made.parent), str(run / "metrics.jsonl")]
+    assert pieces.main([*split, "-d", str(there / "packs"), "--name", "result", "--mib", "0.1"]) == 0
+
+    assert pieces.main(["merge", str(there / "packs"), "-d", str(home / "brought")]) == 0
+    brought = home / "brought" / "made" / "visit.safetensors"
+    assert weights.load(brought).sha256 == weights.load(made).sha256
+    assert imports.read(brought).pixels == (20 * 4 + 3 * 2) * 64 * 64
+    assert (home / "brought" / "metrics.jsonl").read_bytes() == (run / "metrics.jsonl").read_bytes()
 
 
 def test_a_quiet_run_says_nothing(pictures: Path, tmp_path: Path) -> None:
