@@ -27,6 +27,7 @@ from rdae.errors import CorruptError, StreamError, VersionError, WeightsError
 from rdae.model import Model
 from rdae.prior.exact import SYMBOL_MAX
 from rdae.prior.hyperprior import Z_MAX
+from rdae.prior.layers import exact_float32
 from rdae.prior.normaliser import STEP_UNIT
 
 Picture = npt.NDArray[np.uint8]
@@ -39,7 +40,7 @@ class Encoded:
 
     data: the whole file. reconstruction: what it decodes to, uint8 (h, w, 3).
     rate_bits: the ideal code length -log2 P(ẑ, ŷ) of its integers under the model's tables.
-    latents_sha256: of all coded integers. seconds: by stage.
+    latents_sha256: of ẑ and ŷ as integers. seconds: by stage.
     """
 
     data: bytes
@@ -51,7 +52,7 @@ class Encoded:
 
 @dataclasses.dataclass(frozen=True)
 class Decoded:
-    """A decompressed picture, uint8 (h, w, 3), with the hash of its coded integers and the seconds by stage."""
+    """A decompressed picture, uint8 (h, w, 3), with the hash of ẑ and ŷ and the seconds by stage."""
 
     picture: Picture
     latents_sha256: str
@@ -113,31 +114,31 @@ def quantise(picture: Picture, model: Model, quality_index: int, clock: _Clock |
 
 
 @torch.inference_mode()
+@exact_float32()
 def encode(picture: Picture, model: Model, quality_index: int) -> Encoded:
     """Compress an RGB picture, uint8 (h, w, 3) of any size from 1x1, at a quality index 0..800."""
     clock = _Clock()
     height, width = picture.shape[:2]
     latents = quantise(picture, model, quality_index, clock)
     coded = [(latents.z, model.prior.z_tables), *((step, model.prior.y_tables) for step in latents.y)]
-    log, rate_bits = _Log(), 0.0
     with clock.stage("coding"):
         coder = SymbolEncoder()
         for (symbols, rows), tables in coded:
             coder.put(symbols, rows, tables)
         payload = coder.finish()
     with clock.stage("account"):
-        for (symbols, rows), tables in coded:
-            log.add(symbols, rows)
-            rate_bits += tables.bits(symbols, rows)
+        rate_bits = sum(tables.bits(symbols, rows) for (symbols, rows), tables in coded)
+        integers = _latents_bytes(latents.z[0], latents.y64)
     with clock.stage("synthesis"):
         reconstruction = _to_picture(model.synthesise(latents.y64, quality_index), height, width)
     header = Header(width=width, height=height, model=model.model_id, quality_index=quality_index)
     sections = (Section(SectionType.LATENTS, payload),)
-    data = container.pack(Container(header, sections, latent_checksum=log.checksum))
-    return Encoded(data, reconstruction, rate_bits, log.sha256, clock.seconds)
+    data = container.pack(Container(header, sections, latent_checksum=zlib.crc32(integers)))
+    return Encoded(data, reconstruction, rate_bits, hashlib.sha256(integers).hexdigest(), clock.seconds)
 
 
 @torch.inference_mode()
+@exact_float32()
 def decode(data: bytes, model: Model, max_pixels: int | None = container.MAX_PIXELS) -> Decoded:
     """Decompress the bytes of a file; a StreamError or WeightsError if that cannot be done soundly."""
     clock = _Clock()
@@ -149,13 +150,12 @@ def decode(data: bytes, model: Model, max_pixels: int | None = container.MAX_PIX
     index = header.quality_index
     size = (-(-header.height // PATCH), -(-header.width // PATCH))
     z_shape = (model.architecture.hyper_latents, *(-(-n // HYPER_STRIDE) for n in size))
-    log, z_rows = _Log(), _z_rows(z_shape)
+    z_rows = _z_rows(z_shape)
     with clock.stage("coding"):
         coder = SymbolDecoder(payload)
         z_symbols = coder.get(z_rows, model.prior.z_tables)
     if np.abs(z_symbols).max(initial=0) > Z_MAX:
         raise CorruptError("a hyper-latent is out of range: the file is damaged")
-    log.add(z_symbols, z_rows)
     z = torch.from_numpy(z_symbols.astype(np.int64)).view(z_shape).to(model.device)
 
     def code(where: Tensor, means: Tensor, scales: Tensor) -> Tensor:
@@ -166,7 +166,6 @@ def decode(data: bytes, model: Model, max_pixels: int | None = container.MAX_PIX
             symbols = coder.get(rows, model.prior.y_tables)
         if np.abs(symbols).max(initial=0) > SYMBOL_MAX:
             raise CorruptError("a latent is out of range: the file is damaged")
-        log.add(symbols, rows)
         residuals = torch.zeros_like(where)
         residuals[coded] = torch.from_numpy(symbols.astype(np.int64)).to(model.device)
         return residuals
@@ -175,30 +174,21 @@ def decode(data: bytes, model: Model, max_pixels: int | None = container.MAX_PIX
         y_hat64 = model.prior.run(z, index, size, code)
     with clock.stage("coding"):
         coder.finish()
-    if parsed.latent_checksum is not None and parsed.latent_checksum != log.checksum:
+    integers = _latents_bytes(z_symbols, y_hat64)
+    if parsed.latent_checksum is not None and parsed.latent_checksum != zlib.crc32(integers):
         raise CorruptError("the decoded latents are not those that were encoded")
     with clock.stage("synthesis"):
         picture = _to_picture(model.synthesise(y_hat64, index), header.height, header.width)
-    return Decoded(picture, log.sha256, clock.seconds)
+    return Decoded(picture, hashlib.sha256(integers).hexdigest(), clock.seconds)
 
 
-class _Log:
-    """The coded integers as they go by: their checksum and hash, table rows included."""
+def _latents_bytes(z: Int32s, y64: Tensor) -> bytes:
+    """Return what the latent checksum is over: ẑ, then ŷ in 1/64 step, int32 little-endian by channel, row, column.
 
-    def __init__(self) -> None:
-        self.checksum = 0
-        self._hash = hashlib.sha256()
-
-    def add(self, symbols: Int32s, rows: Int32s) -> None:
-        # The rows are in it too: a machine whose prior differs is caught although its symbols may agree by chance.
-        for numbers in (symbols, rows):
-            little = numbers.astype("<i4").tobytes()
-            self.checksum = zlib.crc32(little, self.checksum)
-            self._hash.update(little)
-
-    @property
-    def sha256(self) -> str:
-        return self._hash.hexdigest()
+    ŷ is the sum of what was coded and of the prior's means, so a machine whose prior differs is caught, whatever the
+    difference did to the coded residuals.
+    """
+    return z.astype("<i4").tobytes() + _int32(y64).astype("<i4").tobytes()
 
 
 def _sole_latents(parsed: Container) -> bytes:

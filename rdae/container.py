@@ -12,7 +12,7 @@ lowest first, the top bit of a byte set when another follows, and never longer t
     width, height    varint  pixels of the picture as the user gave it, 1..MAX_SIDE
     tile             varint  log2 of a tile's side in latents, 0..MAX_TILE; only with Flag.TILES
     sections                 each: type 1 byte, length varint, payload; up to the checksums
-    latent checksum  4       over the decoded latents; only with Flag.LATENT_CHECKSUM
+    latent checksum  4       CRC-32 of ẑ, then ŷ·64, as int32; only with Flag.LATENT_CHECKSUM
     CRC-32           4       over all bytes before it (zlib.crc32)
 
 The top bit of a section's type, 0x80, says that a reader that does not know the type may skip the section
