@@ -142,9 +142,13 @@ Doomed(training_kit.config(Path(sys.argv[1])), Path(sys.argv[2])).train()
 
 def kill_at(step: int, pictures: Path, run: Path) -> None:
     """Train in another process that is killed before it makes this step."""
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-c", KILLED, str(pictures), str(run), str(step)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    # Elsewhere than in the checkout, whose folder rdae would hide an installed one.
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, cwd=pictures.parent
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
@@ -442,7 +446,7 @@ def test_a_signal_leaves_a_checkpoint(pictures: Path, tmp_path: Path, number: si
     options = training_kit.options(pictures, run)
     options[options.index("--checkpoint-every") + 1] = "1000000"
     command = [sys.executable, "-m", "rdae.cli", *options, "--hours", "1"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         deadline = time.monotonic() + 120
         while not Metrics(run).rows():
             assert process.poll() is None
