@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .files import finite
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -15,13 +17,13 @@ if TYPE_CHECKING:
 
 @click.command("benchmark")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-q", "--quality", type=click.FloatRange(0, 100), default=50.0, show_default=True)
+@click.option("-q", "--quality", type=click.FloatRange(0, 100), default=50.0, show_default=True, callback=finite)
 @click.option("--model", type=click.Path(path_type=Path), help="Weights to use instead of the package's own.")
 @click.option(
     "--repeat", type=click.IntRange(1), default=5, show_default=True, help="Rounds; the median counts."
 )
 @click.option(
-    "--peers", default="jpeg,webp,avif", show_default=True, help="Pillow's codecs to time too, or 'none'."
+    "--peers", help="Pillow's codecs to time too, or 'none'.  [default: jpeg,webp,avif, those that Pillow has]"
 )
 @click.option("--threads", type=click.IntRange(1), help="Threads of torch; by default as many as it takes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -31,7 +33,7 @@ def benchmark(
     quality: float,
     model: Path | None,
     repeat: int,
-    peers: str,
+    peers: str | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
@@ -44,12 +46,15 @@ def benchmark(
 
     from rdae.api import open_model
     from rdae.evaluation import benchmark as timing
-    from rdae.evaluation.peers import find_peers
+    from rdae.evaluation.peers import available_peers, find_peers
     from rdae.evaluation.run import collect_pictures
 
     if threads is not None:
         torch.set_num_threads(threads)
-    chosen = find_peers([name.strip() for name in peers.split(",") if name.strip() not in ("", "none")])
+    if peers is None:
+        chosen = available_peers(("jpeg", "webp", "avif"))
+    else:
+        chosen = find_peers([name.strip() for name in peers.split(",") if name.strip() not in ("", "none")])
     pictures = [_read(path) for path in collect_pictures(images)]
     found = timing.benchmark(
         open_model(model),

@@ -1,18 +1,11 @@
 """rdae compress: pictures to .rdae files."""
 
-import math
 from pathlib import Path
 
 import click
 
-from .files import LazyModel, file_options, plan, run
+from .files import LazyModel, file_options, finite, plan, run
 from .report import complain
-
-
-def _finite(_context: click.Context, _option: click.Parameter, value: float) -> float:
-    if math.isnan(value):  # no comparison holds for it, so the range lets it through
-        raise click.BadParameter("not a number.")
-    return value
 
 
 @click.command()
@@ -23,7 +16,7 @@ def _finite(_context: click.Context, _option: click.Parameter, value: float) -> 
     type=click.FloatRange(0, 100),
     default=50.0,
     show_default=True,
-    callback=_finite,
+    callback=finite,
     help="0: smallest file; 100: best picture.",
 )
 def compress(

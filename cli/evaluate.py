@@ -63,7 +63,7 @@ def evaluate(
     results.json). A picture that fails is reported and the others go on; the exit status is then 1.
     """
     at = _qualities(qualities)
-    if peers_only and not peers:
+    if peers_only and not _names(peers):
         raise click.UsageError("--peers-only needs --peers")
 
     from rdae.evaluation import report, run
@@ -74,21 +74,24 @@ def evaluate(
 
     # Everything that can be wrong with the request is found before the hours of work.
     pictures = run.collect_pictures(images)
-    chosen = find_peers(_names(peers))
+    chosen = find_peers(dict.fromkeys(_names(peers)))
+    if output is not None and not output.name:
+        raise click.UsageError(f"-o {output} names a folder, expected a file.")
     references = [read_curve(path) for path in against]
     known = [published(name) for name in _names(anchors) if name != "none"]
     names = ([] if peers_only else [""]) + [peer.suffix for peer in chosen]
     outputs = {name: output.with_suffix(name + output.suffix) for name in names} if output else {}
     for path in outputs.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
         check_output(path, force=force)
 
     results: list[Evaluation] = []
 
     def finish(result: Evaluation, name: str) -> None:
         results.append(result)
+        click.echo("\n".join([*report.table(result), *report.checks(result), ""]))
         if outputs:
             write_atomically(outputs[name], result.to_json().encode(), force=force)
-        click.echo("\n".join([*report.table(result), *report.checks(result), ""]))
 
     with tempfile.TemporaryDirectory(prefix="rdae-eval-") as folder:
         progress = (lambda _done, _total, _what: None) if quiet else Progress()

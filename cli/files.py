@@ -1,5 +1,6 @@
 """What compress and decompress share: which file goes where, and going on past those that fail."""
 
+import math
 import sys
 from collections.abc import Callable
 from functools import cached_property
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
     from rdae.api import Model
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def finite(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    """A callback that refuses "nan"."""
+    if math.isnan(value):  # no comparison holds for it, so the range lets it through
+        raise click.BadParameter("not a number.")
+    return value
 
 
 def file_options(command: Decorated) -> Decorated:

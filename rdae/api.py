@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from rdae import codec, quality, weights
+from rdae import codec, weights
 from rdae.pictures import to_rgb_array
+from rdae.quality import to_index
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +43,7 @@ class Model:
         image: a Pillow image of any mode, or uint8 (h, w, 3) sRGB; quality: 0 (smallest) to 100 (best).
         ValueError if quality is out of range, PictureError if the image cannot be coded.
         """
-        return self.encode(to_rgb_array(image), quality).data
+        return codec.compress(to_rgb_array(image), self.loaded, to_index(quality))
 
     def decompress(self, data: bytes) -> Image.Image:
         """Return the picture, as an RGB image, of an .rdae file's bytes; a StreamError or WeightsError if not."""
@@ -50,7 +51,7 @@ class Model:
 
     def encode(self, picture: npt.NDArray[np.uint8], at: float) -> Encoded:
         """Compress uint8 (h, w, 3) at quality `at` and say all that the encoder knows."""
-        return codec.encode(picture, self.loaded, quality.to_index(at))
+        return codec.encode(picture, self.loaded, to_index(at))
 
     def decode(self, data: bytes) -> Decoded:
         """Decompress and say all that the decoder knows."""

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from rdae import container
 from rdae.architecture import HYPER_STRIDE, PATCH
-from rdae.coding import SymbolDecoder, SymbolEncoder
+from rdae.coding import SymbolDecoder, SymbolEncoder, Tables
 from rdae.container import Container, Header, Section, SectionType
-from rdae.errors import CorruptError, StreamError, VersionError, WeightsError
+from rdae.errors import CorruptError, PictureError, StreamError, VersionError, WeightsError
 from rdae.model import Model
 from rdae.prior.exact import SYMBOL_MAX
 from rdae.prior.hyperprior import Z_MAX
@@ -115,26 +115,55 @@ def quantise(picture: Picture, model: Model, quality_index: int, clock: _Clock |
 
 @torch.inference_mode()
 @exact_float32()
+def compress(picture: Picture, model: Model, quality_index: int) -> bytes:
+    """Compress an RGB picture, uint8 (h, w, 3) of any size from 1x1, at a quality index 0..800, to a file's bytes."""
+    with _memory_for(*picture.shape[:2]):
+        return _write(picture.shape, quantise(picture, model, quality_index), model, quality_index, _Clock())
+
+
+@torch.inference_mode()
+@exact_float32()
 def encode(picture: Picture, model: Model, quality_index: int) -> Encoded:
-    """Compress an RGB picture, uint8 (h, w, 3) of any size from 1x1, at a quality index 0..800."""
+    """Compress like `compress`, and say all that the encoder knows: its reconstruction, ideal rate and times."""
     clock = _Clock()
     height, width = picture.shape[:2]
-    latents = quantise(picture, model, quality_index, clock)
-    coded = [(latents.z, model.prior.z_tables), *((step, model.prior.y_tables) for step in latents.y)]
+    with _memory_for(height, width):
+        latents = quantise(picture, model, quality_index, clock)
+        data = _write(picture.shape, latents, model, quality_index, clock)
+        with clock.stage("account"):
+            rate_bits = sum(tables.bits(symbols, rows) for (symbols, rows), tables in _coded(latents, model))
+            sha256 = hashlib.sha256(_latents_bytes(latents.z[0], latents.y64)).hexdigest()
+        with clock.stage("synthesis"):
+            reconstruction = _to_picture(model.synthesise(latents.y64, quality_index), height, width)
+    return Encoded(data, reconstruction, rate_bits, sha256, clock.seconds)
+
+
+def _coded(latents: Latents, model: Model) -> list[tuple[tuple[Int32s, Int32s], Tables]]:
+    """Return all (symbols, rows) in the order of coding, with their tables: the decoder picks y's rows from z."""
+    return [(latents.z, model.prior.z_tables), *((step, model.prior.y_tables) for step in latents.y)]
+
+
+def _write(shape: tuple[int, ...], latents: Latents, model: Model, quality_index: int, clock: _Clock) -> bytes:
     with clock.stage("coding"):
         coder = SymbolEncoder()
-        for (symbols, rows), tables in coded:
+        for (symbols, rows), tables in _coded(latents, model):
             coder.put(symbols, rows, tables)
         payload = coder.finish()
-    with clock.stage("account"):
-        rate_bits = sum(tables.bits(symbols, rows) for (symbols, rows), tables in coded)
-        integers = _latents_bytes(latents.z[0], latents.y64)
-    with clock.stage("synthesis"):
-        reconstruction = _to_picture(model.synthesise(latents.y64, quality_index), height, width)
-    header = Header(width=width, height=height, model=model.model_id, quality_index=quality_index)
+        checksum = zlib.crc32(_latents_bytes(latents.z[0], latents.y64))
+    header = Header(width=shape[1], height=shape[0], model=model.model_id, quality_index=quality_index)
     sections = (Section(SectionType.LATENTS, payload),)
-    data = container.pack(Container(header, sections, latent_checksum=zlib.crc32(integers)))
-    return Encoded(data, reconstruction, rate_bits, hashlib.sha256(integers).hexdigest(), clock.seconds)
+    return container.pack(Container(header, sections, latent_checksum=checksum))
+
+
+@contextmanager
+def _memory_for(height: int, width: int) -> Iterator[None]:
+    """Turn the ways in which numpy and torch say that memory is short into one error that names the size."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error):
+            raise PictureError(f"not enough memory for {width} x {height} pixels") from error
+        raise
 
 
 @torch.inference_mode()
@@ -147,6 +176,11 @@ def decode(data: bytes, model: Model, max_pixels: int | None = container.MAX_PIX
     payload = _sole_latents(parsed)
     if header.model != model.model_id:
         raise WeightsError(f"needs model {header.model.hex()}, but {model.name} is {model.model_id.hex()}")
+    with _memory_for(header.height, header.width):
+        return _read(header, payload, parsed.latent_checksum, model, clock)
+
+
+def _read(header: Header, payload: bytes, checksum: int | None, model: Model, clock: _Clock) -> Decoded:
     index = header.quality_index
     size = (-(-header.height // PATCH), -(-header.width // PATCH))
     z_shape = (model.architecture.hyper_latents, *(-(-n // HYPER_STRIDE) for n in size))
@@ -175,7 +209,7 @@ def decode(data: bytes, model: Model, max_pixels: int | None = container.MAX_PIX
     with clock.stage("coding"):
         coder.finish()
     integers = _latents_bytes(z_symbols, y_hat64)
-    if parsed.latent_checksum is not None and parsed.latent_checksum != zlib.crc32(integers):
+    if checksum is not None and checksum != zlib.crc32(integers):
         raise CorruptError("the decoded latents are not those that were encoded")
     with clock.stage("synthesis"):
         picture = _to_picture(model.synthesise(y_hat64, index), header.height, header.width)

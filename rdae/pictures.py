@@ -157,6 +157,10 @@ def _check_size(width: int, height: int) -> None:
 
 def _from_pillow(image: Image.Image, note: Callable[[str], None]) -> npt.NDArray[np.uint8]:
     """uint8 (h, w, 3) of a loaded image; the alpha channel is dropped as it is, not blended with anything."""
+    try:
+        image.load()
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow's ways to say that a file is broken
+        raise PictureError(f"the picture's data is broken: {error}") from error
     profile = image.info.get("icc_profile")
     if isinstance(profile, bytes) and b"sRGB" not in profile and "sRGB".encode("utf-16-be") not in profile:
         note("colour profile dropped")

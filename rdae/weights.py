@@ -22,6 +22,7 @@ from rdae.coding import Tables
 from rdae.errors import WeightsError
 from rdae.model import GainTables, Model
 from rdae.prior.exact import ExactPrior
+from rdae.prior.layers import check_arithmetic
 from rdae.prior.normaliser import SCALES
 from rdae.quality import MAX_INDEX
 from rdae.transforms.analysis import Analysis
@@ -71,7 +72,10 @@ def load(path: str | Path | None = None, device: str | torch.device = "cpu") -> 
             f"{path}: SHA-256 is {sha256}, but its manifest says {stated}: the file is damaged"
         )
     try:
+        check_arithmetic(torch.device(device))
         return _build(path.stem, sha256, data, device)
+    except ArithmeticError as error:
+        raise WeightsError(str(error)) from error
     except (KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
         # torch lists all tensors that do not fit, a line each.
         reason, *_ = str(error).split("\n")

@@ -22,7 +22,9 @@ import torch
 from rdae import codec, weights
 from rdae.architecture import Architecture
 from rdae.codec import Encoded
+from rdae.errors import WeightsError
 from rdae.model import Model
+from rdae.prior import layers
 
 # In each process: decode all files of a folder, once as torch comes and once for each line of SETTINGS, and encode a
 # picture of its own.
@@ -183,3 +185,17 @@ def test_latents_of_a_model_of_full_size_do_not_depend_on_the_instruction_set(
 ) -> None:
     for case in (small, base):
         check(case, elsewhere(case, onednn, aten, threads))
+
+
+def test_a_machine_whose_float32_products_are_not_exact_is_refused(
+    tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = torch.nn.functional.conv2d
+
+    def inexact(x: torch.Tensor, weight: torch.Tensor, *rest: Any, **options: Any) -> torch.Tensor:
+        return exact(x.bfloat16(), weight.bfloat16(), *rest, **options).float()
+
+    layers.check_arithmetic(torch.device("cpu"))
+    monkeypatch.setattr("rdae.prior.layers.F.conv2d", inexact)
+    with pytest.raises(WeightsError, match="computed at lower precision"):
+        weights.load(tiny_path)

@@ -70,6 +70,12 @@ def test_a_new_archive_replaces_the_pieces_of_the_last(source: Path, tmp_path: P
     assert list((tmp_path / "packs").iterdir()) == made
 
 
+def test_a_new_archive_leaves_those_alone_whose_names_begin_alike(source: Path, tmp_path: Path) -> None:
+    for name in ("data-2", "data"):
+        split([source], tmp_path / "p", name, 4096)
+    assert {path.name.split("-0")[0] for path in (tmp_path / "p").iterdir()} == {"data", "data-2"}
+
+
 def test_a_missing_piece_is_named(source: Path, tmp_path: Path) -> None:
     made = split([source], tmp_path / "packs", "run", SMALL)
     made[2].unlink()

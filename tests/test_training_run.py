@@ -100,10 +100,33 @@ def test_the_log_and_the_folder_say_what_was_done(pictures: Path, tmp_path: Path
 
 
 def test_one_trade_off_is_trained_at_that_quality_only(pictures: Path, tmp_path: Path) -> None:
-    one = trainer(pictures, tmp_path, quality_low=320, quality_high=320)
-    assert set(one._indices(0).tolist()) == {320}
+    one = trainer(pictures, tmp_path, quality_low=373, quality_high=373)
+    assert set(one._indices(0).tolist()) == {373}
     (row,) = one.validate()
-    assert row["index"] == 320
+    assert row["index"] == 373
+
+
+def test_a_narrow_range_is_validated_from_end_to_end(pictures: Path, tmp_path: Path) -> None:
+    narrow = trainer(pictures, tmp_path, quality_low=400, quality_high=440)
+    assert [row["index"] for row in narrow.validate()] == [400, 408, 416, 424, 432, 440]
+
+
+def test_two_trainers_do_not_share_a_folder(pictures: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    with checkpoint.held(run), pytest.raises(TrainingError, match="another process is training here"):
+        trainer(pictures, run, steps=1).train()
+    assert trainer(pictures, run, steps=1).train()
+
+
+def test_higher_losses_stop_a_run_only_for_a_while(pictures: Path, tmp_path: Path) -> None:
+    run = trainer(pictures, tmp_path, steps=1000)
+    run._usual_loss = 1e-6
+    skipped = 0
+    while not run._train_step()[1]:
+        run.step += 1
+        skipped += 1
+    assert 20 < skipped < 200
 
 
 def test_qualities_cover_the_whole_range_evenly(pictures: Path, tmp_path: Path) -> None:

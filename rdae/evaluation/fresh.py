@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,9 +45,16 @@ def run(jobs: Sequence[Job], model: Path | None, command: Sequence[str]) -> list
         "model": None if model is None else str(model.resolve()),
         "jobs": [[str(job.file), str(job.reconstruction), job.latents_sha256] for job in jobs],
     }
-    done = subprocess.run(  # noqa: S603 - this very interpreter, no shell
-        command, input=json.dumps(request), capture_output=True, text=True, encoding="utf-8", check=False
-    )
+    with tempfile.TemporaryDirectory() as elsewhere:
+        done = subprocess.run(  # noqa: S603 - this very interpreter, no shell
+            command,
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+            cwd=elsewhere,  # -m would import a checkout's rdae/ from the current folder before the installed one
+        )
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise ResultsError(f"decoding in a fresh process failed: {last}")

@@ -88,6 +88,12 @@ PEERS: Mapping[str, Peer] = {
 }
 
 
+def available_peers(names: Iterable[str]) -> list[Peer]:
+    """Those of the named peers that this Pillow can write."""
+    Image.init()
+    return [PEERS[name] for name in names if PEERS[name].file_format in Image.SAVE]
+
+
 def find_peers(names: Iterable[str]) -> list[Peer]:
     """Peers by name, in the order given; ResultsError for one unknown here or not built into this Pillow."""
     chosen: list[Peer] = []

@@ -144,7 +144,7 @@ def evaluate_model(
 
     result = _evaluate(
         measure,
-        name=f"rdae {model.name}",
+        name=model.name if model.name.startswith("rdae") else f"rdae {model.name}",
         description="rdae: learned image codec, real files",
         pictures=pictures,
         qualities=qualities,

@@ -11,7 +11,8 @@ from rdae.prior.layers import HIDDEN_MAX, UNIT, LayerFactory, LayerSpec
 from rdae.quality import ANCHORS, HAT_UNIT
 
 Z_MAX = 127
-"""Hyper-latents are clamped to -127..127 by the encoder, and by the decoder before they enter this network."""
+"""Hyper-latents are clamped to -127..127 by the encoder; a decoder refuses a file with larger ones.  (The exact
+prior clamps once more: its bounds hold whoever calls it.)"""
 
 
 class HyperSynthesis(nn.Module):

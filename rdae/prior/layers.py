@@ -113,6 +113,30 @@ class ExactLayer(nn.Module):
             raise ValueError(f"{self.spec.name}: a sum may reach {float(reach.max()):.0f}, beyond 2^24")
 
 
+def check_arithmetic(device: torch.device) -> None:
+    """Raise ArithmeticError unless float32 convolutions of this device and process are exact where they can be.
+
+    Settings from outside of Python can make them inexact (oneDNN's ONEDNN_DEFAULT_FPMATH_MODE, for one), and then an
+    encoder would write files that decode nowhere else.  Sums here come close to 2^24, with all bits in use.
+    """
+    channels, side = 64, 16
+    a = torch.arange(channels * side * side).mul(37).remainder(1024).view(1, channels, side, side)
+    w = torch.arange(channels * channels).mul(53).remainder(511).sub(255).view(channels, channels)
+    d = torch.arange(channels * 9).mul(71).remainder(3601).sub(1800).view(channels, 1, 3, 3)
+    with exact_float32():
+        mixed = F.conv2d(a.float().to(device), w.float().to(device)[:, :, None, None])
+        spread = F.conv2d(a.float().to(device), d.float().to(device), groups=channels)
+    expected = (w @ a.view(channels, -1)).view(1, channels, side, side)
+    windows = a.unfold(2, 3, 1).unfold(3, 3, 1)  # (1, C, 14, 14, 3, 3)
+    if not torch.equal(mixed.cpu().long(), expected) or not torch.equal(
+        spread.cpu().long(), (windows * d.view(1, channels, 1, 1, 3, 3)).sum(dim=(4, 5))
+    ):
+        raise ArithmeticError(
+            f"float32 products on {device} are computed at lower precision (is a variable like "
+            "ONEDNN_DEFAULT_FPMATH_MODE set?), so files could not be decoded elsewhere"
+        )
+
+
 _ieee_lock = threading.Lock()
 _ieee_users = 0
 _ieee_restore: list[Callable[[], None]] = []

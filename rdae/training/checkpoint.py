@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,28 @@ import torch
 from rdae.errors import TrainingError
 from rdae.training.config import TrainingConfig
 
+if sys.platform != "win32":  # there, two trainers in one folder stay the user's affair
+    import fcntl
+
 NAME = "checkpoint.pt"
+
+
+@contextlib.contextmanager
+def held(run: Path) -> Iterator[None]:
+    """Keep a run's folder to this process; TrainingError if another one has it.  A killed process lets go of it."""
+    if sys.platform == "win32":
+        yield
+        return
+    folder = os.open(run, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(folder)
+        raise TrainingError(f"{run}: another process is training here") from error
+    try:
+        yield
+    finally:
+        os.close(folder)
 
 
 def save(run: Path, state: dict[str, Any]) -> None:

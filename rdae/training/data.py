@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -40,6 +40,13 @@ def _files(source: Path) -> Iterator[tuple[str, bytes]]:
         yield str(source), source.read_bytes()
     else:
         raise TrainingError(f"{source}: no such folder, tar shard or picture")
+
+
+def check_sources(sources: Iterable[str]) -> None:
+    """Raise a TrainingError for a source that does not exist, before anybody waits for the others to be decoded."""
+    for source in sources:
+        if not Path(source).exists():
+            raise TrainingError(f"{source}: no such folder, tar shard or picture")
 
 
 def _decode(item: tuple[str, bytes]) -> tuple[str, Tensor | None]:

@@ -65,8 +65,10 @@ def split(paths: Sequence[Path], folder: Path, name: str, max_bytes: int) -> lis
         count = -(-total // room)
         folder.mkdir(parents=True, exist_ok=True)
         made = []
-        for stale in folder.glob(f"{name}-*-of-*{SUFFIX}"):
-            stale.unlink()  # pieces of an earlier archive of this name would be taken along
+        # Pieces of an earlier archive of this name would be taken along; a glob would take data-2's for data's.
+        own = re.compile(re.escape(name) + r"-\d+-of-\d+" + re.escape(SUFFIX))
+        for stale in [path for path in folder.iterdir() if own.fullmatch(path.name)]:
+            stale.unlink()
         whole.seek(0)
         for number in range(1, count + 1):
             payload = whole.read(room)

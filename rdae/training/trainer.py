@@ -22,7 +22,7 @@ from rdae.prior.layers import exact_float32
 from rdae.training import checkpoint, objective
 from rdae.training.autoencoder import Autoencoder
 from rdae.training.config import TrainingConfig
-from rdae.training.data import Pictures
+from rdae.training.data import Pictures, check_sources
 from rdae.training.metrics import Metrics
 from rdae.training.optimiser import Optimiser, check_torch, rate_factor
 from rdae.training.relaxed import RelaxedLayer
@@ -34,7 +34,7 @@ _MAX_SKIPPED = 100
 _SPIKE = 8.0
 """A loss of this many times the usual one comes from a few strange crops or a step too far: the step is skipped."""
 
-_VALIDATION_INDICES = (0, 160, 320, 480, 640, 800)
+_VALIDATION_POINTS = 6
 _VALIDATION_SIDE = 512
 
 
@@ -60,6 +60,7 @@ class Trainer:
         self.report = report or _to_stderr
         self.metrics = Metrics(run)
         check_torch()
+        check_sources((*config.data, *config.validation))
         torch.manual_seed(config.seed)
         self.model = Autoencoder(config.architecture)
         self.pictures = Pictures(config.data, self.device, config.crop)
@@ -141,10 +142,15 @@ class Trainer:
     def train(self) -> bool:
         """Train until the budget is used up or `stop` is called; return whether it is used up.
 
-        Leaves a checkpoint whatever happens: a new one at the end, the last one before a SIGKILL.
+        Leaves a checkpoint whatever happens: a new one at the end, the last one before a SIGKILL.  TrainingError if
+        another process trains in the run's folder.
         """
-        config = self.config
         self.run.mkdir(parents=True, exist_ok=True)
+        with checkpoint.held(self.run):
+            return self._train()
+
+    def _train(self) -> bool:
+        config = self.config
         (self.run / "config.json").write_text(json.dumps(config.to_dict(), indent=1) + "\n")
         self.metrics.cut(self.step)
         if self.step and self.step % config.validate_every == 0:
@@ -207,8 +213,11 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         value = float(loss.detach())  # the one time in a step that the host waits for the device
         usable = bool(torch.isfinite(norm)) and value < _SPIKE * (self._usual_loss or math.inf)
+        if math.isfinite(value):
+            # A skipped step moves it too, if not by much: should losses be higher from now on, it follows them.
+            bounded = min(value, _SPIKE * (self._usual_loss or value))
+            self._usual_loss += (bounded - self._usual_loss) * (0.02 if self._usual_loss else 1.0)
         if usable:
-            self._usual_loss += (value - self._usual_loss) * (0.02 if self._usual_loss else 1.0)
             self.optimiser.step(rate_factor(progress, self.step - self._started_at, config))
             self._update_average()
         return torch.stack([loss.detach(), terms.bpp.mean().detach(), terms.mse.mean().detach()]), usable
@@ -267,9 +276,11 @@ class Trainer:
         self.model.load_state_dict(self.average)
         self.model.eval()
         rows = []
-        for index in _VALIDATION_INDICES:
-            if not self.config.quality_low <= index <= self.config.quality_high:
-                continue
+        # Not left to the last step: a resumed run may validate before it makes one.
+        set_exact_steps(self.model, enabled=self.progress() >= 1 - self.config.exact_phase)
+        low, high = self.config.quality_low, self.config.quality_high
+        spread = (low + round((high - low) * i / (_VALIDATION_POINTS - 1)) for i in range(_VALIDATION_POINTS))
+        for index in sorted(set(spread)):
             bpp, psnr, loss = [], [], []
             for number in range(len(self.validation.pictures)):
                 if self._stopping:

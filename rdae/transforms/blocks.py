@@ -51,6 +51,7 @@ class Block(nn.Module):
         self.depthwise_bias = nn.Parameter(torch.zeros(2 * channels))
         self.project = Pointwise(channels, channels, std=0.0)
         self.register_buffer("scale", torch.ones(channels))
+        self._folded = False
 
     def fold(self) -> None:
         """Multiply the feature scales into the weights, for inference; the block computes the same afterwards."""
@@ -59,17 +60,21 @@ class Block(nn.Module):
         self.project.weight.data.mul_(reach)
         self.project.bias.data.mul_(reach)
         self.scale.fill_(1.0)
+        self._folded = True
 
     def _reach(self) -> Tensor:
         return self.scale.log().mean().exp()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        expand = (self.expand.weight / self.scale)[:, :, None, None]
-        reach = self._reach()
-        project = (self.project.weight * reach)[:, :, None, None]
-        h = F.conv2d(x, expand, self.expand.bias)  # (B, 2C, H, W)
+        expand: Tensor = self.expand.weight
+        project: Tensor = self.project.weight
+        project_bias: Tensor = self.project.bias
+        if not self._folded:
+            reach = self._reach()
+            expand, project, project_bias = expand / self.scale, project * reach, project_bias * reach
+        h = F.conv2d(x, expand[:, :, None, None], self.expand.bias)  # (B, 2C, H, W)
         h = F.conv2d(h, self.depthwise, self.depthwise_bias, padding=1, groups=h.shape[1])
         value, gate = h.chunk(2, dim=1)
         h = F.hardtanh(value, -_VALUE_MAX, _VALUE_MAX) * F.hardsigmoid(gate)  # (B, C, H, W)
-        return x + F.conv2d(h, project, self.project.bias * reach)
+        return x + F.conv2d(h, project[:, :, None, None], project_bias)
