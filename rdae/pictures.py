@@ -17,11 +17,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from rdae.container import MAX_PIXELS  # what is compressed shall be decompressed
 from rdae.errors import OutputExistsError, PictureError
 
 Picture = npt.NDArray[np.uint8]  # (h, w, 3), sRGB
 
-MAX_PIXELS = 100_000_000  # as many as container.parse() takes: what is compressed shall be decompressed
+# What is looked for in folders and archives; a file named outright may have any name.
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".ppm", ".tif", ".tiff"})
 ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 

@@ -152,8 +152,12 @@ def test_a_decompression_bomb_is_refused_before_it_is_read(tmp_path: Path, side:
         read_picture(path)
 
 
-def test_what_can_be_compressed_can_be_decompressed() -> None:
-    assert pictures.MAX_PIXELS == container.MAX_PIXELS
+def test_as_many_pixels_as_a_file_may_claim_can_be_compressed_and_no_more() -> None:
+    side = math.isqrt(container.MAX_PIXELS)
+    assert side * side == container.MAX_PIXELS
+    pictures._check_size(side, side)
+    with pytest.raises(PictureError, match="expected at most 100000000 pixels"):
+        pictures._check_size(side, side + 1)
 
 
 @pytest.mark.parametrize(

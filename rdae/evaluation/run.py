@@ -25,9 +25,7 @@ from rdae.evaluation import fresh, metrics
 from rdae.evaluation.metrics import Picture
 from rdae.evaluation.peers import Peer
 from rdae.evaluation.results import Account, Agreement, Evaluation, PictureResult, Point
-from rdae.pictures import read_picture
-
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm"})
+from rdae.pictures import SUFFIXES, read_picture
 
 # Called with (points done, points in all, what is being done).
 Progress = Callable[[int, int, str], None]
@@ -88,7 +86,7 @@ def collect_pictures(paths: Sequence[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
             if not inside:
                 raise ResultsError(f"{path}: no pictures in this folder")
             found |= dict.fromkeys(inside)

@@ -16,9 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from rdae.errors import TrainingError
-from rdae.pictures import to_rgb_array
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".ppm", ".tif", ".tiff")
+from rdae.pictures import SUFFIXES, to_rgb_array
 
 
 def _files(source: Path) -> Iterator[tuple[str, bytes]]:
