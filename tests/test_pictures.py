@@ -1,5 +1,6 @@
 """Pictures of every kind come in as uint8 RGB, and files go out whole or not at all."""
 
+import math
 import os
 import stat
 import struct
