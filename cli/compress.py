@@ -33,7 +33,8 @@ def compress(
 
     Any format that Pillow reads will do; alpha and metadata are not kept yet.
     """
-    from rdae.pictures import check_output, read_picture, write_atomically
+    from rdae.files import check_output, write_atomically
+    from rdae.pictures import read_picture
 
     pairs = plan(inputs, output, directory, ".rdae")
     model = LazyModel(weights)

@@ -23,7 +23,8 @@ def decompress(
     With -o the suffix of the output chooses its format.
     """
     from rdae.container import parse
-    from rdae.pictures import check_output, format_of, write_picture
+    from rdae.files import check_output
+    from rdae.pictures import format_of, write_picture
 
     pairs = plan(inputs, output, directory, ".png")
     model = LazyModel(weights)

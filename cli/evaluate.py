@@ -70,7 +70,7 @@ def evaluate(
     from rdae.evaluation.curves import published, read_curve
     from rdae.evaluation.peers import find_peers
     from rdae.evaluation.results import Evaluation
-    from rdae.pictures import check_output, write_atomically
+    from rdae.files import check_output, write_atomically
 
     # Everything that can be wrong with the request is found before the hours of work.
     pictures = run.collect_pictures(images)

@@ -39,7 +39,7 @@ def plot(
     """
     from rdae.evaluation.curves import published, read_curve
     from rdae.evaluation.plot import FORMATS, draw
-    from rdae.pictures import check_output, write_atomically
+    from rdae.files import check_output, write_atomically
 
     file_format = output.suffix.lower().lstrip(".")
     if file_format not in FORMATS:

@@ -1,29 +1,38 @@
-"""Reading and writing pictures: the one place that knows Pillow's modes, and the one that writes files.
+"""Reading and writing pictures: the one place that knows Pillow's modes.
 
 Inside rdae a picture is uint8, (h, w, 3), sRGB. What that cannot hold (alpha, a colour profile, more bits,
 more frames) is dropped here, and said: each function that may drop something takes `note`, which is called
 with a short line for it. Orientation from EXIF is applied, so that a decoded picture stands as its source.
+
+Pictures may come from strangers. Their size is checked before a pixel is decoded, only FORMATS are looked for, and
+whatever Pillow stumbles over becomes a PictureError. Pillow's own decoders are trusted with the rest.
 """
 
 import io
 import os
-import secrets
-import stat
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rdae.container import MAX_PIXELS  # what is compressed shall be decompressed
-from rdae.errors import OutputExistsError, PictureError
+from rdae.errors import PictureError
+from rdae.files import check_output, open_input, read_bounded, write_atomically
 
 Picture = npt.NDArray[np.uint8]  # (h, w, 3), sRGB
 
 # What is looked for in folders and archives; a file named outright may have any name.
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".ppm", ".tif", ".tiff"})
+# What is tried on a file's content, most usual first. Not all that Pillow has: EPS would start another program,
+# others read no pixels by themselves, and each more is one more decoder to attack.
+FORMATS = (
+    *("PNG", "JPEG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "DIB", "PPM", "MPO", "JPEG2000"),
+    *("TGA", "QOI", "ICO", "ICNS", "PCX", "SGI", "PSD"),
+)
 ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 
@@ -41,27 +50,37 @@ def silent(_line: str) -> None:
 
 
 def read_picture(path: str | os.PathLike[str], note: Callable[[str], None] = silent) -> Picture:
-    """The picture in a file of any format that Pillow reads, as uint8 (h, w, 3).
+    """The picture in a file of one of FORMATS, as uint8 (h, w, 3).
 
     Raises OSError if the file cannot be opened, PictureError if it holds no picture that can be coded.
     """
-    with Path(path).open("rb") as file, warnings.catch_warnings():
+    with open_input(path, PictureError, PictureError) as file, warnings.catch_warnings():
         # Pillow warns where we decide: of many pixels, of odd EXIF, of transparency in palettes.
         warnings.simplefilter("ignore")
+        # A pipe cannot be gone back in, as Pillow does.
+        source: BinaryIO = file if file.seekable() else io.BytesIO(read_bounded(file, PictureError))
+        empty = not source.read(1)
+        source.seek(0)
+        Image.init()
         try:
-            image = Image.open(file)
+            image = Image.open(source, formats=[form for form in FORMATS if form in Image.OPEN])
         except UnidentifiedImageError:
-            empty = os.fstat(file.fileno()).st_size == 0
             raise PictureError("the file is empty" if empty else "not a picture in a known format") from None
         except Exception as error:  # the plug-ins of Pillow raise whatever their parsers stumble over
-            raise PictureError(f"the picture cannot be read: {error}") from error
+            raise PictureError(f"the picture cannot be read: {_words(error)}") from error
         with image:
             _check_size(image.width, image.height)
             try:
                 image.load()
+                # Of some formats (ICO, ICNS) the size is known only now.
+                _check_size(image.width, image.height)
+                frames = getattr(image, "n_frames", 1)
+            except PictureError:
+                raise
+            except MemoryError as error:
+                raise _no_memory(image) from error
             except Exception as error:
-                raise PictureError(f"the picture is damaged or cut short: {error}") from error
-            frames = getattr(image, "n_frames", 1)
+                raise PictureError(f"the picture is damaged or cut short: {_words(error)}") from error
             if frames > 1:
                 note(f"only the first of {frames} frames taken")
             return to_rgb_array(image, note)
@@ -99,6 +118,7 @@ def write_picture(
     Raises PictureError for a suffix that Pillow cannot write, OutputExistsError, OSError.
     """
     form = format_of(path)
+    check_output(path, force=force)
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     buffer = io.BytesIO()
     try:
@@ -117,39 +137,6 @@ def format_of(path: str | os.PathLike[str]) -> str:
     return form
 
 
-def check_output(path: str | os.PathLike[str], *, force: bool) -> None:
-    """OutputExistsError if `path` is a file already and may not be replaced: to ask before any long work."""
-    path = Path(path)
-    if path.is_dir():
-        raise OutputExistsError(f"the output {path} is a folder, expected a file")
-    # A device or a pipe is there to be written to.
-    if path.is_file() and not force:
-        raise OutputExistsError(f"the output {path} is already there; --force replaces it")
-
-
-def write_atomically(path: str | os.PathLike[str], data: bytes, *, force: bool = False) -> None:
-    """Write `data` to a new file beside `path`, then rename it: `path` never holds half a file.
-
-    Nothing is left behind on failure. Raises OutputExistsError if `path` exists and not `force`, or OSError.
-    """
-    check_output(path, force=force)
-    target = Path(os.path.realpath(path))  # a link goes on pointing where it did
-    if target.exists() and not stat.S_ISREG(target.stat().st_mode):
-        target.write_bytes(data)
-        return
-    # Its own short name, not one derived from the target's, which may be as long as names can be.
-    temporary = target.with_name(f".rdae-{secrets.token_hex(8)}.part")
-    try:
-        # Not tempfile: its files are for their owner's eyes only, and would stay so under the new name.
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _check_size(width: int, height: int) -> None:
     if width < 1 or height < 1:
         raise PictureError(f"the picture is {width} x {height}, expected at least one pixel")
@@ -158,30 +145,63 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _from_pillow(image: Image.Image, note: Callable[[str], None]) -> npt.NDArray[np.uint8]:
-    """uint8 (h, w, 3) of a loaded image; the alpha channel is dropped as it is, not blended with anything."""
+    """uint8 (h, w, 3) of an image; the alpha channel is dropped as it is, not blended with anything."""
+    _check_size(image.width, image.height)
     try:
         image.load()
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow's ways to say that a file is broken
-        raise PictureError(f"the picture's data is broken: {error}") from error
-    profile = image.info.get("icc_profile")
-    if isinstance(profile, bytes) and b"sRGB" not in profile and "sRGB".encode("utf-16-be") not in profile:
-        note("colour profile dropped")
+        profile = image.info.get("icc_profile")
+        if isinstance(profile, bytes) and not _is_srgb(profile):
+            note("colour profile dropped")
+        return _eight_bits(_upright(image, note), note)
+    except PictureError:
+        raise
+    except MemoryError as error:
+        raise _no_memory(image) from error
+    except Exception as error:  # Pillow's many ways to say that a file is broken, or a mode has no way to RGB
+        raise PictureError(f"the picture's data is broken: {_words(error)}") from error
+
+
+def _is_srgb(profile: bytes) -> bool:
+    return b"sRGB" in profile or "sRGB".encode("utf-16-be") in profile
+
+
+def _upright(image: Image.Image, note: Callable[[str], None]) -> Image.Image:
     try:
-        upright = ImageOps.exif_transpose(image)
+        return ImageOps.exif_transpose(image)
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001 - whatever is broken in the EXIF block, the pixels are here
         note("unreadable EXIF dropped")
-        upright = image
-    if upright.mode == "F":
+        return image
+
+
+def _eight_bits(image: Image.Image, note: Callable[[str], None]) -> npt.NDArray[np.uint8]:
+    if image.mode == "F":
         raise PictureError("a floating-point picture, expected integers")
-    if upright.mode in SIXTEEN_BIT_MODES:
+    if image.mode in SIXTEEN_BIT_MODES:
         note("16 bits rounded to 8")
-        levels = np.asarray(upright).astype(np.int64)
-        if levels.min() < 0 or levels.max() > 65535:
-            raise PictureError(f"levels from {levels.min()} to {levels.max()}, expected 0 to 65535")
-        grey = ((levels * 255 + 32767) // 65535).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if upright.mode in ALPHA_MODES or "transparency" in upright.info:
+        return _from_sixteen_bits(np.asarray(image))
+    if image.mode in ALPHA_MODES or "transparency" in image.info:
         note("alpha dropped")
         # By way of RGBA: from a palette with transparency Pillow goes to RGB only under protest.
-        upright = upright.convert("RGBA")
-    return np.array(upright.convert("RGB"))
+        image = image.convert("RGBA")
+    return np.array(image.convert("RGB"))
+
+
+def _from_sixteen_bits(levels: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+    """uint8 (h, w, 3) of grey levels 0..65535 (h, w), row by row: whole pictures of int64 would be large."""
+    low, high = levels.min(), levels.max()
+    if low < 0 or high > 65535:
+        raise PictureError(f"levels from {low} to {high}, expected 0 to 65535")
+    picture = np.empty((*levels.shape, 3), np.uint8)
+    for row, line in zip(picture, levels, strict=True):
+        row[:] = ((line.astype(np.int64) * 255 + 32767) // 65535)[:, None]
+    return picture
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _no_memory(image: Image.Image) -> PictureError:
+    return PictureError(f"not enough memory for {image.width} x {image.height} pixels")

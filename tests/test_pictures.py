@@ -13,7 +13,8 @@ from PIL import Image
 
 from rdae import container, pictures
 from rdae.errors import OutputExistsError, PictureError
-from rdae.pictures import read_picture, to_rgb_array, write_atomically, write_picture
+from rdae.files import write_atomically
+from rdae.pictures import read_picture, to_rgb_array, write_picture
 
 
 def gradient(height: int = 6, width: int = 9) -> pictures.Picture:

@@ -16,8 +16,8 @@ from torch import Tensor
 from rdae import __version__, codec, weights
 from rdae.coding import Tables
 from rdae.errors import TrainingError
+from rdae.files import check_output, write_atomically
 from rdae.model import Model
-from rdae.pictures import check_output, write_atomically
 from rdae.prior.layers import EXACT_BOUND
 from rdae.prior.normaliser import integer_tables
 from rdae.quality import MAX_INDEX, from_index
