@@ -5,53 +5,27 @@ import dataclasses
 import zlib
 
 import pytest
+from format_cases import containers, resealed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rdae.container import (
-    MAX_QUALITY_INDEX,
+    MAX_SECTIONS,
     MAX_SIDE,
-    MAX_TILE,
     Container,
     Flag,
     Header,
     Section,
     SectionType,
+    least_payload,
     pack,
     parse,
 )
 from rdae.errors import CorruptError, NotRdaeError, StreamError, TruncatedError, VersionError
 
 PLAIN = Container(
-    Header(768, 512, b"\x01\x02\x03\x04", 400), (Section(SectionType.LATENTS, bytes(range(50))),), 0xDEADBEEF
+    Header(300, 512, b"\x01\x02\x03\x04", 400), (Section(SectionType.LATENTS, bytes(range(50))),), 0xDEADBEEF
 )
-
-
-@st.composite
-def containers(draw: st.DrawFn) -> Container:
-    side = st.one_of(st.integers(1, 300), st.integers(1, MAX_SIDE))
-    header = Header(
-        draw(side),
-        draw(side),
-        draw(st.binary(min_size=4, max_size=4)),
-        draw(st.integers(0, MAX_QUALITY_INDEX)),
-        draw(st.booleans()),
-        draw(st.none() | st.integers(0, MAX_TILE)),
-    )
-    latents = draw(st.integers(1, 4 if header.tile is not None else 1))
-    sections = [Section(SectionType.LATENTS, draw(st.binary(max_size=200))) for _ in range(latents)]
-    for kind in (SectionType.ALPHA, SectionType.ICC, SectionType.EXIF, SectionType.XMP):
-        if draw(st.booleans()):
-            sections += [Section(kind, draw(st.binary(max_size=40)), draw(st.booleans()))]
-    for unknown in draw(st.lists(st.integers(max(SectionType) + 1, 127), max_size=2)):
-        sections += [Section(unknown, draw(st.binary(max_size=40)), skippable=True)]
-    ordered = draw(st.permutations(sections))
-    return Container(header, tuple(ordered), draw(st.none() | st.integers(0, 2**32 - 1)))
-
-
-def resealed(data: bytes) -> bytes:
-    """The bytes with a right CRC-32 at their end."""
-    return data[:-4] + zlib.crc32(data[:-4]).to_bytes(4, "little")
 
 
 @given(containers())
@@ -78,11 +52,39 @@ def test_golden_bytes() -> None:
     assert parse(data) == container
 
 
-@pytest.mark.parametrize("length", [0, 127, 5000, 2**21 - 1])
-def test_a_plain_picture_costs_at_most_28_bytes(length: int) -> None:
+@pytest.mark.parametrize(("length", "side"), [(1, 64), (127, 721), (2**14, 8192), (2**21 - 1, 16383)])
+def test_a_plain_picture_costs_at_most_28_bytes(length: int, side: int) -> None:
     section = Section(SectionType.LATENTS, bytes(length))
-    container = Container(Header(16383, 16383, bytes(4), 800), (section,), 0)
+    container = Container(Header(side, side, bytes(4), 800), (section,), 0)
     assert len(pack(container)) - length <= 28
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "least"),
+    [
+        (1, 1, 1),
+        (64, 64, 1),
+        (64, 65, 2),
+        (4097, 1, 2),
+        (8192, 8192, 16384),
+        (2**30 - 1, 2**30 - 1, 2**48 - 2**19 + 1),
+    ],
+)
+def test_large_pictures_have_long_payloads(width: int, height: int, least: int) -> None:
+    assert least_payload(width, height) == least
+    for length in {least - 1, max(0, least // 2)} if least < 10**6 else {10**6}:
+        with pytest.raises(
+            ValueError, match=f"{length} bytes of latents for {width} x {height} pixels, .*{least}"
+        ):
+            Container(Header(width, height, bytes(4), 0), (Section(SectionType.LATENTS, bytes(length)),))
+
+
+def test_there_are_not_too_many_sections() -> None:
+    extra = (Section(99, b"", skippable=True),) * MAX_SECTIONS
+    with pytest.raises(ValueError, match="65537 sections"):
+        dataclasses.replace(PLAIN, sections=(*PLAIN.sections, *extra))
+    most = dataclasses.replace(PLAIN, sections=(*PLAIN.sections, *extra[1:]))
+    assert parse(pack(most)) == most
 
 
 @given(containers(), st.data())
@@ -181,12 +183,13 @@ def test_a_length_beyond_the_file_allocates_nothing() -> None:
 
 
 def test_a_picture_of_too_many_pixels_is_refused_unless_asked_for() -> None:
-    huge = dataclasses.replace(PLAIN, header=dataclasses.replace(PLAIN.header, width=10**6, height=10**6))
+    header = dataclasses.replace(PLAIN.header, width=10001, height=10001)
+    huge = Container(header, (Section(SectionType.LATENTS, bytes(24420)),))
     data = pack(huge)
-    with pytest.raises(StreamError, match="1000000 x 1000000 pixels"):
+    with pytest.raises(StreamError, match="10001 x 10001 pixels"):
         parse(data)
     assert parse(data, max_pixels=None) == huge
-    assert parse(data, max_pixels=10**12) == huge
+    assert parse(data, max_pixels=10001**2) == huge
 
 
 def test_contradictions_cannot_be_made() -> None:

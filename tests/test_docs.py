@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from rdae.cli.main import main
-from rdae.container import parse
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -59,16 +58,3 @@ def test_the_python_example_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch) 
         assert getattr(image, "mode", None) == "RGB"
         assert isinstance(sizes, list)
         assert sizes == sorted(sizes)
-
-
-def test_the_file_shown_in_the_format_page_is_one() -> None:
-    (block,) = blocks(ROOT / "docs" / "format.md", "")
-    # Two blanks or more part the bytes from their meaning.
-    data = bytes.fromhex("".join(line.split("  ")[0] for line in block.splitlines()))
-    container = parse(data)
-    header = container.header
-    assert (header.width, header.height, header.quality_index) == (768, 512, 400)
-    assert header.model.hex() == "0f1e2d3c"
-    (section,) = container.sections
-    assert (section.name, section.payload.hex()) == ("latents", "c0ffee")
-    assert container.latent_checksum == 0x12345678
