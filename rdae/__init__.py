@@ -23,6 +23,7 @@ from rdae.errors import (
     StreamError,
     TrainingError,
     TruncatedError,
+    VerifyError,
     VersionError,
     WeightsError,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "StreamError",
     "TrainingError",
     "TruncatedError",
+    "VerifyError",
     "VersionError",
     "WeightsError",
     "__version__",

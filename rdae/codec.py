@@ -1,37 +1,29 @@
-"""Picture <-> .rdae bytes: the one place where transforms, prior, coding and container meet.
+"""Picture <-> .rdae bytes: the one place where transforms, latents and container meet.
 
-picture -> analysis -> y, z -> prior: means and table rows -> coding -> container -> bytes
-        <- synthesis <- y <-                               <-        <-           <-
+picture -> analysis -> y, z -> latents (prior and range coder) -> payload -> container -> bytes
+        <- synthesis <- ŷ   <-                                 <-         <-           <-
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import time
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from rdae import container
-from rdae.architecture import HYPER_STRIDE, PATCH
-from rdae.coding import SymbolDecoder, SymbolEncoder, Tables
-from rdae.container import Container, Header, Section, SectionType
-from rdae.errors import CorruptError, PictureError, StreamError, VersionError, WeightsError
+from rdae import container, latents
+from rdae.architecture import PATCH
+from rdae.clock import Clock
+from rdae.container import Container, Header, Section, SectionType, least_payload
+from rdae.errors import CorruptError, PictureError, StreamError, VerifyError, VersionError, WeightsError
+from rdae.latents import Coded, Latents
 from rdae.model import Model
-from rdae.prior.exact import SYMBOL_MAX
-from rdae.prior.hyperprior import Z_MAX
 from rdae.prior.layers import exact_float32
-from rdae.prior.normaliser import STEP_UNIT
 
 Picture = npt.NDArray[np.uint8]
-Int32s = npt.NDArray[np.int32]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,100 +51,126 @@ class Decoded:
     seconds: dict[str, float]
 
 
-class _Clock:
-    """Seconds by stage; a stage inside another is counted once, as its own."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._inner = 0.0
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        outer_inner, self._inner = self._inner, 0.0
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            spent = time.perf_counter() - start
-            self.seconds[name] = self.seconds.get(name, 0.0) + spent - self._inner
-            self._inner = outer_inner + spent
-
-
-@dataclasses.dataclass(frozen=True)
-class Latents:
-    """A picture as the integers that are coded, in the order of coding.
-
-    z: hyper-latents and their table rows; y: residuals and their table rows, for each of the four context steps;
-    all int32, 1-D.  y64: ŷ in 1/64 step, int64 (latents, h, w), from which the picture is synthesised.
-    """
-
-    z: tuple[Int32s, Int32s]
-    y: list[tuple[Int32s, Int32s]]
-    y64: Tensor
-
-
 @torch.inference_mode()
-def quantise(picture: Picture, model: Model, quality_index: int, clock: _Clock | None = None) -> Latents:
+def quantise(picture: Picture, model: Model, quality_index: int, clock: Clock | None = None) -> Coded:
     """Analyse and round a picture, uint8 (h, w, 3), at a quality index 0..800."""
-    clock = clock or _Clock()
+    clock = clock or Clock()
     with clock.stage("analysis"):
-        y, z = model.analyse(_to_tensor(picture, model.device), quality_index)
-        z = z.clamp(-Z_MAX, Z_MAX)
-        wanted64 = (y.double() * STEP_UNIT).flatten()
-    steps = []
-
-    def code(where: Tensor, means: Tensor, scales: Tensor) -> Tensor:
-        residuals = ((wanted64[where] - means) / STEP_UNIT).round().clamp(-SYMBOL_MAX, SYMBOL_MAX).long()
-        coded = scales >= model.prior.skip_below
-        residuals *= coded
-        steps.append((_int32(residuals[coded]), _int32(scales[coded])))
-        return residuals
-
+        y, z = model.analyse(_padded(picture), quality_index)
     with clock.stage("prior"):
-        y64 = model.prior.run(z, quality_index, (y.shape[1], y.shape[2]), code)
-    return Latents((_int32(z), _z_rows(z.shape)), steps, y64)
+        return latents.quantise(y, z, model.prior, quality_index)
 
 
 @torch.inference_mode()
 @exact_float32()
-def compress(picture: Picture, model: Model, quality_index: int) -> bytes:
-    """Compress an RGB picture, uint8 (h, w, 3) of any size from 1x1, at a quality index 0..800, to a file's bytes."""
+def compress(picture: Picture, model: Model, quality_index: int, *, verify: bool = False) -> bytes:
+    """Compress an RGB picture, uint8 (h, w, 3) of any size from 1x1, at a quality index 0..800, to a file's bytes.
+
+    verify: decode the latents again and compare; VerifyError if they differ, which only a machine that computes
+    wrongly can bring about.
+    """
     with _memory_for(*picture.shape[:2]):
-        return _write(picture.shape, quantise(picture, model, quality_index), model, quality_index, _Clock())
+        data = _write(picture.shape, quantise(picture, model, quality_index), model, quality_index, Clock())
+    if verify:
+        try:
+            _read(data, model, None, Clock())
+        except StreamError as error:
+            raise VerifyError(f"what was encoded does not decode here to what was meant: {error}") from error
+    return data
 
 
 @torch.inference_mode()
 @exact_float32()
 def encode(picture: Picture, model: Model, quality_index: int) -> Encoded:
     """Compress like `compress`, and say all that the encoder knows: its reconstruction, ideal rate and times."""
-    clock = _Clock()
+    clock = Clock()
     height, width = picture.shape[:2]
     with _memory_for(height, width):
-        latents = quantise(picture, model, quality_index, clock)
-        data = _write(picture.shape, latents, model, quality_index, clock)
+        coded = quantise(picture, model, quality_index, clock)
+        data = _write(picture.shape, coded, model, quality_index, clock)
         with clock.stage("account"):
-            rate_bits = sum(tables.bits(symbols, rows) for (symbols, rows), tables in _coded(latents, model))
-            sha256 = hashlib.sha256(_latents_bytes(latents.z[0], latents.y64)).hexdigest()
+            rate_bits, sha256 = coded.rate_bits(), coded.latents.sha256
         with clock.stage("synthesis"):
-            reconstruction = _to_picture(model.synthesise(latents.y64, quality_index), height, width)
+            reconstruction = _synthesise(coded.latents, model, quality_index, height, width, exact=False)
     return Encoded(data, reconstruction, rate_bits, sha256, clock.seconds)
 
 
-def _coded(latents: Latents, model: Model) -> list[tuple[tuple[Int32s, Int32s], Tables]]:
-    """Return all (symbols, rows) in the order of coding, with their tables: the decoder picks y's rows from z."""
-    return [(latents.z, model.prior.z_tables), *((step, model.prior.y_tables) for step in latents.y)]
+@torch.inference_mode()
+@exact_float32()
+def decode(
+    data: bytes, model: Model, max_pixels: int | None = container.MAX_PIXELS, *, exact: bool = False
+) -> Decoded:
+    """Decompress the bytes of a file; a StreamError or WeightsError if that cannot be done soundly.
+
+    exact: synthesise in exact arithmetic, so that pixels are the same on every machine, at a few times the work.
+    max_pixels: larger pictures are refused before anything is allocated; None: take any size.
+    """
+    clock = Clock()
+    header, decoded = _read(data, model, max_pixels, clock)
+    with _memory_for(header.height, header.width), clock.stage("synthesis"):
+        picture = _synthesise(
+            decoded, model, header.quality_index, header.height, header.width, exact=exact
+        )
+    return Decoded(picture, decoded.sha256, clock.seconds)
 
 
-def _write(shape: tuple[int, ...], latents: Latents, model: Model, quality_index: int, clock: _Clock) -> bytes:
+@torch.inference_mode()
+@exact_float32()
+def verify(data: bytes, model: Model, max_pixels: int | None = container.MAX_PIXELS) -> None:
+    """Decode a file's latents, which is exact, and compare them with their checksum; the errors of `decode`."""
+    _read(data, model, max_pixels, Clock())
+
+
+def _write(shape: tuple[int, ...], coded: Coded, model: Model, quality_index: int, clock: Clock) -> bytes:
+    height, width = shape[:2]
     with clock.stage("coding"):
-        coder = SymbolEncoder()
-        for (symbols, rows), tables in _coded(latents, model):
-            coder.put(symbols, rows, tables)
-        payload = coder.finish()
-        checksum = zlib.crc32(_latents_bytes(latents.z[0], latents.y64))
-    header = Header(width=shape[1], height=shape[0], model=model.model_id, quality_index=quality_index)
+        payload = coded.payload(least_payload(width, height))
+        checksum = coded.latents.checksum
+    header = Header(width=width, height=height, model=model.model_id, quality_index=quality_index)
     sections = (Section(SectionType.LATENTS, payload),)
     return container.pack(Container(header, sections, latent_checksum=checksum))
+
+
+def _read(data: bytes, model: Model, max_pixels: int | None, clock: Clock) -> tuple[Header, Latents]:
+    """Decode all of a file that is exact."""
+    parsed = container.parse(data, max_pixels=max_pixels)
+    header = parsed.header
+    payload = _sole_latents(parsed)
+    if header.model != model.model_id:
+        raise WeightsError(f"needs model {header.model.hex()}, but {model.name} is {model.model_id.hex()}")
+    size = (-(-header.height // PATCH), -(-header.width // PATCH))
+    least = least_payload(header.width, header.height)
+    with _memory_for(header.height, header.width):
+        decoded = latents.read(payload, model.prior, header.quality_index, size, least=least, clock=clock)
+    checksum = parsed.latent_checksum
+    if checksum is not None and checksum != decoded.checksum:
+        raise CorruptError("the decoded latents are not those that were encoded")
+    return header, decoded
+
+
+def _sole_latents(parsed: Container) -> bytes:
+    if parsed.header.tile is not None or parsed.header.grey or parsed.payloads(SectionType.ALPHA):
+        raise VersionError("the file uses tiles, grey or alpha, which this version does not decode")
+    (payload,) = parsed.payloads(SectionType.LATENTS)
+    return payload
+
+
+def _synthesise(
+    decoded: Latents, model: Model, quality_index: int, height: int, width: int, *, exact: bool
+) -> Picture:
+    """Return the upper left part of what the latents say: uint8 (height, width, 3)."""
+    levels = model.synthesise(decoded.y64, quality_index, exact=exact)[:height, :width]
+    picture: Picture = levels.contiguous().cpu().numpy()
+    return picture
+
+
+def _padded(picture: Picture) -> torch.Tensor:
+    """uint8 (h, w, 3) -> uint8 (H, W, 3), its sides extended to multiples of 16 by repeating the edge."""
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
+        raise ValueError(f"picture is {picture.dtype} {picture.shape}, expected uint8 (h, w, 3)")
+    height, width = picture.shape[:2]
+    extended = np.pad(picture, ((0, -height % PATCH), (0, -width % PATCH), (0, 0)), mode="edge")
+    return torch.from_numpy(extended)
 
 
 @contextmanager
@@ -164,96 +182,3 @@ def _memory_for(height: int, width: int) -> Iterator[None]:
         if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise PictureError(f"not enough memory for {width} x {height} pixels") from error
         raise
-
-
-@torch.inference_mode()
-@exact_float32()
-def decode(data: bytes, model: Model, max_pixels: int | None = container.MAX_PIXELS) -> Decoded:
-    """Decompress the bytes of a file; a StreamError or WeightsError if that cannot be done soundly."""
-    clock = _Clock()
-    parsed = container.parse(data, max_pixels=max_pixels)
-    header = parsed.header
-    payload = _sole_latents(parsed)
-    if header.model != model.model_id:
-        raise WeightsError(f"needs model {header.model.hex()}, but {model.name} is {model.model_id.hex()}")
-    with _memory_for(header.height, header.width):
-        return _read(header, payload, parsed.latent_checksum, model, clock)
-
-
-def _read(header: Header, payload: bytes, checksum: int | None, model: Model, clock: _Clock) -> Decoded:
-    index = header.quality_index
-    size = (-(-header.height // PATCH), -(-header.width // PATCH))
-    z_shape = (model.architecture.hyper_latents, *(-(-n // HYPER_STRIDE) for n in size))
-    z_rows = _z_rows(z_shape)
-    with clock.stage("coding"):
-        coder = SymbolDecoder(payload)
-        z_symbols = coder.get(z_rows, model.prior.z_tables)
-    if np.abs(z_symbols).max(initial=0) > Z_MAX:
-        raise CorruptError("a hyper-latent is out of range: the file is damaged")
-    z = torch.from_numpy(z_symbols.astype(np.int64)).view(z_shape).to(model.device)
-
-    def code(where: Tensor, means: Tensor, scales: Tensor) -> Tensor:
-        del means
-        coded = scales >= model.prior.skip_below
-        with clock.stage("coding"):
-            rows = _int32(scales[coded])
-            symbols = coder.get(rows, model.prior.y_tables)
-        if np.abs(symbols).max(initial=0) > SYMBOL_MAX:
-            raise CorruptError("a latent is out of range: the file is damaged")
-        residuals = torch.zeros_like(where)
-        residuals[coded] = torch.from_numpy(symbols.astype(np.int64)).to(model.device)
-        return residuals
-
-    with clock.stage("prior"):
-        y_hat64 = model.prior.run(z, index, size, code)
-    with clock.stage("coding"):
-        coder.finish()
-    integers = _latents_bytes(z_symbols, y_hat64)
-    if checksum is not None and checksum != zlib.crc32(integers):
-        raise CorruptError("the decoded latents are not those that were encoded")
-    with clock.stage("synthesis"):
-        picture = _to_picture(model.synthesise(y_hat64, index), header.height, header.width)
-    return Decoded(picture, hashlib.sha256(integers).hexdigest(), clock.seconds)
-
-
-def _latents_bytes(z: Int32s, y64: Tensor) -> bytes:
-    """Return what the latent checksum is over: ẑ, then ŷ in 1/64 step, int32 little-endian by channel, row, column.
-
-    ŷ is the sum of what was coded and of the prior's means, so a machine whose prior differs is caught, whatever the
-    difference did to the coded residuals.
-    """
-    return z.astype("<i4").tobytes() + _int32(y64).astype("<i4").tobytes()
-
-
-def _sole_latents(parsed: Container) -> bytes:
-    if parsed.header.tile is not None or parsed.header.grey or parsed.payloads(SectionType.ALPHA):
-        raise VersionError("the file uses tiles, grey or alpha, which this version does not decode")
-    payloads = parsed.payloads(SectionType.LATENTS)
-    if len(payloads) != 1:
-        raise StreamError(f"{len(payloads)} latents sections, expected 1")
-    return payloads[0]
-
-
-def _to_tensor(picture: Picture, device: torch.device) -> Tensor:
-    """uint8 (h, w, 3) -> float32 (1, 3, H, W) in 0..1, its sides extended to multiples of 16 by repeating the edge."""
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
-        raise ValueError(f"picture is {picture.dtype} {picture.shape}, expected uint8 (h, w, 3)")
-    height, width = picture.shape[:2]
-    x = torch.tensor(np.ascontiguousarray(picture)).to(device).permute(2, 0, 1)[None].float() / 255
-    x = F.pad(x, (0, -width % PATCH, 0, -height % PATCH), mode="replicate")
-    return x.contiguous(memory_format=torch.channels_last)
-
-
-def _to_picture(x_hat: Tensor, height: int, width: int) -> Picture:
-    """float32 (3, H, W) around 0..1 -> uint8 (height, width, 3), its upper left part."""
-    levels = (x_hat[:, :height, :width] * 255).round_().clamp_(0, 255).to(torch.uint8)
-    return levels.permute(1, 2, 0).contiguous().cpu().numpy()
-
-
-def _z_rows(shape: tuple[int, ...] | torch.Size) -> Int32s:
-    """The table row of each hyper-latent of (channels, h, w), flattened: its channel."""
-    return np.repeat(np.arange(shape[0], dtype=np.int32), shape[1] * shape[2])
-
-
-def _int32(numbers: Tensor) -> Int32s:
-    return numbers.flatten().to(torch.int32).cpu().numpy()

@@ -18,8 +18,9 @@ loop runs over symbols.
 What the bytes are. The coder's 32-bit words, the first the most significant, each little-endian. The end of
 the stream is the number that needs the fewest bytes and still lies in the coder's last interval; bytes that
 are zero are left out from the least significant end. So the last word may have only its top 1, 2 or 3 bytes,
-and a reader sets the missing ones, and all words after the last, to zero. Each sequence of symbols has
-exactly one byte string; the decoder refuses any other.
+and a reader sets the missing ones, and all words after the last, to zero. Where a least length is asked for,
+just so many of these zeros are written after all. Each sequence of symbols has exactly one byte string; the
+decoder refuses any other.
 """
 
 from collections.abc import Iterator
@@ -161,9 +162,9 @@ class SymbolEncoder:
         if escaped.any():
             self._put_escapes(excess)
 
-    def finish(self) -> bytes:
-        """The stream's bytes. Nothing may be put afterwards."""
-        return _stream_bytes(self._coder)
+    def finish(self, least: int = 0) -> bytes:
+        """The stream's bytes, at least `least` of them. Nothing may be put afterwards."""
+        return _stream_bytes(self._coder, least)
 
     def _put_escapes(self, excess: npt.NDArray[np.int64]) -> None:
         """excess: signed distance beyond the limit, never 0. Its size is coded as Exp-Golomb of order 0."""
@@ -215,9 +216,12 @@ class SymbolDecoder:
         symbols[order] = ordered
         return symbols
 
-    def finish(self) -> None:
-        """Say that all symbols were read. CorruptError if the bytes are not what those symbols encode to."""
-        if _stream_bytes(self._mirror) != self._data:
+    def finish(self, least: int = 0) -> None:
+        """Say that all symbols were read. CorruptError unless the bytes are what those symbols encode to.
+
+        least: what the encoder's finish() was told.
+        """
+        if _stream_bytes(self._mirror, least) != self._data:
             raise CorruptError("the coded latents do not end where their data ends: the file is damaged")
 
     def _get_escapes(self, number: int) -> npt.NDArray[np.int64]:
@@ -247,14 +251,14 @@ class SymbolDecoder:
         return symbols
 
 
-def _stream_bytes(coder: "constriction.stream.queue.RangeEncoder") -> bytes:
+def _stream_bytes(coder: "constriction.stream.queue.RangeEncoder", least: int) -> bytes:
     """The bytes of all that `coder` has encoded, in the form that the head of this module describes."""
     position, (lower, width) = coder.pos()
     words = coder.get_compressed()
     if len(words):  # constriction's own ending is one or two words; before `position` carries are settled
         words = np.append(words[:position], np.uint32(_shortest_end(lower, width)))
     # With the most significant byte first, zeros at the end say nothing.
-    return _swap_words(words.astype(">u4").tobytes().rstrip(b"\0"))
+    return _swap_words(words.astype(">u4").tobytes().rstrip(b"\0").ljust(least, b"\0"))
 
 
 def _fair_bit() -> "constriction.stream.model.Uniform":

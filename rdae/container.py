@@ -20,6 +20,10 @@ and still show the right picture; the lower seven bits, 1..127, are the type pro
 section, or one per tile with Flag.TILES, and at most one of each other known type. Flag.ALPHA and
 Flag.METADATA say that such sections are there. Nothing may follow the CRC-32.
 
+The LATENTS payloads together have at least a byte for every PIXELS_PER_BYTE pixels, least_payload(): what a
+decoder spends follows the pixels, so that this bounds it by the length of the file. There are at most
+MAX_SECTIONS sections.
+
 A newer minor version is read: it may add section types, and one that may not be skipped raises VersionError,
 as does an unknown flag. Another major version raises VersionError at once. The bytes around the payload of a
 plain picture are at most 28.
@@ -37,9 +41,9 @@ MODEL_BYTES = 4
 MAX_QUALITY_INDEX = 800
 MAX_SIDE = (1 << 30) - 1
 MAX_TILE = 16
-MAX_PIXELS = (
-    100_000_000  # what parse() takes unless told otherwise: a few bytes can ask for any amount of memory
-)
+MAX_PIXELS = 100_000_000  # what parse() takes unless told otherwise
+PIXELS_PER_BYTE = 4096  # so few bytes cannot ask for much: a byte of latents for each 64 x 64 pixels, or more
+MAX_SECTIONS = 1 << 16  # each costs a reader some memory, however short it is
 SKIPPABLE = 0x80
 CHECKSUM_BYTES = 4
 VARINT_BITS = 63  # no length or number of a file needs more
@@ -126,6 +130,13 @@ class Container:
                 raise ValueError(f"{types.count(known)} {known.name.lower()} sections, expected one")
         if self.latent_checksum is not None and self.latent_checksum >> 32:
             raise ValueError(f"latent checksum {self.latent_checksum}, expected 32 bits")
+        if len(self.sections) > MAX_SECTIONS:
+            raise ValueError(f"{len(self.sections)} sections, expected at most {MAX_SECTIONS}")
+        latents = sum(len(payload) for payload in self.payloads(SectionType.LATENTS))
+        least = least_payload(self.header.width, self.header.height)
+        if latents < least:
+            size = f"{self.header.width} x {self.header.height}"
+            raise ValueError(f"{latents} bytes of latents for {size} pixels, expected at least {least}")
 
     @property
     def flags(self) -> Flag:
@@ -147,6 +158,11 @@ class Container:
     def payloads(self, kind: SectionType) -> list[bytes]:
         """The payloads of all sections of one type, in the order of the file."""
         return [section.payload for section in self.sections if section.type == kind]
+
+
+def least_payload(width: int, height: int) -> int:
+    """How many bytes of latents a picture of width x height pixels has at least."""
+    return -(-width * height // PIXELS_PER_BYTE)
 
 
 def pack(container: Container) -> bytes:
@@ -227,6 +243,8 @@ def _parse_fields(data: bytes) -> Container:
         if not section.skippable and section.type not in set(SectionType):
             raise VersionError(f"a section of type {section.type}, which this program does not know")
         sections.append(section)
+        if len(sections) > MAX_SECTIONS:
+            raise ValueError(f"more than {MAX_SECTIONS} sections")
     cursor.end = len(data)
     checksum = int.from_bytes(cursor.take(CHECKSUM_BYTES), "little") if flags & Flag.LATENT_CHECKSUM else None
     cursor.take(CHECKSUM_BYTES)

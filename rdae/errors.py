@@ -22,6 +22,10 @@ class WeightsError(RdaeError):
     """Weights that are missing, damaged, or not the ones a file was written with."""
 
 
+class VerifyError(RdaeError):
+    """An encoder that does not get back what it encoded: this machine computes wrongly."""
+
+
 class ResultsError(RdaeError):
     """An evaluation result file that cannot be used."""
 

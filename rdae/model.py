@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -12,8 +13,10 @@ from rdae.architecture import HYPER_STRIDE, PATCH, Architecture
 from rdae.prior import normaliser
 from rdae.prior.exact import ExactPrior
 from rdae.prior.layers import ExactLayer
+from rdae.transforms import bands
 from rdae.transforms.analysis import Analysis
 from rdae.transforms.blocks import Block, Pointwise
+from rdae.transforms.exact import ExactSynthesis
 from rdae.transforms.hyper_analysis import HyperAnalysis
 from rdae.transforms.synthesis import Synthesis
 
@@ -37,6 +40,7 @@ class Model:
     """Everything that turns pictures into latents and back, on one device.
 
     name: what people call it; sha256: of its weights file, whose first four bytes a file carries.
+    synthesis_state: the synthesis' tensors as that file holds them.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Model:
     architecture: Architecture
     analysis: Analysis
     synthesis: Synthesis
+    synthesis_state: dict[str, Tensor]
     hyper_analysis: HyperAnalysis
     prior: ExactPrior
     gains: GainTables
@@ -58,25 +63,34 @@ class Model:
         """Where the networks are."""
         return self.gains.quantise.device
 
-    def analyse(self, x: Tensor, index: int) -> tuple[Tensor, Tensor]:
+    def analyse(self, levels: Tensor, index: int) -> tuple[Tensor, Tensor]:
         """Run the encoder's networks.
 
-        x: float32 (1, 3, H, W) in 0..1, H and W multiples of 16; index: quality index.
+        levels: uint8 (H, W, 3), H and W multiples of 16; index: quality index.
         Returns y in quantisation steps (latents, h, w), and z rounded (hyper_latents, ceil(h/4), ceil(w/4)), int64.
         """
-        y = self.analysis(x, self.gains.analysis[index][None, :, None, None])
-        y = y * self.gains.quantise[index][None, :, None, None]
+        gain = self.gains.analysis[index][None, :, None, None]
+        y = bands.analyse(self.analysis, levels.to(self.device), gain)
+        y = y.mul_(self.gains.quantise[index][None, :, None, None])
         # What the prior multiplies latents by, in float: its integers are of 1/64 step and 1/128.
         scale = self.prior.to_context[normaliser.row(index)].float() * (0.5 / 2**normaliser.TABLE_SHIFT)
         z = self.hyper_analysis(y * scale[None, :, None, None])
         return y[0], z[0].round().long()
 
-    def synthesise(self, y64: Tensor, index: int) -> Tensor:
-        """Turn ŷ·64, int64 (latents, h, w), into x̂: float32 (3, 16 h, 16 w), RGB around 0..1."""
-        y = y64.float()[None] * (self.gains.restore[index] / normaliser.STEP_UNIT)[None, :, None, None]
-        y = y.contiguous(memory_format=torch.channels_last)
-        x_hat: Tensor = self.synthesis(y, self.gains.synthesis[index][None, :, None, None])[0]
-        return x_hat
+    def synthesise(self, y64: Tensor, index: int, *, exact: bool = False) -> Tensor:
+        """Turn ŷ·64, int32 (latents, h, w), into levels: uint8 (16 h, 16 w, 3), RGB.
+
+        exact: by `rdae.transforms.exact`, the same on every machine.
+        """
+        if exact:
+            return self._exact_synthesis.run(y64, self.gains.restore[index], self.gains.synthesis[index])
+        y = y64[None].to(torch.float32, memory_format=torch.channels_last)
+        y = y.mul_((self.gains.restore[index] / normaliser.STEP_UNIT)[None, :, None, None])
+        return bands.synthesise(self.synthesis, y, self.gains.synthesis[index][None, :, None, None])
+
+    @cached_property
+    def _exact_synthesis(self) -> ExactSynthesis:
+        return ExactSynthesis(self.synthesis_state, self.device)
 
     def kmac_per_pixel(self) -> dict[str, float]:
         """Return thousands of multiply-accumulates per pixel of each part, at sizes that need no padding."""

@@ -116,6 +116,7 @@ def _build(name: str, sha256: str, data: bytes, device: str | torch.device) -> M
         architecture=architecture,
         analysis=analysis.to(device, torch.float32).eval(),
         synthesis=synthesis.to(device, torch.float32).eval(),
+        synthesis_state=_below(tensors, "synthesis"),
         hyper_analysis=hyper.to(device, torch.float32).eval(),
         prior=prior.to(device).eval(),
         gains=gains,

@@ -3,6 +3,7 @@
 import contextlib
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,18 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tiny_model import noise, photo, write
 
-from rdae import codec, weights
+from rdae import codec, container, latents, weights
 from rdae.coding import SymbolEncoder
 from rdae.container import CHECKSUM_BYTES, Container, Header, Section, SectionType, pack, parse
-from rdae.errors import CorruptError, RdaeError, StreamError, TruncatedError, VersionError, WeightsError
+from rdae.errors import (
+    CorruptError,
+    RdaeError,
+    StreamError,
+    TruncatedError,
+    VerifyError,
+    VersionError,
+    WeightsError,
+)
 from rdae.model import Model
 from rdae.prior.exact import SYMBOL_MAX
 
@@ -205,7 +214,7 @@ def test_a_flipped_bit_under_a_right_crc_is_an_error_or_a_sound_picture(
 def test_a_payload_of_anything_is_an_error_or_a_picture(tiny: Model) -> None:
     rng = np.random.default_rng(0)
     header = Header(40, 20, tiny.model_id, 400)
-    for length in [0, 1, 2, 3, 4, 5, 8, 20, 100, 1000]:
+    for length in [1, 2, 3, 4, 5, 8, 20, 100, 1000]:
         for byte in (None, 0, 255):
             payload = rng.bytes(length) if byte is None else bytes([byte]) * length
             data = pack(Container(header, (Section(SectionType.LATENTS, payload),)))
@@ -270,22 +279,23 @@ def test_more_pixels_than_allowed_are_refused_before_any_work(tiny: Model, file:
     with pytest.raises(StreamError, match="70 x 50 pixels, more than the 3499 allowed"):
         codec.decode(file.data, tiny, max_pixels=3499)
     huge = Header(2**29, 2**29, tiny.model_id, 0)
-    with pytest.raises(StreamError, match="allowed"):
-        codec.decode(pack(Container(huge, (Section(SectionType.LATENTS, b""),))), tiny)
+    whole = Container(Header(1, 1, tiny.model_id, 0), (Section(SectionType.LATENTS, b"x"),))
+    object.__setattr__(whole, "header", huge)  # what no writer can write
+    with pytest.raises(StreamError, match=r"allowed|expected at least"):
+        codec.decode(pack(whole), tiny)
 
 
 def test_symbols_that_no_encoder_writes_are_refused(tiny: Model) -> None:
     """Hyper-latents beyond 127 and residuals beyond 2**20 can be said, as escapes, but not by this encoder."""
-    latents = codec.quantise(photo(20, 20), tiny, 400)
-    big = latents.z[0].copy()
+    (right_z, z_rows, _), (residuals, rows, _), *_ = codec.quantise(photo(20, 20), tiny, 400).parts
+    big = right_z.copy()
     big[0] = 128
-    rows = latents.y[0][1]
     for z, first, words in (
-        (big, latents.y[0][0], "hyper-latent"),
-        (latents.z[0], np.full(len(rows), SYMBOL_MAX + 1, np.int32), "a latent"),
+        (big, residuals, "hyper-latent"),
+        (right_z, np.full(len(rows), SYMBOL_MAX + 1, np.int32), "a latent"),
     ):
         coder = SymbolEncoder()
-        coder.put(z, latents.z[1], tiny.prior.z_tables)
+        coder.put(z, z_rows, tiny.prior.z_tables)
         coder.put(first, rows, tiny.prior.y_tables)
         header = Header(20, 20, tiny.model_id, 400)
         data = pack(Container(header, (Section(SectionType.LATENTS, coder.finish()),)))
@@ -297,10 +307,10 @@ def test_symbols_that_no_encoder_writes_are_refused(tiny: Model) -> None:
 
 
 def test_latents_of_small_scale_are_not_coded(tiny: Model) -> None:
-    latents = codec.quantise(photo(100, 100), tiny, 0)
-    rows = np.concatenate([rows for _, rows in latents.y])
+    coded = codec.quantise(photo(100, 100), tiny, 0)
+    rows = np.concatenate([rows for _, rows, _ in coded.parts[1:]])
     assert rows.min() >= tiny.prior.skip_below
-    assert 0 < len(rows) < latents.y64.numel()
+    assert 0 < len(rows) < coded.latents.y64.numel()
 
 
 def test_latents_are_nearest_to_what_was_analysed(tiny: Model) -> None:
@@ -308,14 +318,45 @@ def test_latents_are_nearest_to_what_was_analysed(tiny: Model) -> None:
     import torch
 
     picture, index = photo(64, 64), 800  # at which this model codes everything
-    latents = codec.quantise(picture, tiny, index)
-    assert sum(len(rows) for _, rows in latents.y) == latents.y64.numel()
-    x = torch.tensor(picture).permute(2, 0, 1)[None].float() / 255
-    y, z = tiny.analyse(x.contiguous(memory_format=torch.channels_last), index)
+    coded = codec.quantise(picture, tiny, index)
+    latents = coded.latents
+    assert sum(len(rows) for _, rows, _ in coded.parts[1:]) == latents.y64.numel()
+    y, z = tiny.analyse(torch.tensor(picture), index)
     assert (y.double() - latents.y64.double() / 64).abs().max() < 0.5 + 1e-3
-    assert np.array_equal(latents.z[0], z.clamp(-127, 127).flatten().numpy())
+    assert np.array_equal(latents.z, z.clamp(-127, 127).flatten().numpy())
 
 
 def test_bits_grow_with_quality(tiny: Model) -> None:
     rates = [codec.encode(photo(100, 100), tiny, index).rate_bits for index in range(0, 801, 100)]
     assert rates == sorted(rates)
+
+
+def test_a_stream_shorter_than_the_least_is_filled_with_zeros(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that needs less than a byte for 64 x 64 pixels writes no shorter files, and reads its own only."""
+    picture = np.zeros((64, 128, 3), np.uint8)
+    short = codec.compress(picture, tiny, 0)
+    monkeypatch.setattr(container, "PIXELS_PER_BYTE", 16)  # so that any payload is too short
+    data = codec.compress(picture, tiny, 0, verify=True)
+    (payload,) = parse(data).payloads(SectionType.LATENTS)
+    assert len(payload) == 64 * 128 // 16 > len(short)
+    assert codec.decode(data, tiny).latents_sha256 == codec.encode(picture, tiny, 0).latents_sha256
+    header = Header(128, 64, tiny.model_id, 0)
+    for wrong in (payload + b"\0", payload[:-1] + b"\1"):
+        with pytest.raises(CorruptError):
+            codec.decode(pack(Container(header, (Section(SectionType.LATENTS, wrong),))), tiny)
+
+
+def test_an_encoder_that_computes_wrongly_notices(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = photo(40, 40)
+    assert codec.compress(picture, tiny, 400, verify=True) == codec.compress(picture, tiny, 400)
+    right = latents.read
+
+    def wrong(*arguments: Any, **options: Any) -> latents.Latents:
+        found = right(*arguments, **options)
+        found.y64[0, 0, 0] += 1
+        return found
+
+    monkeypatch.setattr(latents, "read", wrong)
+    codec.compress(picture, tiny, 400)
+    with pytest.raises(VerifyError, match="does not decode here to what was meant"):
+        codec.compress(picture, tiny, 400, verify=True)

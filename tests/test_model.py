@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from rdae import weights
 from rdae.architecture import TINY, Architecture
 from rdae.model import Model
+from rdae.prior.exact import Places
 
 SIDE = 128  # pixels: no part needs padding
 
@@ -23,8 +24,8 @@ def kmac(work: Any) -> float:
     return float(counter.get_total_flops()) / 2 / SIDE**2 / 1000
 
 
-def nothing(where: Tensor, _means: Tensor, _scales: Tensor) -> Tensor:
-    return torch.zeros_like(where)
+def nothing(_places: Places, means: Tensor, _scales: Tensor) -> Tensor:
+    return torch.zeros_like(means)
 
 
 @pytest.mark.parametrize("architecture", [TINY, SMALL])
@@ -56,9 +57,10 @@ def test_a_decode_of_the_published_size_is_within_its_budget(
 
 @torch.no_grad()
 def test_latents_are_counted_in_steps_of_their_gain(tiny: Model) -> None:
-    x = torch.from_numpy(photo(32, 48)).permute(2, 0, 1)[None].float() / 255
+    levels = torch.from_numpy(photo(32, 48))
+    x = levels.permute(2, 0, 1)[None].float() / 255
     for index in (0, 411, 800):
-        y, z = tiny.analyse(x, index)
+        y, z = tiny.analyse(levels, index)
         plain = tiny.analysis(x, tiny.gains.analysis[index][None, :, None, None])[0]
         assert torch.allclose(y, plain * tiny.gains.quantise[index][:, None, None], rtol=1e-5)
         assert y.shape == (TINY.latents, 2, 3)
@@ -68,10 +70,13 @@ def test_latents_are_counted_in_steps_of_their_gain(tiny: Model) -> None:
 
 @torch.no_grad()
 def test_synthesis_undoes_the_steps(tiny: Model) -> None:
-    y64 = torch.from_numpy(np.random.default_rng(0).integers(-500, 500, (TINY.latents, 2, 3)))
+    y64 = torch.from_numpy(np.random.default_rng(0).integers(-500, 500, (TINY.latents, 2, 3), dtype=np.int32))
     for index in (0, 411, 800):
         y = y64.float()[None] / 64 * tiny.gains.restore[index][None, :, None, None]
         expected = tiny.synthesis(y, tiny.gains.synthesis[index][None, :, None, None])[0]
         found = tiny.synthesise(y64, index)
-        assert found.shape == (3, 32, 48)
-        assert torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
+        assert found.shape == (32, 48, 3)
+        expected = (expected * 255).round().clamp(0, 255).permute(1, 2, 0)
+        assert expected.std() > 10
+        assert (found - expected).abs().max() <= 1  # a level, where a value lies between two
+        assert (found == expected).float().mean() > 0.99

@@ -18,7 +18,7 @@ from torch import Tensor
 from rdae.architecture import TINY
 from rdae.prior import normaliser
 from rdae.prior.context import CONTEXT_MAX, cell_planes, cells
-from rdae.prior.exact import SYMBOL_MAX, ExactPrior
+from rdae.prior.exact import SYMBOL_MAX, ExactPrior, Places
 from rdae.prior.layers import EXACT_BOUND, HIDDEN_MAX, ExactLayer, LayerSpec, exact_float32
 
 Ints = npt.NDArray[np.int64]
@@ -79,14 +79,14 @@ def run_fast(
     prior: ExactPrior, z: Ints, index: int, residuals: Ints
 ) -> tuple[list[list[slow_prior.Coded]], Ints]:
     """Each step's latents in the order in which rdae.prior tells them, and ŷ·64."""
-    flat = torch.from_numpy(residuals.copy()).flatten()
+    wanted = torch.from_numpy(residuals.copy()).int()
+    positions = torch.from_numpy(np.indices(residuals.shape))
     steps: list[list[slow_prior.Coded]] = []
 
-    def code(where: Tensor, means: Tensor, scales: Tensor) -> Tensor:
-        places = np.unravel_index(where.numpy(), residuals.shape)
-        columns = [*places, means.numpy(), scales.numpy()]
+    def code(places: Places, means: Tensor, scales: Tensor) -> Tensor:
+        columns = [*(places.take(axis).numpy() for axis in positions), means.numpy(), scales.numpy()]
         steps.append([slow_prior.Coded(*map(int, row)) for row in zip(*columns, strict=True)])
-        return flat[where] * (scales >= prior.skip_below)
+        return places.take(wanted) * (scales >= prior.skip_below)
 
     height, width = residuals.shape[1:]
     y64 = prior.run(torch.from_numpy(z), index, (height, width), code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import torch
@@ -18,7 +19,27 @@ from rdae.quality import hats
 SYMBOL_MAX = 2**20
 """Largest magnitude of a coded residual; a decoder that meets a larger one refuses the file."""
 
-CodeStep = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+@dataclasses.dataclass(frozen=True)
+class Places:
+    """Where a step's latents are: a block of channels and one cell of each 2x2, four times."""
+
+    slots: tuple[tuple[slice, slice, slice], ...]
+
+    def take(self, planes: Tensor) -> Tensor:
+        """Return the step's part of (latents, h, w), flattened, in the order of coding."""
+        return torch.cat([planes[slot].flatten() for slot in self.slots])
+
+    def put(self, planes: Tensor, values: Tensor) -> None:
+        """Write what `take` returns back."""
+        start = 0
+        for slot in self.slots:
+            part = planes[slot]
+            part.copy_(values[start : start + part.numel()].view(part.shape))
+            start += part.numel()
+
+
+CodeStep = Callable[[Places, Tensor, Tensor], Tensor]
 
 
 class ExactPrior(nn.Module):
@@ -58,10 +79,10 @@ class ExactPrior(nn.Module):
 
         z: int64 (hyper_latents, ceil(h/4), ceil(w/4)), the decoded hyper-latents; index: quality index 0..800;
         size: (h, w).
-        code(where, means, scales) -> residuals: where (N,) int64 are the step's positions in the flattened
-        (latents, h, w), means (N,) int64 their means in 1/64 step, scales (N,) int64 their scale indices 0..63; it
-        returns the N residuals, int64, 0 wherever the scale index is below `skip_below`.
-        Returns ŷ·64, int64 (latents, h, w).
+        code(places, means, scales) -> residuals: places says where in (latents, h, w) the step's N latents are, means
+        (N,) int32 are their means in 1/64 step, scales (N,) int32 their scale indices 0..63; it returns the N
+        residuals, int32, 0 wherever the scale index is below `skip_below`.
+        Returns ŷ·64, int32 (latents, h, w).
         """
         device = z.device
         height, width = size
@@ -69,8 +90,7 @@ class ExactPrior(nn.Module):
         row = normaliser.row(index)
         to_context, from_mean, offset = self.to_context[row], self.from_mean[row], self.index_offset[row]
         weights = torch.tensor(hats(index), dtype=torch.float32, device=device)[None, :, None, None]
-        places = torch.arange(latents * height * width, device=device).view(latents, height, width)
-        y64 = torch.zeros(latents, height, width, dtype=torch.int64, device=device)
+        y64 = torch.zeros(latents, height, width, dtype=torch.int32, device=device)
         known = torch.zeros(1, latents, height, width, dtype=torch.float32, device=device).contiguous(
             memory_format=torch.channels_last
         )
@@ -79,20 +99,17 @@ class ExactPrior(nn.Module):
             planes = cell_planes(height, width, UNIT, features)
             for step in range(GROUPS):
                 predictions = self.context(step, known, features, planes)
-                slots, where, means, scales = [], [], [], []
+                slots, means, scales = [], [], []
                 for (group, top, left), (mean, scale_index) in zip(cells(step), predictions, strict=True):
                     channels = slice(group * group_size, (group + 1) * group_size)
-                    slot = (channels, slice(top, None, 2), slice(left, None, 2))
-                    slots.append(slot)
-                    where.append(places[slot].flatten())
-                    means.append(
-                        normaliser.from_mean(mean[0].long(), from_mean[channels, None, None]).flatten()
-                    )
-                    raised = scale_index[0].long() + offset[channels, None, None]
+                    slots.append((channels, slice(top, None, 2), slice(left, None, 2)))
+                    mean64 = normaliser.from_mean(mean[0].long(), from_mean[channels, None, None])
+                    means.append(mean64.int().flatten())
+                    raised = scale_index[0].int() + offset[channels, None, None].int()
                     scales.append(raised.clamp_(0, normaliser.SCALES - 1).flatten())
-                positions, mu64 = torch.cat(where), torch.cat(means)
-                values = code(positions, mu64, torch.cat(scales)) * normaliser.STEP_UNIT + mu64
-                y64.view(-1)[positions] = values
+                places, mu64 = Places(tuple(slots)), torch.cat(means)
+                places.put(y64, code(places, mu64, torch.cat(scales)) * normaliser.STEP_UNIT + mu64)
                 for slot in slots:
-                    known[0][slot] = normaliser.to_context(y64[slot], to_context[slot[0], None, None]).float()
+                    seen = normaliser.to_context(y64[slot].long(), to_context[slot[0], None, None])
+                    known[0][slot] = seen.float()
         return y64

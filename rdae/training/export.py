@@ -149,7 +149,8 @@ def count_residuals(model: Model, pictures: list[Tensor], indices: list[int]) ->
     lengths = [len(row) for row in tables.gaussian_rows()]
     histogram = [np.zeros(length, dtype=np.int64) for length in lengths]
     for picture, index in zip(pictures, indices, strict=True):
-        for symbols, scales in codec.quantise(picture.permute(1, 2, 0).numpy(), model, index).y:
+        _, *steps = codec.quantise(picture.permute(1, 2, 0).numpy(), model, index).parts
+        for symbols, scales, _ in steps:
             for scale in np.unique(scales):
                 limit = (lengths[scale] - 2) // 2
                 here = symbols[scales == scale]

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_VALUE_MAX = 8.0
+VALUE_MAX = 8.0
 """Bound of a block's gated values, far beyond what pictures give: without it, one picture of unusual contrast can
 make the features grow from block to block, and a training at a high rate diverge."""
 
@@ -76,5 +76,5 @@ class Block(nn.Module):
         h = F.conv2d(x, expand[:, :, None, None], self.expand.bias)  # (B, 2C, H, W)
         h = F.conv2d(h, self.depthwise, self.depthwise_bias, padding=1, groups=h.shape[1])
         value, gate = h.chunk(2, dim=1)
-        h = F.hardtanh(value, -_VALUE_MAX, _VALUE_MAX) * F.hardsigmoid(gate)  # (B, C, H, W)
+        h = F.hardtanh(value, -VALUE_MAX, VALUE_MAX) * F.hardsigmoid(gate)  # (B, C, H, W)
         return x + F.conv2d(h, project[:, :, None, None], project_bias)

@@ -1,0 +1,140 @@
+"""A picture's latents as integers, and the bytes of them in a file: where prior and range coder work hand in hand.
+
+The prior tells the coder how probable each integer is, and needs the integers before to tell, so neither can go
+first; this module holds the loop.  It knows no picture and no container.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import zlib
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from rdae.architecture import HYPER_STRIDE
+from rdae.clock import Clock
+from rdae.coding import SymbolDecoder, SymbolEncoder, Tables
+from rdae.errors import CorruptError
+from rdae.prior.exact import SYMBOL_MAX, ExactPrior, Places
+from rdae.prior.hyperprior import Z_MAX
+from rdae.prior.normaliser import STEP_UNIT
+
+Int32s = npt.NDArray[np.int32]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Latents:
+    """ẑ and ŷ.
+
+    z: int32, (hyper-latents · h/4 · w/4,), by channel, row and column; y64: ŷ in 1/64 step, int32 (latents, h, w).
+    """
+
+    z: Int32s
+    y64: Tensor
+
+    @cached_property
+    def _bytes(self) -> bytes:
+        """What checksum and hash are over: ẑ, then ŷ in 1/64 step, int32 little-endian by channel, row and column.
+
+        ŷ is the sum of what was coded and of the prior's means, so a machine whose prior differs is caught, whatever
+        the difference did to the coded residuals.
+        """
+        return self.z.astype("<i4").tobytes() + _int32(self.y64).astype("<i4").tobytes()
+
+    @property
+    def checksum(self) -> int:
+        """The latent checksum of the container: CRC-32."""
+        return zlib.crc32(self._bytes)
+
+    @property
+    def sha256(self) -> str:
+        """A name for these integers that two programs can compare."""
+        return hashlib.sha256(self._bytes).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Coded:
+    """Latents, and the integers that are coded of them, in the order of coding: (symbols, rows, tables)."""
+
+    latents: Latents
+    parts: list[tuple[Int32s, Int32s, Tables]]
+
+    def payload(self, least: int = 0) -> bytes:
+        """The bytes of a file's latents section, at least `least` of them."""
+        coder = SymbolEncoder()
+        for part in self.parts:
+            coder.put(*part)
+        return coder.finish(least)
+
+    def rate_bits(self) -> float:
+        """The ideal code length, -log2 P(ẑ, ŷ)."""
+        return sum(tables.bits(symbols, rows) for symbols, rows, tables in self.parts)
+
+
+def quantise(y: Tensor, z: Tensor, prior: ExactPrior, index: int) -> Coded:
+    """Round latents to what is coded of them.
+
+    y: float (latents, h, w), in quantisation steps; z: int64 (hyper_latents, ceil(h/4), ceil(w/4)), as the model's
+    analysis gives them; index: quality index 0..800.
+    """
+    z = z.clamp(-Z_MAX, Z_MAX)
+    y64 = y.double() * STEP_UNIT
+    parts = [(_int32(z), _z_rows(z.shape), prior.z_tables)]
+
+    def code(places: Places, means: Tensor, scales: Tensor) -> Tensor:
+        residuals = ((places.take(y64) - means) / STEP_UNIT).round().clamp(-SYMBOL_MAX, SYMBOL_MAX).int()
+        coded = scales >= prior.skip_below
+        residuals *= coded
+        parts.append((_int32(residuals[coded]), _int32(scales[coded]), prior.y_tables))
+        return residuals
+
+    decoded64 = prior.run(z, index, (y.shape[1], y.shape[2]), code)
+    return Coded(Latents(parts[0][0], decoded64), parts)
+
+
+def read(
+    payload: bytes, prior: ExactPrior, index: int, size: tuple[int, int], *, least: int = 0, clock: Clock | None = None
+) -> Latents:
+    """Decode a latents section; CorruptError for bytes that `Coded.payload` never writes.
+
+    size: (h, w) of the latents; least: as it was written.
+    """
+    clock = clock or Clock()
+    z_shape = (prior.architecture.hyper_latents, *(-(-n // HYPER_STRIDE) for n in size))
+    with clock.stage("coding"):
+        coder = SymbolDecoder(payload)
+        z_symbols = coder.get(_z_rows(z_shape), prior.z_tables)
+    if np.abs(z_symbols).max(initial=0) > Z_MAX:
+        raise CorruptError("a hyper-latent is out of range: the file is damaged")
+    device = prior.to_context.device
+    z = torch.from_numpy(z_symbols.astype(np.int64)).view(z_shape).to(device)
+
+    def code(_places: Places, _means: Tensor, scales: Tensor) -> Tensor:
+        coded = scales >= prior.skip_below
+        with clock.stage("coding"):
+            symbols = coder.get(_int32(scales[coded]), prior.y_tables)
+        if np.abs(symbols).max(initial=0) > SYMBOL_MAX:
+            raise CorruptError("a latent is out of range: the file is damaged")
+        residuals = torch.zeros_like(scales)
+        residuals[coded] = torch.from_numpy(symbols).to(device)
+        return residuals
+
+    with clock.stage("prior"):
+        y64 = prior.run(z, index, size, code)
+    with clock.stage("coding"):
+        coder.finish(least)
+    return Latents(z_symbols, y64)
+
+
+def _z_rows(shape: tuple[int, ...] | torch.Size) -> Int32s:
+    """The table row of each hyper-latent of (channels, h, w), flattened: its channel."""
+    return np.repeat(np.arange(shape[0], dtype=np.int32), shape[1] * shape[2])
+
+
+def _int32(numbers: Tensor) -> Int32s:
+    return numbers.flatten().to(torch.int32).cpu().numpy()
