@@ -1,16 +1,12 @@
 """A file means the same on any CPU, with any number of threads and any settings of torch (DESIGN, section 4).
 
-Instruction sets are chosen by environment variables that torch reads once, so each combination is a process.  On
-processors other than x86 the variables do nothing, and the tests say only that processes agree.
+Here with a few settings; all of them, with models of full size, are `pytest -m slow tests/test_exactness.py`, or as a
+table `python tests/exactness_matrix.py`.  On processors other than x86 the settings choose nothing, and the tests say
+only that processes agree.
 """
 
 import base64
-import itertools
-import json
-import os
-import subprocess
-import sys
-from dataclasses import dataclass
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -18,173 +14,150 @@ import numpy as np
 import pytest
 import tiny_model
 import torch
+from exactness_matrix import (
+    MATRIX,
+    PLAIN,
+    Case,
+    Report,
+    Setting,
+    elsewhere,
+    model_of,
+    published_case,
+    sha256,
+    small_case,
+    spread_of,
+    unpack_picture,
+    values_of,
+    wide_case,
+)
+from float_prior import with_float_prior
 
 from rdae import codec, weights
-from rdae.architecture import Architecture
-from rdae.codec import Encoded
 from rdae.errors import WeightsError
-from rdae.model import Model
 from rdae.prior import layers
 
-# In each process: decode all files of a folder, once as torch comes and once for each line of SETTINGS, and encode a
-# picture of its own.
-PROGRAM = """
-import base64, json, sys
-from pathlib import Path
-import numpy as np
-import torch
-from rdae import codec, weights
+FEW = [Setting("SSE41", "default", 1), Setting("AVX2", "avx2", 2), Setting(None, None, 2)]
+DURING = (PLAIN, "autocast", "matmul", "float64")
 
-folder, settings = Path(sys.argv[1]), sys.argv[2:]
-exec(settings[0])
-model = weights.load(folder / "model.safetensors")
-files = {path.name: path.read_bytes() for path in sorted(folder.glob("*.rdae"))}
-hashes = {}
-for setting in settings[1:]:
-    if setting == "autocast":
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            decoded = {name: codec.decode(data, model) for name, data in files.items()}
-    else:
-        exec(setting)
-        decoded = {name: codec.decode(data, model) for name, data in files.items()}
-    hashes[setting] = {name: one.latents_sha256 for name, one in decoded.items()}
-    if setting == "pass":
-        for name, one in decoded.items():
-            np.save(folder / f"{name}.npy", one.picture)
-encoded = codec.encode(np.load(folder / "picture.npy"), model, 400)
-report = {
-    "hashes": hashes,
-    "threads": torch.get_num_threads(),
-    "data": base64.b64encode(encoded.data).decode(),
-    "latents": encoded.latents_sha256,
-}
-print(json.dumps(report))
-"""
-
-DURING = (
-    "pass",
-    "autocast",
-    "torch.set_float32_matmul_precision('medium')",
-    "torch.set_default_dtype(torch.float64)",
+on_x86 = pytest.mark.skipif(
+    platform.machine().lower() not in {"x86_64", "amd64"}, reason="instruction sets can be chosen on x86 only"
 )
 
 
-@dataclass(frozen=True)
-class Case:
-    """A model, and what this process made of some pictures with it."""
+def check(case: Case, report: Report, levels: int = 1) -> None:
+    """What the writer said of its files holds for a reader, under each setting of torch, and the other way round."""
+    written = {file: latents for file, latents in case.latents.items() if "/" not in file}
+    exact = {file: sha256(codec.decode(data, case.model, exact=True).picture) for file, data in files(case)}
+    assert {PLAIN} <= set(report["latents"])
+    for name in report["latents"]:
+        assert report["latents"][name] == written, name
+        assert report["exact_pixels"][name] == exact, name
+    for file, picture in case.pictures.items():
+        difference = unpack_picture(report["pixels"][file]).astype(int) - picture
+        assert np.abs(difference).max() <= levels
+    data, latents = report["written"]
+    assert codec.decode(base64.b64decode(data), case.model).latents_sha256 == latents
 
-    folder: Path
-    model: Model
-    encoded: dict[str, Encoded]
 
-
-def make_case(folder: Path, architecture: Architecture, pictures: dict[str, Any]) -> Case:
-    model = weights.load(tiny_model.write(folder / "model.safetensors", architecture))
-    encoded = {}
-    for number, (name, picture) in enumerate(pictures.items()):
-        encoded[name] = codec.encode(picture, model, 150 + 250 * number)
-        (folder / f"{name}.rdae").write_bytes(encoded[name].data)
-    np.save(folder / "picture.npy", tiny_model.photo(70, 90))
-    return Case(folder, model, encoded)
+def files(case: Case) -> list[tuple[str, bytes]]:
+    return [(path.name, path.read_bytes()) for path in sorted(case.folder.glob("*.rdae"))]
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    pictures = {"photo": tiny_model.photo(200, 330), "noise": tiny_model.noise(3, 33, 47)}
-    return make_case(tmp_path_factory.mktemp("small"), tiny_model.SMALL, pictures)
+    return small_case(tmp_path_factory.mktemp("exactness") / "small")
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    return make_case(tmp_path_factory.mktemp("base"), Architecture(), {"photo": tiny_model.photo(260, 390)})
+def few(small: Case) -> list[Report]:
+    plain = [elsewhere(small.folder, setting) for setting in FEW[:-1]]
+    return [*plain, elsewhere(small.folder, FEW[-1], names=DURING)]
 
 
-def elsewhere(
-    case: Case,
-    onednn: str | None,
-    aten: str | None,
-    threads: int,
-    *,
-    start: str = "pass",
-    during: Any = DURING,
-) -> dict[str, Any]:
-    """What a process with these instruction sets and settings made of the case's files."""
-    environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
-    for name, value in (("ONEDNN_MAX_CPU_ISA", onednn), ("ATEN_CPU_CAPABILITY", aten)):
-        environment.pop(name, None)
-        if value is not None:
-            environment[name] = value
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(case.folder), start, *during],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
+@pytest.mark.parametrize("which", range(len(FEW)), ids=map(str, FEW))
+def test_latents_do_not_depend_on_the_instruction_set(small: Case, few: list[Report], which: int) -> None:
+    assert few[which]["threads"] == FEW[which].threads
+    check(small, few[which])
 
 
-def check(case: Case, report: dict[str, Any], levels: int = 1) -> None:
-    expected = {f"{name}.rdae": encoded.latents_sha256 for name, encoded in case.encoded.items()}
-    for setting, hashes in report["hashes"].items():
-        assert hashes == expected, setting
-    for name, encoded in case.encoded.items():
-        picture = np.load(case.folder / f"{name}.rdae.npy")
-        assert np.abs(picture.astype(int) - encoded.reconstruction).max() <= levels
-    # The other way: what is encoded there is read here.
-    assert codec.decode(base64.b64decode(report["data"]), case.model).latents_sha256 == report["latents"]
+@on_x86
+def test_the_comparison_can_fail(small: Case, few: list[Report]) -> None:
+    """With float networks in place of the exact ones, the same files are something else under each instruction set."""
+    assert len(values_of(few, "float")["float/photo.rdae"]) > 1
+    # Not for want of a working codec: who wrote the file reads it.
+    data = (small.folder / "float" / "photo.rdae").read_bytes()
+    decoded = codec.decode(data, with_float_prior(small.model))
+    assert decoded.latents_sha256 == small.latents["float/photo.rdae"]
 
 
-@pytest.mark.parametrize(
-    ("onednn", "aten", "threads"), [("SSE41", "default", 1), ("AVX2", "avx2", 2), (None, None, 2)]
-)
-def test_latents_do_not_depend_on_the_instruction_set(
-    small: Case, onednn: str | None, aten: str | None, threads: int
-) -> None:
-    report = elsewhere(small, onednn, aten, threads)
-    assert report["threads"] == threads
-    check(small, report)
-
-
-@pytest.mark.parametrize(
-    "start",
-    [
-        "torch.set_default_dtype(torch.float64)",
-        # torch's newer names for the same switches, of which older versions know nothing
-        "if hasattr(torch.backends.mkldnn, 'conv'): torch.backends.fp32_precision = 'bf16'",
-    ],
-)
+@pytest.mark.parametrize("start", ["float64", "bf16"])
 def test_latents_do_not_depend_on_settings_made_before_loading(small: Case, start: str) -> None:
     # Pixels may follow the settings: who asks for bf16 gets bf16's error.
-    check(small, elsewhere(small, None, None, 1, start=start, during=("pass",)), levels=8)
+    check(small, elsewhere(small.folder, Setting(None, None, 1), start=start), levels=8)
+
+
+@pytest.fixture(
+    scope="module", params=[small_case, wide_case, published_case], ids=lambda make: make.__name__
+)
+def matrix(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Case, list[Report]]:
+    """All settings, once for each model."""
+    case: Case = request.param(tmp_path_factory.mktemp("exactness") / "case")
+    return case, [elsewhere(case.folder, setting) for setting in MATRIX]
+
+
+@pytest.mark.slow
+def test_latents_and_exact_pixels_are_one_value_in_the_whole_matrix(
+    matrix: tuple[Case, list[Report]],
+) -> None:
+    case, reports = matrix
+    for report in reports:
+        check(case, report)
+    for kind in ("latents", "exact_pixels"):
+        values = values_of(reports, kind)
+        assert set(values) == set(case.pictures)
+        assert {len(found) for found in values.values()} == {1}
+
+
+@pytest.mark.slow
+def test_pixels_differ_by_at_most_a_level_in_the_whole_matrix(matrix: tuple[Case, list[Report]]) -> None:
+    assert max(spread_of(matrix[1]).values()) <= 1
+
+
+@pytest.mark.slow
+@on_x86
+def test_float_networks_give_more_than_one_value_in_the_whole_matrix(
+    matrix: tuple[Case, list[Report]],
+) -> None:
+    assert max(map(len, values_of(matrix[1], "float").values())) > 1
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("precision", ["highest", "high"])
-def test_latents_do_not_depend_on_the_device(small: Case, precision: str) -> None:
-    model = weights.load(small.folder / "model.safetensors", "cuda")
+@pytest.mark.parametrize("make", [small_case, pytest.param(published_case, marks=pytest.mark.slow)])
+def test_latents_and_exact_pixels_do_not_depend_on_the_device(
+    make: Any, precision: str, tmp_path: Path
+) -> None:
+    case: Case = make(tmp_path / "case")
+    there = model_of(case.folder, "cuda")
     torch.set_float32_matmul_precision(precision)
     try:
-        for encoded in small.encoded.values():
-            assert codec.decode(encoded.data, model).latents_sha256 == encoded.latents_sha256
-        there = codec.encode(tiny_model.photo(70, 90), model, 400)
-        assert codec.decode(there.data, small.model).latents_sha256 == there.latents_sha256
+        for file, data in files(case):
+            decoded = codec.decode(data, there)
+            assert decoded.latents_sha256 == case.latents[file]
+            if precision == "highest":
+                assert np.abs(decoded.picture.astype(int) - case.pictures[file]).max() <= 1
+            exact = codec.decode(data, there, exact=True)
+            assert np.array_equal(exact.picture, codec.decode(data, case.model, exact=True).picture)
+        for index in (0, 400, 800):
+            written = codec.encode(tiny_model.photo(70, 90), there, index)
+            decoded = codec.decode(written.data, case.model, exact=True)
+            assert decoded.latents_sha256 == written.latents_sha256
+            again = codec.decode(written.data, there, exact=True)
+            assert np.array_equal(decoded.picture, again.picture)
     finally:
         torch.set_float32_matmul_precision("highest")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("onednn", "aten", "threads"),
-    list(itertools.product(["SSE41", "AVX2", None], ["default", "avx2", "avx512", None], [1, 2])),
-)
-def test_latents_of_a_model_of_full_size_do_not_depend_on_the_instruction_set(
-    small: Case, base: Case, onednn: str | None, aten: str | None, threads: int
-) -> None:
-    for case in (small, base):
-        check(case, elsewhere(case, onednn, aten, threads))
 
 
 def test_a_machine_whose_float32_products_are_not_exact_is_refused(

@@ -1,5 +1,6 @@
 """rdae.prior against slow_prior: the same integers, also where weights, activations and latents are at their limits."""
 
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,14 +11,14 @@ import numpy.typing as npt
 import pytest
 import slow_prior
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tiny_model import SKIP_BELOW, blank_prior, random_layer
 from torch import Tensor
 
 from rdae.architecture import TINY
 from rdae.prior import normaliser
-from rdae.prior.context import CONTEXT_MAX, cell_planes, cells
+from rdae.prior.context import CONTEXT_MAX, MEAN_MAX, cell_planes, cells
 from rdae.prior.exact import SYMBOL_MAX, ExactPrior, Places
 from rdae.prior.layers import EXACT_BOUND, HIDDEN_MAX, ExactLayer, LayerSpec, exact_float32
 
@@ -112,6 +113,11 @@ def draw_latents(seed: int, height: int, width: int) -> tuple[Ints, Ints]:
 
 
 @settings(max_examples=40)
+@example(seed=0, size=(1, 1), index=0, make=tight_layer)
+@example(seed=1, size=(1, 1), index=800, make=tight_layer)
+@example(seed=2, size=(1, 5), index=800, make=tight_layer)
+@example(seed=3, size=(5, 1), index=0, make=random_layer)
+@example(seed=4, size=(3, 5), index=796, make=tight_layer)  # the first index of the tables' last row
 @given(
     seed=st.integers(0, 2**32),
     size=st.tuples(st.integers(1, 6), st.integers(1, 6)),
@@ -130,19 +136,42 @@ def with_index(latents: tuple[Ints, Ints], index: int) -> tuple[Ints, int, Ints]
 
 def test_the_comparison_reaches_the_ends_of_all_ranges() -> None:
     """Otherwise the property above would say little."""
-    hidden, context, means, scales = set(), set(), set(), set()
+    hyper, hidden, context, scales, ends = set(), set(), set(), set(), set()
     for seed in range(8):
         make = (random_layer, tight_layer)[seed % 2]
-        run = compare(random_prior(seed, make), *with_index(draw_latents(seed, 5, 6), 100 * seed))
+        prior, index = random_prior(seed, make), 100 * seed
+        z, residuals = draw_latents(seed, 5, 6)
+        hyper |= set(z.ravel().tolist())
+        run = compare(prior, z, index, residuals)
         hidden |= set(np.ravel(run.features).tolist())
         context |= set(np.ravel(run.context).tolist())
-        means |= {coded.mean for step in run.steps for coded in step}
-        scales |= {coded.scale for step in run.steps for coded in step}
+        # A mean is what the network said, times an entry of the tables: what do the largest that it may say become?
+        entries = prior.from_mean[normaliser.row(index)].tolist()
+        for coded in itertools.chain.from_iterable(run.steps):
+            scales.add(coded.scale)
+            ends |= {
+                end
+                for end in (-MEAN_MAX, MEAN_MAX)
+                if coded.mean == (end * entries[coded.channel] + 2**13) // 2**14
+            }
+    assert {-128, -127, 127, 300} <= hyper  # 127 is the limit
     assert {0, HIDDEN_MAX} <= hidden
     assert len(hidden) > 100
     assert {-CONTEXT_MAX, CONTEXT_MAX} <= context
-    assert min(means) < 0 < max(means)
+    assert ends == {-MEAN_MAX, MEAN_MAX}
     assert set(range(64)) <= scales
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-3, 1e4])
+def test_the_normaliser_s_tables_may_be_extreme(spread: float) -> None:
+    """A channel that never has a latent, and one that has larger ones than any picture gives."""
+    prior = random_prior(5, tight_layer)
+    tables = normaliser.integer_tables(torch.full((Y,), spread, dtype=torch.float64))
+    for name, table in zip(("to_context", "from_mean", "index_offset"), tables, strict=True):
+        getattr(prior, name).copy_(table)
+    prior.check()
+    for index in (0, 800):
+        compare(prior, *with_index(draw_latents(index, 3, 3), index))
 
 
 @settings(max_examples=60)
