@@ -34,7 +34,7 @@ def decompress(
         parse(data)  # what is no .rdae file should not wait for a model to be loaded
         format_of(target)
         check_output(target, force=force)
-        image = model.opened.decompress(data)
+        image = model.for_file(data).decompress(data)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_picture(target, image, force=force)
         return f"{image.width} x {image.height}"

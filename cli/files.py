@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rdae.errors import RdaeError
+from rdae import container, registry
+from rdae.errors import RdaeError, WeightsError
 
 from .report import Failure, complain, describe
 
@@ -46,9 +47,10 @@ def file_options(command: Decorated) -> Decorated:
             click.option(
                 "--model",
                 "weights",
-                metavar="PATH",
+                metavar="NAME|PATH",
                 type=click.Path(path_type=Path),
-                help="A weights file.  [default: the installed one]",
+                help="An installed model's name (see rdae models) or a weights file.  [default: compress: rdae-base; "
+                "decompress: the one that the file names]",
             ),
             click.option("--quiet", is_flag=True, help="Print errors only."),
         )
@@ -93,14 +95,15 @@ def run(pairs: list[tuple[Path, Path]], work: Callable[[Path, Path], str], *, qu
 
 
 class LazyModel:
-    """The model of a command, opened with the first file that needs it: errors that need none come first."""
+    """The models of a command, each opened with the first file that needs it: errors that need none come first."""
 
     def __init__(self, weights: Path | None) -> None:
         self._weights = weights
+        self._by_id: dict[bytes, Model] = {}
 
     @cached_property
     def opened(self) -> "Model":
-        """The model; Failure, which ends the command, if it cannot be had."""
+        """The model that was asked for, or the default; Failure, which ends the command, if it cannot be had."""
         import rdae
 
         try:
@@ -110,3 +113,23 @@ class LazyModel:
             if self._weights is not None and str(self._weights) not in message:
                 message = f"{self._weights}: {message}"
             raise Failure(message) from error
+
+    def for_file(self, data: bytes) -> "Model":
+        """The model that the bytes of an .rdae file name, of all that are installed, unless one was asked for.
+
+        WeightsError if there is none, or if the one that was asked for is another.
+        """
+        import rdae
+
+        needed = container.parse(data, max_pixels=None).header.model
+        if self._weights is None:
+            if needed not in self._by_id:
+                self._by_id[needed] = rdae.open_model(registry.find_by_id(needed))
+            return self._by_id[needed]
+        if self.opened.model_id != needed:
+            known = registry.name_of(needed)
+            hint = f" ({known}, which is installed)" if known else ""
+            raise WeightsError(
+                f"needs model {needed.hex()}{hint}, but {self.opened.name} is {self.opened.model_id.hex()}"
+            )
+        return self.opened

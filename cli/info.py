@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from rdae import quality
+from rdae import quality, registry
 from rdae.container import Container, parse
 from rdae.errors import RdaeError
 
@@ -31,7 +31,7 @@ def info(file: Path, as_json: bool) -> None:
     click.echo(f"size      {facts['bytes']:,} bytes, {facts['bpp']:.3f} bpp")
     click.echo(f"picture   {facts['width']} x {facts['height']}{', grey' if facts['grey'] else ''}")
     click.echo(f"quality   {facts['quality']:g}")
-    click.echo(f"model     {facts['model']}")
+    click.echo(f"model     {facts['model']}, {facts['model_name'] or 'not installed'}")
     if facts["tile"] is not None:
         click.echo(f"tiles     of {2 ** facts['tile']} x {2 ** facts['tile']} latents")
     for section in facts["sections"]:
@@ -51,6 +51,7 @@ def facts_of(container: Container, size_bytes: int) -> dict[str, Any]:
         "quality": quality.from_index(header.quality_index),
         "quality_index": header.quality_index,
         "model": header.model.hex(),
+        "model_name": registry.name_of(header.model),
         "grey": header.grey,
         "tile": header.tile,
         "sections": [

@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compress": ("compress", "Compress pictures to .rdae files."),
     "decompress": ("decompress", "Decompress .rdae files to pictures."),
     "info": ("info", "Print what an .rdae file says about itself."),
+    "models": ("models", "List the models that are installed."),
     "eval": ("evaluate", "Measure rate and distortion on real pictures."),
     "plot": ("plot", "Draw rate-distortion curves of eval's results."),
     "benchmark": ("benchmark", "Measure how long each stage takes."),

@@ -7,7 +7,6 @@ damaged file is refused before anything is read from it.  safetensors holds numb
 from __future__ import annotations
 
 import hashlib
-import importlib.resources
 import json
 from pathlib import Path
 from typing import Any
@@ -25,52 +24,32 @@ from rdae.prior.exact import ExactPrior
 from rdae.prior.layers import check_arithmetic
 from rdae.prior.normaliser import SCALES
 from rdae.quality import MAX_INDEX
+from rdae.registry import DEFAULT, Installed, damage, default_path, find, find_by_id, installed, manifest_of
 from rdae.transforms.analysis import Analysis
 from rdae.transforms.blocks import Block
 from rdae.transforms.hyper_analysis import HyperAnalysis
 from rdae.transforms.synthesis import Synthesis
 
+__all__ = ["DEFAULT", "FORMAT", "Installed", "default_path", "find", "find_by_id", "installed", "load"]
+
 FORMAT = "rdae-model-1"
 
-DEFAULT = "rdae-base"
-"""Name of the published weights that are used unless others are asked for."""
 
+def load(name_or_path: str | Path | None = None, device: str | torch.device = "cpu") -> Model:
+    """Read a weights file (default: that of the package) and its manifest into a model.
 
-def folder() -> Path:
-    """Return the folder of the weights that are installed with the package."""
-    try:
-        return Path(str(importlib.resources.files("rdae.weights_data")))
-    except ModuleNotFoundError as error:
-        raise WeightsError("no weights are installed with this copy of rdae: pip install it") from error
-
-
-def default_path() -> Path:
-    """Return the path of the installed default weights; WeightsError if they are missing."""
-    path = folder() / f"{DEFAULT}.safetensors"
-    if not path.is_file():
-        raise WeightsError(f"{path}: the default weights are not installed")
-    return path
-
-
-def load(path: str | Path | None = None, device: str | torch.device = "cpu") -> Model:
-    """Read a weights file (default: the installed one) and its manifest into a model.
-
+    name_or_path: as for `find`.
     WeightsError if a file is missing, is not what its manifest says, or breaks the exact prior's bounds.
     """
-    path = default_path() if path is None else Path(path)
+    path = default_path() if name_or_path is None else find(name_or_path)
     try:
         data = path.read_bytes()
-        manifest = json.loads(path.with_suffix(".json").read_text())
+        stated = manifest_of(path)["sha256"]
     except OSError as error:
         raise WeightsError(f"{error.filename}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise WeightsError(f"{path.with_suffix('.json')}: not a manifest ({error})") from error
     sha256 = hashlib.sha256(data).hexdigest()
-    stated = manifest.get("sha256") if isinstance(manifest, dict) else None
     if sha256 != stated:
-        raise WeightsError(
-            f"{path}: SHA-256 is {sha256}, but its manifest says {stated}: the file is damaged"
-        )
+        raise WeightsError(f"{path}: {damage(sha256, stated)}")
     try:
         check_arithmetic(torch.device(device))
         return _build(path.stem, sha256, data, device)

@@ -8,7 +8,7 @@ from PIL import Image
 from tiny_model import photo, write
 
 import rdae
-from rdae import api, weights
+from rdae import api, registry, weights
 from rdae.container import parse
 
 
@@ -67,7 +67,7 @@ def test_what_is_no_picture_or_no_file_is_an_rdae_error(opened: api.Model) -> No
 
 
 def test_the_default_model_is_opened_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(weights, "folder", lambda: tmp_path)
+    monkeypatch.setattr(registry, "packaged", lambda: tmp_path)
     monkeypatch.setattr(api, "_default", [])
     path = write(tmp_path / f"{weights.DEFAULT}.safetensors")
     data = rdae.compress(photo(6, 7), quality=10)

@@ -14,14 +14,19 @@ from PIL import Image
 
 import rdae
 from rdae import quality as quality_scale
+from rdae import registry
 from rdae.cli import main as cli_main
 from rdae.container import Container, Header, Section, SectionType, pack, parse
+from rdae.registry import Installed
 
 MODEL = b"fake"
 
 
 class FakeModel:
     """Keeps the picture as a PNG in the place of latents."""
+
+    name = "fake"
+    model_id = MODEL
 
     def compress(self, image: npt.NDArray[np.uint8], quality: float) -> bytes:
         buffer = io.BytesIO()
@@ -52,6 +57,8 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path | None]
         return FakeModel()
 
     monkeypatch.setitem(rdae.__dict__, "open_model", open_model)
+    sha256 = MODEL.hex() + "0" * 56
+    monkeypatch.setattr(registry, "installed", lambda: [Installed("fake", Path("fake.safetensors"), sha256, 3)])
     monkeypatch.chdir(tmp_path)
     picture = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3)
     Image.fromarray(picture).save("a.png")
@@ -182,7 +189,7 @@ def test_a_file_cut_at_every_tenth_byte_is_one_line() -> None:
 
 def test_an_unknown_model_is_one_line() -> None:
     header = Header(1, 1, b"\0\1\2\3", 0)
-    Path("x.rdae").write_bytes(pack(Container(header, (Section(SectionType.LATENTS, b""),))))
+    Path("x.rdae").write_bytes(pack(Container(header, (Section(SectionType.LATENTS, b"x"),))))
     assert_one_line_error(rdae_command("decompress", "x.rdae"), "x.rdae", "00010203")
 
 

@@ -109,7 +109,7 @@ def test_info_prints_what_a_file_says(tmp_path: Path) -> None:
         f"size      {size:,} bytes, {8 * size / (64 * 48):.3f} bpp",
         "picture   64 x 48",
         "quality   37.5",
-        "model     010203ff",
+        "model     010203ff, not installed",
         "section   latents, 1,234 bytes",
         "section   xmp, 1 bytes",
         "checksum  00000abc over the latents",
@@ -128,6 +128,7 @@ def test_info_prints_json(tmp_path: Path) -> None:
         "quality": 37.5,
         "quality_index": 300,
         "model": "010203ff",
+        "model_name": None,
         "grey": False,
         "tile": None,
         "sections": [

@@ -1,6 +1,7 @@
 """rdae.weights: a weights file is read as stored or refused with a line that says why."""
 
 import json
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +9,10 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from tiny_model import metadata, model_tensors, write, write_bytes
+from tiny_model import metadata, model_tensors, write_bytes
 from torch import Tensor
 
-from rdae import weights
+from rdae import registry, weights
 from rdae.architecture import TINY
 from rdae.errors import WeightsError
 from rdae.model import Model
@@ -106,15 +107,36 @@ def test_the_scales_are_folded_into_the_blocks(tiny: Model) -> None:
     assert all(bool((block.scale == 1).all()) for block in blocks)
 
 
-def test_a_flipped_bit_is_refused_by_the_hash(path: Path) -> None:
+def test_any_flipped_byte_of_the_weights_is_refused_by_the_hash(path: Path) -> None:
     data = path.read_bytes()
-    for place in range(0, len(data), len(data) // 50):
+    header = 8 + int.from_bytes(data[:8], "little")
+    sampled = random.Random(0).sample(range(header, len(data)), 150)
+    for place in [*range(0, header, 41), *range(8), header - 1, *sampled, len(data) - 1]:
         changed = bytearray(data)
         changed[place] ^= 1 << place % 8
         path.write_bytes(changed)
         assert "the file is damaged" in refused(path)
-    path.write_bytes(data[:-1])
-    assert "the file is damaged" in refused(path)
+    for other in (data[:-1], data + b"\0", b""):
+        path.write_bytes(other)
+        assert "the file is damaged" in refused(path)
+
+
+def test_a_flipped_byte_of_the_manifest_is_refused_or_changes_nothing(path: Path, tiny: Model) -> None:
+    """The hash is its only word that counts; what else it says is for people."""
+    manifest = path.with_suffix(".json")
+    data = manifest.read_bytes()
+    stated = range(data.index(b"sha256") - 1, data.rindex(b'"') + 1)
+    for place in range(len(data)):
+        changed = bytearray(data)
+        changed[place] ^= 1 << place % 8
+        manifest.write_bytes(changed)
+        try:
+            sha256 = registry.manifest_of(path)["sha256"]
+        except WeightsError:
+            continue
+        assert (sha256 == tiny.sha256) is (place not in stated)
+        if sha256 != tiny.sha256:
+            assert "the file is damaged" in refused(path)
 
 
 def test_a_missing_file_is_named(path: Path) -> None:
@@ -130,9 +152,13 @@ def test_a_missing_file_is_named(path: Path) -> None:
         (b"", "not a manifest"),
         (b"\xff\xfe", "not a manifest"),
         (b"{", "not a manifest"),
-        (b"[]", "damaged"),
-        (b"{}", "damaged"),
-        (b'{"sha256": 3}', "damaged"),
+        (b"[" * 100_000, "not a manifest"),
+        (b" " * 2**20 + b"{}", "more than 1048576 bytes"),
+        (b"[]", "does not state a SHA-256"),
+        (b"{}", "does not state a SHA-256"),
+        (b'{"sha256": 3}', "does not state a SHA-256"),
+        (b'{"sha256": "12ab"}', "its SHA-256 is damaged"),
+        (b'{"sha256": "' + b"0" * 64 + b'"}', "the file is damaged"),
     ],
 )
 def test_a_manifest_that_is_none_is_refused(path: Path, manifest: bytes, words: str) -> None:
@@ -223,11 +249,3 @@ def test_a_cut_file_is_refused_although_its_manifest_fits(path: Path) -> None:
     for length in range(0, len(data), len(data) // 20):
         write_bytes(path, data[:length])
         assert "not weights of this version" in refused(path)
-
-
-def test_missing_default_weights_are_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(weights, "folder", lambda: tmp_path)
-    with pytest.raises(WeightsError, match="default weights are not installed"):
-        weights.load()
-    write(tmp_path / f"{weights.DEFAULT}.safetensors")
-    assert weights.load().name == weights.DEFAULT

@@ -1,0 +1,60 @@
+"""rdae models: which models are installed, under which name, and where."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rdae import registry
+from rdae.errors import WeightsError
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--check", is_flag=True, help="Read the weights too, and compare them with their SHA-256.")
+def models(*, as_json: bool, check: bool) -> None:
+    """List the installed models: name, id by which files name them, size, path.
+
+    The folders of RDAE_MODEL_PATH are searched first, then the user's folder, then the package. `rdae compress`
+    takes the package's own model unless told otherwise, `rdae decompress` the one that a file names. Exit status 1 if
+    --check finds one damaged.
+    """
+    default = _default()
+    rows = []
+    for entry in registry.installed():
+        row: dict[str, Any] = {
+            "name": entry.name,
+            "id": entry.short_id or None,
+            "sha256": entry.sha256 or None,
+            "bytes": entry.size_bytes,
+            "path": str(entry.path),
+            "default": entry.path == default,
+            "problem": (entry.check() if check else entry.problem) or None,
+        }
+        rows.append(row)
+    if as_json:
+        folders = [str(folder) for folder in registry.folders()]
+        click.echo(json.dumps({"models": rows, "searched": folders, "checked": check}))
+    else:
+        for row in rows:
+            click.echo(_line(row, checked=check))
+        for folder in registry.folders() if not rows else ():
+            click.echo(f"no models in {folder}", err=True)
+    if check and any(row["problem"] for row in rows):
+        sys.exit(1)
+
+
+def _default() -> Path | None:
+    try:
+        return registry.default_path()
+    except WeightsError:
+        return None
+
+
+def _line(row: dict[str, Any], *, checked: bool) -> str:
+    state = row["problem"] or ("sound" if checked else "")
+    notes = ", ".join(note for note in ("default" if row["default"] else "", state) if note)
+    end = f"  ({notes})" if notes else ""
+    return f"{row['name']:16}  {row['id'] or '-':8}  {row['bytes']:>11,} bytes  {row['path']}{end}"
