@@ -20,9 +20,9 @@ and still show the right picture; the lower seven bits, 1..127, are the type pro
 section, or one per tile with Flag.TILES, and at most one of each other known type. Flag.ALPHA and
 Flag.METADATA say that such sections are there. Nothing may follow the CRC-32.
 
-The LATENTS payloads together have at least a byte for every PIXELS_PER_BYTE pixels, least_payload(): what a
-decoder spends follows the pixels, so that this bounds it by the length of the file. There are at most
-MAX_SECTIONS sections.
+The LATENTS payloads together have at least a byte for each block of BLOCK x BLOCK pixels, a begun one
+included, least_payload(): what a decoder spends follows the blocks, so that this bounds it by the length of
+the file. There are at most MAX_SECTIONS sections.
 
 A newer minor version is read: it may add section types, and one that may not be skipped raises VersionError,
 as does an unknown flag. Another major version raises VersionError at once. The bytes around the payload of a
@@ -42,7 +42,7 @@ MAX_QUALITY_INDEX = 800
 MAX_SIDE = (1 << 30) - 1
 MAX_TILE = 16
 MAX_PIXELS = 100_000_000  # what parse() takes unless told otherwise
-PIXELS_PER_BYTE = 4096  # so few bytes cannot ask for much: a byte of latents for each 64 x 64 pixels, or more
+BLOCK = 64  # side in pixels of what takes at least a byte of latents, so that few bytes cannot ask for much
 MAX_SECTIONS = 1 << 16  # each costs a reader some memory, however short it is
 SKIPPABLE = 0x80
 CHECKSUM_BYTES = 4
@@ -162,7 +162,12 @@ class Container:
 
 def least_payload(width: int, height: int) -> int:
     """How many bytes of latents a picture of width x height pixels has at least."""
-    return -(-width * height // PIXELS_PER_BYTE)
+    return -(-width // BLOCK) * -(-height // BLOCK)
+
+
+def counted_pixels(width: int, height: int) -> int:
+    """What limits on pixels are about: a side of less than BLOCK counts as BLOCK, as that is what it costs."""
+    return max(width, BLOCK) * max(height, BLOCK)
 
 
 def pack(container: Container) -> bytes:
@@ -192,7 +197,7 @@ def pack(container: Container) -> bytes:
 def parse(data: bytes, max_pixels: int | None = MAX_PIXELS) -> Container:
     """Read a complete file.
 
-    max_pixels: a larger width * height raises StreamError, before anybody allocates for it; None: any size.
+    max_pixels: larger counted_pixels() raise StreamError, before anybody allocates for them; None: any size.
     Raises NotRdaeError, VersionError, TruncatedError or CorruptError otherwise, and nothing else ever.
     """
     if not data.startswith(MAGIC):
@@ -217,7 +222,7 @@ def parse(data: bytes, max_pixels: int | None = MAX_PIXELS) -> Container:
     if not intact:
         raise CorruptError("damaged or cut short: checksum does not match")
     header = container.header
-    if max_pixels is not None and header.width * header.height > max_pixels:
+    if max_pixels is not None and counted_pixels(header.width, header.height) > max_pixels:
         raise StreamError(f"{header.width} x {header.height} pixels, more than the {max_pixels} allowed")
     return container
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import zlib
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -37,24 +36,27 @@ class Latents:
     z: Int32s
     y64: Tensor
 
-    @cached_property
-    def _bytes(self) -> bytes:
+    def _arrays(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """What checksum and hash are over: ẑ, then ŷ in 1/64 step, int32 little-endian by channel, row and column.
 
         ŷ is the sum of what was coded and of the prior's means, so a machine whose prior differs is caught, whatever
         the difference did to the coded residuals.
         """
-        return self.z.astype("<i4").tobytes() + _int32(self.y64).astype("<i4").tobytes()
+        return self.z.astype("<i4", copy=False), _int32(self.y64).astype("<i4", copy=False)
 
     @property
     def checksum(self) -> int:
         """The latent checksum of the container: CRC-32."""
-        return zlib.crc32(self._bytes)
+        z, y64 = self._arrays()
+        return zlib.crc32(y64.data, zlib.crc32(z.data))
 
     @property
     def sha256(self) -> str:
         """A name for these integers that two programs can compare."""
-        return hashlib.sha256(self._bytes).hexdigest()
+        digest = hashlib.sha256()
+        for array in self._arrays():
+            digest.update(array.data)
+        return digest.hexdigest()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

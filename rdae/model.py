@@ -13,7 +13,7 @@ from rdae.architecture import HYPER_STRIDE, PATCH, Architecture
 from rdae.prior import normaliser
 from rdae.prior.exact import ExactPrior
 from rdae.prior.layers import ExactLayer
-from rdae.transforms import bands
+from rdae.transforms import inference
 from rdae.transforms.analysis import Analysis
 from rdae.transforms.blocks import Block, Pointwise
 from rdae.transforms.exact import ExactSynthesis
@@ -70,7 +70,7 @@ class Model:
         Returns y in quantisation steps (latents, h, w), and z rounded (hyper_latents, ceil(h/4), ceil(w/4)), int64.
         """
         gain = self.gains.analysis[index][None, :, None, None]
-        y = bands.analyse(self.analysis, levels.to(self.device), gain)
+        y = inference.analyse(self.analysis, levels.to(self.device), gain)
         y = y.mul_(self.gains.quantise[index][None, :, None, None])
         # What the prior multiplies latents by, in float: its integers are of 1/64 step and 1/128.
         scale = self.prior.to_context[normaliser.row(index)].float() * (0.5 / 2**normaliser.TABLE_SHIFT)
@@ -84,9 +84,8 @@ class Model:
         """
         if exact:
             return self._exact_synthesis.run(y64, self.gains.restore[index], self.gains.synthesis[index])
-        y = y64[None].to(torch.float32, memory_format=torch.channels_last)
-        y = y.mul_((self.gains.restore[index] / normaliser.STEP_UNIT)[None, :, None, None])
-        return bands.synthesise(self.synthesis, y, self.gains.synthesis[index][None, :, None, None])
+        restore = self.gains.restore[index] / normaliser.STEP_UNIT
+        return inference.synthesise(self.synthesis, y64, restore, self.gains.synthesis[index][None, :, None, None])
 
     @cached_property
     def _exact_synthesis(self) -> ExactSynthesis:

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from rdae.container import MAX_PIXELS  # what is compressed shall be decompressed
+from rdae.container import MAX_PIXELS, counted_pixels  # what is compressed shall be decompressed
 from rdae.errors import PictureError
 from rdae.files import check_output, open_input, read_bounded, write_atomically
 
@@ -140,7 +140,7 @@ def format_of(path: str | os.PathLike[str]) -> str:
 def _check_size(width: int, height: int) -> None:
     if width < 1 or height < 1:
         raise PictureError(f"the picture is {width} x {height}, expected at least one pixel")
-    if width * height > MAX_PIXELS:
+    if counted_pixels(width, height) > MAX_PIXELS:
         raise PictureError(f"the picture is {width} x {height}, expected at most {MAX_PIXELS} pixels")
 
 

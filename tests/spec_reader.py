@@ -42,12 +42,19 @@ class File(NamedTuple):
     latent_checksum: int | None
 
 
+def eight_steps(register: int) -> int:
+    for _ in range(8):
+        register = register >> 1 ^ (0xEDB88320 if register & 1 else 0)
+    return register
+
+
+EIGHT_STEPS = [eight_steps(byte) for byte in range(256)]
+
+
 def crc32(data: bytes) -> int:
     register = 0xFFFFFFFF
     for byte in data:
-        register ^= byte
-        for _ in range(8):
-            register = register >> 1 ^ (0xEDB88320 if register & 1 else 0)
+        register = register >> 8 ^ EIGHT_STEPS[(register ^ byte) & 0xFF]
     return register ^ 0xFFFFFFFF
 
 
@@ -118,7 +125,7 @@ def read(data: bytes) -> File:
     metadata = number[ICC] + number[EXIF] + number[XMP]
     demand(bool(flags & HAS_METADATA) == (metadata > 0), "flag of metadata")
     coded = sum(len(part.payload) for part in parts if part.kind == LATENTS)
-    demand(4096 * coded >= width * height, "too little coded for the size")
+    demand(coded >= -(-width // 64) * -(-height // 64), "too little coded for the size")
     if any(part.kind > XMP and not part.skippable for part in parts):
         raise Unsupported("section type")
     return File(bool(flags & GREY), model, quality_index, width, height, tile, parts, checksum)

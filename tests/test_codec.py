@@ -276,8 +276,8 @@ def test_metadata_is_skipped(tiny: Model, file: codec.Encoded) -> None:
 
 
 def test_more_pixels_than_allowed_are_refused_before_any_work(tiny: Model, file: codec.Encoded) -> None:
-    with pytest.raises(StreamError, match="70 x 50 pixels, more than the 3499 allowed"):
-        codec.decode(file.data, tiny, max_pixels=3499)
+    with pytest.raises(StreamError, match="70 x 50 pixels, more than the 4479 allowed"):
+        codec.decode(file.data, tiny, max_pixels=4479)
     huge = Header(2**29, 2**29, tiny.model_id, 0)
     whole = Container(Header(1, 1, tiny.model_id, 0), (Section(SectionType.LATENTS, b"x"),))
     object.__setattr__(whole, "header", huge)  # what no writer can write
@@ -335,7 +335,7 @@ def test_a_stream_shorter_than_the_least_is_filled_with_zeros(tiny: Model, monke
     """A model that needs less than a byte for 64 x 64 pixels writes no shorter files, and reads its own only."""
     picture = np.zeros((64, 128, 3), np.uint8)
     short = codec.compress(picture, tiny, 0)
-    monkeypatch.setattr(container, "PIXELS_PER_BYTE", 16)  # so that any payload is too short
+    monkeypatch.setattr(container, "BLOCK", 4)  # so that any payload is too short
     data = codec.compress(picture, tiny, 0, verify=True)
     (payload,) = parse(data).payloads(SectionType.LATENTS)
     assert len(payload) == 64 * 128 // 16 > len(short)

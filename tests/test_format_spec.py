@@ -17,7 +17,7 @@ from rdae.errors import CorruptError, NotRdaeError, StreamError, VersionError
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "format.md"
 PLAIN = Container(
-    Header(300, 40, b"\x01\x02\x03\x04", 400), (Section(SectionType.LATENTS, b"abcde"),), 0xDEADBEEF
+    Header(150, 40, b"\x01\x02\x03\x04", 400), (Section(SectionType.LATENTS, b"abcde"),), 0xDEADBEEF
 )
 
 
@@ -77,7 +77,7 @@ def test_the_file_shown_in_the_page_is_one() -> None:
         grey=False,
         model=bytes.fromhex("0f1e2d3c"),
         quality_index=400,
-        width=300,
+        width=150,
         height=40,
         tile=None,
         sections=(spec_reader.Part(1, False, bytes.fromhex("c0ffee")),),
@@ -187,8 +187,8 @@ def crafted(
         crafted(size=(1, 0)),
         crafted(size=(2**30, 1)),
         crafted(size=(1, 2**30)),
-        crafted(size=(4096, 4)),  # four bytes at least
-        crafted(size=(12289, 1)),
+        crafted(size=(128, 65)),  # four bytes at least
+        crafted(size=(193, 1)),
         crafted(tail=b""),
         crafted(tail=b"\x01"),
         crafted(tail=b"\x01\x00"),  # no picture is so small that it needs none
@@ -222,14 +222,14 @@ def test_both_refuse_what_breaks_a_rule(data: bytes) -> None:
     "data",
     [
         crafted(quality=800),
-        crafted(size=(12288, 1)),
-        crafted(size=(2**30 - 1, 1), tail=b"\x01" + spec_varint(2**18) + bytes(2**18)),
+        crafted(size=(192, 1)),
+        crafted(size=(2**20 - 1, 1), tail=b"\x01" + spec_varint(2**14) + bytes(2**14)),
         crafted(tail=b"\x81\x01a"),
         crafted(tail=b"\xff\x00\xff\x00" + LATENTS_3),
         crafted(flags=4, tail=LATENTS_3 + b"\x05\x00\x83\x00\x04\x01x"),
         crafted(flags=2, tail=b"\x02\x00" + LATENTS_3),
         crafted(flags=8 + 1, tail=b"\x10" + LATENTS_3 * 4),
-        crafted(flags=8, size=(64, 128), tail=b"\x00\x01\x00\x01\x02ab"),  # together they are long enough
+        crafted(flags=8, size=(65, 64), tail=b"\x00\x01\x00\x01\x02ab"),  # together they are long enough
         crafted(flags=16, tail=LATENTS_3 + bytes(4)),
         crafted(tail=LATENTS_3 + b"\xff\x00" * (MAX_SECTIONS - 1)),
     ],

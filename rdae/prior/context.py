@@ -30,6 +30,9 @@ MEAN_MAX = 2**15 - 1
 INDEX_MAX = 127
 """Scale indices leave the network as -127..127, before the reference scale's own index is added."""
 
+REACH = 2
+"""Rows and columns that the two depthwise convolutions look to each side."""
+
 
 def cells(step: int) -> Iterator[tuple[int, int, int]]:
     """Yield (group, row, column): what step 0..3 codes where in each 2x2 of positions."""
@@ -110,10 +113,19 @@ class ContextModel(nn.Module):
         planes: (B or 1, 4, h, w), `cell_planes`.
         Returns, for each group of `cells(step)`, mean and scale index: (B, latents/4, ceil or floor of h/2, w/2).
         """
+        return self.heads(step, self.trunk(step, known, features, planes))
+
+    def trunk(self, step: int, known: Tensor, features: Tensor, planes: Tensor) -> Tensor:
+        """Compute the features of all positions, (B, context_width, h, w): a row depends on REACH rows beside it."""
         inputs = torch.cat([known, features, planes.expand(known.shape[0], -1, -1, -1)], dim=1)
-        a = self.entries[step](inputs)  # (B, width, h, w)
+        a = self.entries[step](inputs)
+        del inputs
         a = self.mix(self.spread(a))
-        a = self.mix_more(self.spread_more(a))
+        found: Tensor = self.mix_more(self.spread_more(a))
+        return found
+
+    def heads(self, step: int, a: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Turn the trunk's features into what `forward` returns."""
         predictions = []
         for group, row, column in cells(step):
             here = a[:, :, row::2, column::2]

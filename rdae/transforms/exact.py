@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rdae.transforms.bands import bands
+from rdae.bands import bands
 from rdae.transforms.blocks import VALUE_MAX
 
 UNIT_BITS = 16

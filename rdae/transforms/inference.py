@@ -7,27 +7,14 @@ has left the cache before it is read.  Here it exists for some rows only.  What 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rdae.bands import bands
 from rdae.transforms.analysis import Analysis
 from rdae.transforms.blocks import VALUE_MAX, Block
 from rdae.transforms.synthesis import Synthesis
-
-_BAND_BYTES = {"cpu": 16 << 20, "cuda": 1 << 30}
-"""Of a block's widest array.  Less costs calls, more leaves the cache of a CPU; a GPU wants as much as it can get."""
-
-
-def bands(height: int, row_bytes: int, device: torch.device) -> Iterator[tuple[int, int]]:
-    """Cut rows 0..height into bands (top, bottom) of which none needs more than the device's share, or one row."""
-    most = _BAND_BYTES.get(device.type, 16 << 20)
-    count = max(1, -(-height * row_bytes // most))
-    rows = max(1, -(-height // count))
-    for top in range(0, height, rows):
-        yield top, min(top + rows, height)
 
 
 def run_block(block: Block, x: Tensor) -> None:
@@ -53,11 +40,12 @@ def run_blocks(blocks: nn.Sequential, x: Tensor) -> None:
         run_block(block, x)
 
 
-def synthesise(synthesis: Synthesis, y: Tensor, fine_gain: Tensor) -> Tensor:
-    """Turn latents (1, latents, h, w), which are overwritten, into levels: uint8 (16 h, 16 w, 3).
+def synthesise(synthesis: Synthesis, y64: Tensor, restore: Tensor, fine_gain: Tensor) -> Tensor:
+    """Turn integers (latents, h, w) into levels, uint8 (16 h, 16 w, 3): `forward` of them, rounded to 0..255.
 
-    The synthesis' `forward`, rounded to 0..255; its blocks are folded.
+    restore: what the integers are multiplied by, (latents,); fine_gain: (1, fine, 1, 1); blocks are folded.
     """
+    y = y64[None].to(torch.float32, memory_format=torch.channels_last).mul_(restore[None, :, None, None])
     run_blocks(synthesis.coarse, y)
     _, _, height, width = y.shape
     channels = synthesis.to_pixels.weight.shape[1]
@@ -65,9 +53,10 @@ def synthesise(synthesis: Synthesis, y: Tensor, fine_gain: Tensor) -> Tensor:
     for top, bottom in bands(height, 16 * channels * width, y.device):
         part = F.pixel_shuffle(synthesis.to_fine(y[:, :, top:bottom]), 2)
         torch.mul(part, fine_gain, out=h[:, :, 2 * top : 2 * bottom])
+    del y
     run_blocks(synthesis.fine, h)
-    levels = torch.empty(16 * height, 16 * width, 3, dtype=torch.uint8, device=y.device)
-    for top, bottom in bands(2 * height, 2 * 768 * 2 * width, y.device):
+    levels = torch.empty(16 * height, 16 * width, 3, dtype=torch.uint8, device=h.device)
+    for top, bottom in bands(2 * height, 2 * 768 * 2 * width, h.device):
         part = F.pixel_shuffle(synthesis.to_pixels(h[:, :, top:bottom]), 8)[0].permute(1, 2, 0)
         levels[8 * top : 8 * bottom] = part.add(0.5).mul_(255).round_().clamp_(0, 255)
     return levels
