@@ -166,7 +166,7 @@ def read_floats(folder: Path, model: Model) -> dict[str, str]:
     """What the files of the prior in floats are to a reader with such a prior: their latents, or how reading ended."""
     values = {}
     for path in sorted((folder / "float").glob("*.rdae")):
-        reader = with_float_prior(model)
+        reader = with_float_prior(model, watched=True)
         prior: Any = reader.prior
         try:
             value = codec.decode(path.read_bytes(), reader).latents_sha256

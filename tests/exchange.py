@@ -22,7 +22,7 @@ from PIL import Image
 from rdae import codec, weights
 from rdae.model import Model
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 MODELS = {"mini": ROOT / "tests" / "golden" / "mini.safetensors", "published": weights.default_path()}
 EXPECTED = "expected.json"
 
@@ -112,18 +112,18 @@ def by_command(file: Path, model: Path) -> str:
 
 
 def rdae(*arguments: str | Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "rdae.cli", *map(str, arguments)], check=True, stdout=subprocess.DEVNULL
-    )
+    """Run the installed command, away from the checkout, whose packages Python would otherwise find first."""
+    command = [sys.executable, "-m", "rdae.cli", *map(str, arguments)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=tempfile.gettempdir())
 
 
 def main() -> int:
     verb, *folders = sys.argv[1:] or [""]
     if verb == "write" and len(folders) == 1:
-        write(Path(folders[0]))
+        write(Path(folders[0]).resolve())
         return 0
     if verb == "read" and folders:
-        same = [read(Path(folder)) for folder in folders]  # all of them, whatever the first was
+        same = [read(Path(folder).resolve()) for folder in folders]  # all of them, whatever the first was
         return 0 if all(same) else 1
     print(__doc__, file=sys.stderr)
     return 2

@@ -47,13 +47,13 @@ class FloatPrior:
     """What `rdae.prior.exact.ExactPrior` is to its users, in floats.
 
     In a file from here a mean is still an integer of 1/64 step, so that latents stay integers that can be compared.
-    told: the hash of all means and scale indices that the coder was given.
+    told: the hash of all means and scale indices that the coder was given; None: nobody asks for it.
     """
 
-    def __init__(self, exact: ExactPrior) -> None:
+    def __init__(self, exact: ExactPrior, *, watched: bool = False) -> None:
         self.architecture, self.skip_below = exact.architecture, exact.skip_below
         self.y_tables, self.z_tables = exact.y_tables, exact.z_tables
-        self.told = hashlib.sha256()
+        self.told = hashlib.sha256() if watched else None
         self.to_context = exact.to_context  # read by the encoder too
         self.hyper = HyperSynthesis(exact.architecture, FloatLayer)
         self.context = ContextModel(exact.architecture, FloatLayer)
@@ -74,7 +74,8 @@ class FloatPrior:
         def round_off(places: Places, means: Tensor, indices: Tensor) -> Tensor:
             mu64 = means.round().int()
             scales = indices.round().int().clamp_(0, normaliser.SCALES - 1)
-            self.told.update(mu64.numpy().tobytes() + scales.numpy().tobytes())
+            if self.told is not None:
+                self.told.update(mu64.numpy().tobytes() + scales.numpy().tobytes())
             return (code(places, mu64, scales) * normaliser.STEP_UNIT + mu64).float()
 
         return self.predict(z, index, size, round_off).int()
@@ -110,7 +111,7 @@ class FloatPrior:
         return y64
 
 
-def with_float_prior(model: Model) -> Model:
+def with_float_prior(model: Model, *, watched: bool = False) -> Model:
     """The same model with its prior in floats.  It writes files that are its own: they name the same weights."""
-    prior: Any = FloatPrior(model.prior)
+    prior: Any = FloatPrior(model.prior, watched=watched)
     return dataclasses.replace(model, prior=prior)
