@@ -9,6 +9,7 @@ that is killed meanwhile may leave its `.rdae-*.part` behind. It is hidden, no c
 it in a folder, and it may be deleted by hand; rdae does not, as it cannot tell it from one that is being written.
 """
 
+import contextlib
 import errno
 import os
 import secrets
@@ -116,10 +117,10 @@ def write_atomically(path: AnyPath, data: bytes, *, force: bool = False) -> None
     be a moment ago (where the file system has hard links), or OSError.
     """
     check_output(path, force=force)
-    target = Path(os.path.realpath(path))  # a link goes on pointing where it did
-    if target.exists() and not stat.S_ISREG(target.stat().st_mode):
-        target.write_bytes(data)
+    if Path(path).exists() and not Path(path).is_file():
+        Path(path).write_bytes(data)  # by this name: /dev/stdout leads to a pipe that has no other
         return
+    target = Path(os.path.realpath(path))  # a link goes on pointing where it did
     # Its own short name, not one derived from the target's, which may be as long as names can be.
     temporary = target.with_name(f".rdae-{secrets.token_hex(8)}.part")
     try:
@@ -137,7 +138,8 @@ def write_atomically(path: AnyPath, data: bytes, *, force: bool = False) -> None
         # Users know nothing of the temporary file.
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # on a read-only disk there is none, and asking is an error too
+            temporary.unlink()
 
 
 def _exists(path: Path) -> OutputExistsError:
