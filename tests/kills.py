@@ -147,15 +147,14 @@ def main() -> int:
     parser.add_argument("--what", choices=("write", "naive", "compress", "decompress"), default="write")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as inputs, tempfile.TemporaryDirectory() as outputs:
-        if options.what in ("write", "naive"):
-            work, whole, suffix = (
-                {"write": _write, "naive": _naive}[options.what],
-                CONTENTS.__contains__,
-                ".bin",
-            )
-        else:
-            work, whole = _commands(Path(inputs))[options.what]
-            suffix = {"compress": ".rdae", "decompress": ".ppm"}[options.what]
+        choices: dict[str, tuple[Work, Check]] = {
+            "write": (_write, CONTENTS.__contains__),
+            "naive": (_naive, CONTENTS.__contains__),
+        }
+        if options.what not in choices:
+            choices |= _commands(Path(inputs))
+        work, whole = choices[options.what]
+        suffix = {"compress": ".rdae", "decompress": ".ppm"}.get(options.what, ".bin")
         found = kill_many(work, whole, options.n, Path(outputs), suffix)
     click.echo(json.dumps({"kills": options.n, **found}))
     return 1 if found["broken"] else 0
