@@ -28,7 +28,7 @@ from rdae.prior.exact import SYMBOL_MAX, Places
 from rdae.prior.hyperprior import Z_MAX
 
 GOLDEN = Path(__file__).parent / "golden"
-FEW_PIXELS = 1 << 14  # what most mutants may ask for: some ms with the smallest model
+FEW_PIXELS = 1 << 15  # what most mutants may ask for: some ms with the smallest model
 
 SIZES = ((1, 1), (1, 17), (17, 1), (16, 16), (33, 20), (48, 48), (64, 65), (1, 300), (100, 3))
 QUALITIES = (0, 1, 7, 400, 793, 800)
@@ -232,7 +232,7 @@ def _refused_for_its_size(data: bytes) -> bool:
         header = container.parse(data).header
     except RdaeError:
         return True
-    return header.width * header.height <= FEW_PIXELS
+    return container.counted_pixels(header.width, header.height) <= FEW_PIXELS
 
 
 # Recipes: each makes the bytes of a mutant.
