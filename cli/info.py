@@ -9,6 +9,7 @@ import click
 from rdae import quality, registry
 from rdae.container import Container, parse
 from rdae.errors import RdaeError
+from rdae.files import read_stream
 
 from .report import Failure, describe
 
@@ -19,7 +20,7 @@ from .report import Failure, describe
 def info(file: Path, as_json: bool) -> None:
     """Print the size, quality, model and sections of an .rdae FILE."""
     try:
-        data = file.read_bytes()
+        data = read_stream(file)
         container = parse(data, max_pixels=None)  # nothing is allocated for the picture here
     except (RdaeError, OSError) as error:
         raise Failure(f"{file}: {describe(error, file)}") from error

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from rdae import codec, weights
+from rdae.container import MAX_PIXELS, parse
 from rdae.pictures import to_rgb_array
 from rdae.quality import to_index
 
@@ -37,17 +39,26 @@ class Model:
         """The four bytes by which files name this model."""
         return self.loaded.model_id
 
-    def compress(self, image: Image.Image | npt.NDArray[np.uint8], quality: float = 50.0) -> bytes:
+    def compress(
+        self, image: Image.Image | npt.NDArray[np.uint8], quality: float = 50.0, *, verify: bool = False
+    ) -> bytes:
         """Return the bytes of an .rdae file.
 
-        image: a Pillow image of any mode, or uint8 (h, w, 3) sRGB; quality: 0 (smallest) to 100 (best).
+        image: a Pillow image of any mode, or uint8 (h, w, 3) sRGB; quality: 0 (smallest) to 100 (best); verify: decode
+        the latents again and compare, VerifyError if they differ.
         ValueError if quality is out of range, PictureError if the image cannot be coded.
         """
-        return codec.compress(to_rgb_array(image), self.loaded, to_index(quality))
+        return codec.compress(to_rgb_array(image), self.loaded, to_index(quality), verify=verify)
 
-    def decompress(self, data: bytes) -> Image.Image:
-        """Return the picture, as an RGB image, of an .rdae file's bytes; a StreamError or WeightsError if not."""
-        return Image.fromarray(self.decode(data).picture)
+    def decompress(
+        self, data: bytes, *, exact: bool = False, max_pixels: int | None = MAX_PIXELS
+    ) -> Image.Image:
+        """Return the picture, as an RGB image, of an .rdae file's bytes; a StreamError or WeightsError if not.
+
+        exact: pixels that are the same on every machine, for more work; else they may differ by a level.
+        max_pixels: larger pictures are refused before anything is allocated; None: take any size.
+        """
+        return Image.fromarray(codec.decode(data, self.loaded, max_pixels, exact=exact).picture)
 
     def encode(self, picture: npt.NDArray[np.uint8], at: float) -> Encoded:
         """Compress uint8 (h, w, 3) at quality `at` and say all that the encoder knows."""
@@ -62,31 +73,49 @@ class Model:
         return self.loaded.kmac_per_pixel()
 
 
-_default: list[Model] = []
+_opened: dict[bytes, Model] = {}
 _lock = threading.Lock()
 
 
-def open_model(path: str | Path | None = None) -> Model:
-    """Read weights (default: those installed with rdae) for repeated use; WeightsError if they cannot be had."""
-    return Model(weights.load(path))
+def open_model(name_or_path: str | Path | None = None) -> Model:
+    """Read a model for repeated use; WeightsError if it cannot be had.
+
+    name_or_path: an installed model's name, or a weights file; default: the one that comes with rdae.
+    """
+    return Model(weights.load(name_or_path))
 
 
 def _default_model() -> Model:
+    return _opened_once(b"", weights.default_path)
+
+
+def _model_for(data: bytes) -> Model:
+    """Return the model that a file names, of all that are installed."""
+    needed = parse(data, max_pixels=None).header.model
+    return _opened_once(needed, lambda: weights.find_by_id(needed))
+
+
+def _opened_once(key: bytes, path: Callable[[], Path]) -> Model:
     with _lock:
-        if not _default:
-            _default.append(open_model())
-        return _default[0]
+        if key not in _opened:
+            model = open_model(path())
+            _opened[key] = _opened.setdefault(model.model_id, model)
+        return _opened[key]
 
 
 def compress(
     image: Image.Image | npt.NDArray[np.uint8],
     quality: float = 50.0,
     model: Model | None = None,
+    *,
+    verify: bool = False,
 ) -> bytes:
     """Return the bytes of an .rdae file: `Model.compress` with the given or the default model."""
-    return (model or _default_model()).compress(image, quality)
+    return (model or _default_model()).compress(image, quality, verify=verify)
 
 
-def decompress(data: bytes, model: Model | None = None) -> Image.Image:
-    """Return the picture of an .rdae file's bytes: `Model.decompress` with the given or the default model."""
-    return (model or _default_model()).decompress(data)
+def decompress(
+    data: bytes, model: Model | None = None, *, exact: bool = False, max_pixels: int | None = MAX_PIXELS
+) -> Image.Image:
+    """Return the picture of an .rdae file's bytes: `Model.decompress` with the given model or the one it names."""
+    return (model or _model_for(data)).decompress(data, exact=exact, max_pixels=max_pixels)

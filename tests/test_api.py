@@ -68,8 +68,29 @@ def test_what_is_no_picture_or_no_file_is_an_rdae_error(opened: api.Model) -> No
 
 def test_the_default_model_is_opened_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(registry, "packaged", lambda: tmp_path)
-    monkeypatch.setattr(api, "_default", [])
+    monkeypatch.setattr(api, "_opened", {})
     path = write(tmp_path / f"{weights.DEFAULT}.safetensors")
     data = rdae.compress(photo(6, 7), quality=10)
     path.unlink()
     assert rdae.decompress(data).size == (7, 6)
+
+
+def test_a_file_is_decoded_with_the_model_that_it_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(api, "_opened", {})
+    monkeypatch.setenv(registry.PATH_VARIABLE, str(tmp_path))
+    models = [rdae.open_model(write(tmp_path / f"m{seed}.safetensors", seed=seed)) for seed in (3, 4)]
+    assert models[0].model_id != models[1].model_id
+    for model in models:
+        data = model.compress(photo(20, 30))
+        assert np.array_equal(np.asarray(rdae.decompress(data)), model.decode(data).picture)
+    with pytest.raises(rdae.WeightsError, match="needs model"):
+        models[0].decompress(models[1].compress(photo(20, 30)))
+
+
+def test_limits_and_exactness_can_be_asked_for(opened: api.Model) -> None:
+    data = opened.compress(photo(80, 90), verify=True)
+    assert data == opened.compress(photo(80, 90))
+    with pytest.raises(rdae.StreamError, match="90 x 80 pixels, more than the 7199 allowed"):
+        opened.decompress(data, max_pixels=7199)
+    usual, exact = (np.asarray(opened.decompress(data, max_pixels=7200, exact=e)).astype(int) for e in (False, True))
+    assert np.abs(usual - exact).max() <= 1

@@ -4,7 +4,7 @@ import contextlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 import numpy as np
@@ -28,13 +28,19 @@ class FakeModel:
     name = "fake"
     model_id = MODEL
 
-    def compress(self, image: npt.NDArray[np.uint8], quality: float) -> bytes:
+    verified: ClassVar[list[bool]] = []  # what the commands asked for
+
+    def compress(self, image: npt.NDArray[np.uint8], quality: float, *, verify: bool = False) -> bytes:
+        self.verified.append(verify)
         buffer = io.BytesIO()
         Image.fromarray(image).save(buffer, "PNG")
         header = Header(image.shape[1], image.shape[0], MODEL, quality_scale.to_index(quality))
         return pack(Container(header, (Section(SectionType.LATENTS, buffer.getvalue()),), 0))
 
-    def decompress(self, data: bytes) -> Image.Image:
+    asked: ClassVar[list[tuple[bool, int]]] = []
+
+    def decompress(self, data: bytes, *, exact: bool, max_pixels: int) -> Image.Image:
+        self.asked.append((exact, max_pixels))
         container = parse(data)
         if container.header.model != MODEL:
             raise rdae.WeightsError(f"written with model {container.header.model.hex()}")
@@ -261,3 +267,20 @@ def test_errors_of_any_command_end_without_a_traceback(
     result = rdae_command("compress", *([] if isinstance(error, rdae.RdaeError) else ["a.png"]))
     assert (result.exit_code, result.stderr) == (status, line)
     assert not Path("a.rdae").exists()
+
+
+def test_what_was_encoded_is_verified_unless_told_otherwise() -> None:
+    FakeModel.verified.clear()
+    for options in ([], ["--no-verify"], ["--verify"]):
+        assert rdae_command("compress", "a.png", "-f", *options).exit_code == 0
+    assert FakeModel.verified == [True, False, True]
+
+
+def test_exactness_and_limits_reach_the_decoder() -> None:
+    FakeModel.asked.clear()
+    for options in ([], ["--exact"], ["--max-pixels", "5000"]):
+        assert rdae_command("decompress", "c.rdae", "-f", *options).exit_code == 0
+    assert FakeModel.asked == [(False, 100_000_000), (True, 100_000_000), (False, 5000)]
+    result = rdae_command("decompress", "c.rdae", "-f", "--max-pixels", "4095")
+    assert result.exit_code == 1
+    assert "more than the 4095 allowed" in result.stderr
