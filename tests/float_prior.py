@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from rdae.architecture import GROUPS
 from rdae.model import Model
 from rdae.prior import normaliser
-from rdae.prior.context import CONTEXT_MAX, ContextModel, cell_planes, cells
+from rdae.prior.context import CONTEXT_MAX, ContextModel, cells
 from rdae.prior.exact import CodeStep, ExactPrior, Places
 from rdae.prior.hyperprior import Z_MAX, HyperSynthesis
-from rdae.prior.layers import UNIT, ExactLayer, LayerSpec, convolve
+from rdae.prior.layers import ExactLayer, LayerSpec, convolve
 from rdae.quality import hats
 
 
@@ -94,15 +94,14 @@ class FloatPrior:
         known = torch.zeros(1, latents, *size, dtype=torch.float32)
         known = known.contiguous(memory_format=torch.channels_last)
         features = self.hyper(z.clamp(-Z_MAX, Z_MAX).float()[None], weights, size)
-        planes = cell_planes(*size, UNIT, features)
         for step in range(GROUPS):
-            predictions = self.context(step, known, features, planes)
+            predictions = ExactPrior._predict(cast("Any", self), step, known, features)
             slots, means, indices = [], [], []
             for (group, top, left), (mean, scale_index) in zip(cells(step), predictions, strict=True):
                 channels = slice(group * group_size, (group + 1) * group_size)
                 slots.append((channels, slice(top, None, 2), slice(left, None, 2)))
-                means.append((mean[0] * from_mean[channels, None, None]).flatten())
-                indices.append((scale_index[0] + offset[channels, None, None]).flatten())
+                means.append((mean * from_mean[channels, None, None]).flatten())
+                indices.append((scale_index + offset[channels, None, None]).flatten())
             places = Places(tuple(slots))
             places.put(y64, decide(places, torch.cat(means), torch.cat(indices)))
             for slot in slots:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tiny_model import SKIP_BELOW, blank_prior, random_layer
 from torch import Tensor
 
+from rdae import bands
 from rdae.architecture import TINY
 from rdae.prior import normaliser
 from rdae.prior.context import CONTEXT_MAX, MEAN_MAX, cell_planes, cells
@@ -174,6 +175,19 @@ def test_the_normaliser_s_tables_may_be_extreme(spread: float) -> None:
         compare(prior, *with_index(draw_latents(index, 3, 3), index))
 
 
+@settings(max_examples=10)
+@given(
+    seed=st.integers(0, 2**32),
+    size=st.tuples(st.integers(3, 9), st.integers(1, 3)),
+    make=st.sampled_from([random_layer, tight_layer]),
+)
+def test_bands_of_rows_change_nothing(seed: int, size: tuple[int, int], make: MakeLayer) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(bands._BYTES, "cpu", 1)  # two rows each
+        assert list(bands.bands(5, 9, torch.device("cpu"))) == [(0, 2), (2, 4), (4, 5)]
+        compare(random_prior(seed, make), *with_index(draw_latents(seed, *size), 500))
+
+
 @settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32), kernel=st.sampled_from([0, 3]), context=st.booleans(), output=st.booleans()
@@ -270,6 +284,27 @@ def test_a_layer_of_other_numbers_is_refused(name: str, value: float, words: str
     getattr(layer, name)[-1] = value
     with pytest.raises(ValueError, match=words):
         layer.check()
+
+
+@pytest.mark.parametrize("name", ["to_context", "from_mean", "index_offset"])
+def test_a_prior_refuses_tables_with_which_int32_would_overflow(name: str) -> None:
+    prior = random_prior(0)
+    getattr(prior, name)[-1, -1] = -(2**29)
+    prior.check()  # at the bound
+    getattr(prior, name)[-1, -1] -= 1
+    with pytest.raises(ValueError, match=rf"{name} has entries beyond 2\^29"):
+        prior.check()
+
+
+def test_a_prior_at_the_bounds_of_its_tables_is_exact() -> None:
+    prior = random_prior(7, tight_layer)
+    for name in ("to_context", "from_mean"):
+        getattr(prior, name)[:, ::2] = 2**29
+        getattr(prior, name)[:, 1::4] = -(2**29)
+    prior.index_offset[:, ::3] = 2**29
+    prior.index_offset[:, 1::3] = -(2**29)
+    prior.check()
+    compare(prior, *with_index(draw_latents(7, 5, 6), 300))
 
 
 def test_a_prior_refuses_a_layer_beyond_the_bound() -> None:

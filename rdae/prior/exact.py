@@ -20,6 +20,9 @@ from rdae.quality import hats
 SYMBOL_MAX = 2**20
 """Largest magnitude of a coded residual; a decoder that meets a larger one refuses the file."""
 
+TABLE_MAX = 2**29
+"""Largest magnitude of an entry of the normaliser's tables, far beyond what they hold: ŷ·64 then fits 32 bits."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Places:
@@ -69,10 +72,14 @@ class ExactPrior(nn.Module):
         self.register_buffer("index_offset", torch.zeros(shape, dtype=torch.int64))
 
     def check(self) -> None:
-        """Raise ValueError unless every layer keeps the bounds that make it exact."""
+        """Raise ValueError unless every layer keeps the bounds that make it exact, and the tables those of int32."""
         for module in self.modules():
             if isinstance(module, ExactLayer):
                 module.check()
+        for name in ("to_context", "from_mean", "index_offset"):
+            # Means reach 2^15 * 2^29 / 2^14, and ŷ·64 at most 2^20 * 64 more.
+            if bool((getattr(self, name).abs() > TABLE_MAX).any()):
+                raise ValueError(f"{name} has entries beyond 2^29")
 
     @torch.inference_mode()
     def run(self, z: Tensor, index: int, size: tuple[int, int], code: CodeStep) -> Tensor:
