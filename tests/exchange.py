@@ -23,7 +23,7 @@ from rdae import codec, weights
 from rdae.model import Model
 
 ROOT = Path(__file__).resolve().parents[1]
-MODELS = {"mini": ROOT / "tests" / "golden" / "mini.safetensors", "published": weights.default_path()}
+MODELS = {"mini": ROOT / "tests" / "golden" / "v1.0" / "mini.safetensors", "published": weights.default_path()}
 EXPECTED = "expected.json"
 
 Picture = npt.NDArray[np.uint8]

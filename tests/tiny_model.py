@@ -1,7 +1,6 @@
 """Small untrained models with everything random that training would have found, written as real weights files.
 
-They need no compressai, so tests of the codec run wherever the codec does.  Run as a program this writes the files of
-tests/golden anew: `python tests/tiny_model.py`, to be done only when the meaning of weights or files changes.
+They need no compressai, so tests of the codec run wherever the codec does.
 """
 
 import hashlib
@@ -13,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.torch
 import torch
-from PIL import Image
 from torch import Tensor
 
-from rdae import codec, weights
+from rdae import weights
 from rdae.architecture import TINY, Architecture
 from rdae.prior import normaliser
 from rdae.prior.exact import ExactPrior
@@ -218,20 +216,3 @@ def write(path: Path, architecture: Architecture = TINY, seed: int = 1) -> Path:
     """Write the weights file and manifest of a small random model."""
     data = safetensors.torch.save(model_tensors(architecture, seed), metadata(architecture))
     return write_bytes(path, data)
-
-
-def write_golden(folder: Path) -> None:
-    """Write a weights file, files that it made, and what they decode to."""
-    folder.mkdir(exist_ok=True)
-    model = weights.load(write(folder / "mini.safetensors", MINI))
-    latents = {}
-    for name, picture, index in (("photo", photo(61, 83), 345), ("noise", noise(1, 5, 40), 800)):
-        encoded = codec.encode(picture, model, index)
-        (folder / f"{name}.rdae").write_bytes(encoded.data)
-        Image.fromarray(encoded.reconstruction).save(folder / f"{name}.png")
-        latents[name] = encoded.latents_sha256
-    (folder / "latents.json").write_text(json.dumps(latents, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    write_golden(GOLDEN)
