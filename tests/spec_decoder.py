@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import slow_prior
 from slow_prior import Coded, Network, Planes
-from spec_reader import File, Refused, crc32, demand
+from spec_reader import File, Unsupported, crc32, demand
 
 SIZES = {"I8": 1, "U8": 1, "I16": 2, "I32": 4, "I64": 8}
 
@@ -160,7 +160,7 @@ class Latents(NamedTuple):
 def decode(file: File, weights: Weights) -> Latents:
     """The latents of a file, or Refused."""
     if file.grey or file.tile is not None or any(part.kind == 2 for part in file.sections):
-        raise Refused("a reserved mode")
+        raise Unsupported("a reserved mode")
     (payload,) = (part.payload for part in file.sections if part.kind == 1)
     height, width = -(-file.height // 16), -(-file.width // 16)
     stream = Stream(payload)

@@ -97,13 +97,13 @@ def test_both_read_every_container(container: Container) -> None:
 
 
 @given(containers(), st.data())
-@settings(max_examples=400)
+@settings(max_examples=250)
 def test_both_agree_on_mutants(container: Container, data: st.DataObject) -> None:
     agree(data.draw(mutants(pack(container))))
 
 
 @given(st.binary(max_size=60), st.binary(min_size=4, max_size=9))
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_both_agree_on_any_bytes_with_a_right_checksum(fields: bytes, end: bytes) -> None:
     agree(resealed(b"RDAE\x10" + fields + end))
 

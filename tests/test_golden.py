@@ -5,6 +5,7 @@ either something broke, or files changed their meaning on purpose; then that nee
 changelog under Bitstream.  How the files were made: tests/write_golden.py.
 """
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ import write_golden
 
 import rdae
 from rdae import codec, weights
-from rdae.container import parse
+from rdae.container import Section, SectionType, pack, parse
 from rdae.errors import StreamError, VersionError, WeightsError
 from rdae.model import Model
 
@@ -179,6 +180,24 @@ def test_the_golden_files_try_what_they_should() -> None:
     (payload,) = (part.payload for part in padded.sections)
     assert len(payload) == 11 * 16
     assert payload.count(0) > 150
+
+
+@pytest.mark.parametrize("mode", ["grey", "tiles", "alpha"])
+def test_reserved_modes_are_read_as_containers_and_refused_as_unsupported(mode: str) -> None:
+    """Not golden: a later minor version may give them a meaning."""
+    folder = GOLDEN / "v1.0"
+    plain = parse((folder / "photo.rdae").read_bytes())
+    if mode == "alpha":
+        changed = dataclasses.replace(plain, sections=(*plain.sections, Section(SectionType.ALPHA, b"?")))
+    else:
+        header = dataclasses.replace(plain.header, grey=mode == "grey", tile=4 if mode == "tiles" else None)
+        changed = dataclasses.replace(plain, header=header)
+    file = spec_reader.read(pack(changed))
+    assert [part.kind for part in file.sections] == [section.type for section in changed.sections]
+    with pytest.raises(VersionError):
+        codec.decode(pack(changed), mini(folder))
+    with pytest.raises(spec_reader.Unsupported):
+        spec_decoder.decode(file, spec_weights(file.model))
 
 
 def test_a_golden_file_is_refused_with_other_weights() -> None:
