@@ -23,7 +23,10 @@ from rdae import codec, weights
 from rdae.model import Model
 
 ROOT = Path(__file__).resolve().parents[1]
-MODELS = {"mini": ROOT / "tests" / "golden" / "v1.0" / "mini.safetensors", "published": weights.default_path()}
+MODELS = {
+    "mini": ROOT / "tests" / "golden" / "v1.0" / "mini.safetensors",
+    "published": weights.default_path(),
+}
 EXPECTED = "expected.json"
 
 Picture = npt.NDArray[np.uint8]
@@ -114,7 +117,9 @@ def by_command(file: Path, model: Path) -> str:
 def rdae(*arguments: str | Path) -> None:
     """Run the installed command, away from the checkout, whose packages Python would otherwise find first."""
     command = [sys.executable, "-m", "rdae.cli", *map(str, arguments)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=tempfile.gettempdir())
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tempfile.gettempdir())
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
 
 
 def main() -> int:
