@@ -78,7 +78,7 @@ def by_page(payload: bytes, orders: list[list[int]], tables: Tables, least: int)
 
 
 @given(st.data())
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_both_read_what_was_written(data: st.DataObject) -> None:
     tables = data.draw(tables_of())
     parts = data.draw(parts_of(tables))
@@ -91,7 +91,7 @@ def test_both_read_what_was_written(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_both_refuse_the_same_changed_payloads(data: st.DataObject) -> None:
     tables = data.draw(tables_of())
     parts = data.draw(parts_of(tables))
