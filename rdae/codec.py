@@ -159,8 +159,12 @@ def _synthesise(
     decoded: Latents, model: Model, quality_index: int, height: int, width: int, *, exact: bool
 ) -> Picture:
     """Return the upper left part of what the latents say: uint8 (height, width, 3)."""
-    levels = model.synthesise(decoded.y64, quality_index, exact=exact)[:height, :width]
-    picture: Picture = levels.contiguous().cpu().numpy()
+    picture = np.empty((height, width, 3), np.uint8)
+    top = 0
+    for levels in model.synthesise(decoded.y64, quality_index, exact=exact):
+        part = levels[: height - top, :width].cpu().numpy()
+        picture[top : top + len(part)] = part
+        top += len(part)
     return picture
 
 

@@ -13,6 +13,7 @@ from rdae.architecture import HYPER_STRIDE, PATCH, Architecture
 from rdae.prior import normaliser
 from rdae.prior.exact import ExactPrior
 from rdae.prior.layers import ExactLayer
+from rdae.rows import Stream
 from rdae.transforms import inference
 from rdae.transforms.analysis import Analysis
 from rdae.transforms.blocks import Block, Pointwise
@@ -70,15 +71,15 @@ class Model:
         Returns y in quantisation steps (latents, h, w), and z rounded (hyper_latents, ceil(h/4), ceil(w/4)), int64.
         """
         gain = self.gains.analysis[index][None, :, None, None]
-        y = inference.analyse(self.analysis, levels.to(self.device), gain)
+        y = torch.cat(list(inference.analyse(self.analysis, levels.to(self.device), gain)), dim=2)
         y = y.mul_(self.gains.quantise[index][None, :, None, None])
         # What the prior multiplies latents by, in float: its integers are of 1/64 step and 1/128.
         scale = self.prior.to_context[normaliser.row(index)].float() * (0.5 / 2**normaliser.TABLE_SHIFT)
         z = self.hyper_analysis(y * scale[None, :, None, None])
         return y[0], z[0].round().long()
 
-    def synthesise(self, y64: Tensor, index: int, *, exact: bool = False) -> Tensor:
-        """Turn ŷ·64, int32 (latents, h, w), into levels: uint8 (16 h, 16 w, 3), RGB.
+    def synthesise(self, y64: Tensor, index: int, *, exact: bool = False) -> Stream:
+        """Turn ŷ·64, int32 (latents, h, w), into bands of levels from top to bottom: uint8 (16 k, 16 w, 3), RGB.
 
         exact: by `rdae.transforms.exact`, the same on every machine.
         """

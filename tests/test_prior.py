@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tiny_model import SKIP_BELOW, blank_prior, random_layer
 from torch import Tensor
 
-from rdae import bands
+from rdae import rows
 from rdae.architecture import TINY
 from rdae.prior import normaliser
 from rdae.prior.context import CONTEXT_MAX, MEAN_MAX, cell_planes, cells
@@ -183,8 +183,8 @@ def test_the_normaliser_s_tables_may_be_extreme(spread: float) -> None:
 )
 def test_bands_of_rows_change_nothing(seed: int, size: tuple[int, int], make: MakeLayer) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(bands._BYTES, "cpu", 1)  # two rows each
-        assert list(bands.bands(5, 9, torch.device("cpu"))) == [(0, 2), (2, 4), (4, 5)]
+        patch.setitem(rows._BYTES, "cpu", 1)  # two rows each
+        assert list(rows.bands(5, 9, torch.device("cpu"))) == [(0, 2), (2, 4), (4, 5)]
         compare(random_prior(seed, make), *with_index(draw_latents(seed, *size), 500))
 
 

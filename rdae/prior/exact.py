@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from rdae.architecture import GROUPS, Architecture
-from rdae.bands import bands
 from rdae.coding import Tables
 from rdae.prior import normaliser
 from rdae.prior.context import REACH, ContextModel, cell_planes, cells
 from rdae.prior.hyperprior import Z_MAX, HyperSynthesis
 from rdae.prior.layers import UNIT, ExactLayer, exact_float32
 from rdae.quality import hats
+from rdae.rows import bands
 
 SYMBOL_MAX = 2**20
 """Largest magnitude of a coded residual; a decoder that meets a larger one refuses the file."""

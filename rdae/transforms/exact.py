@@ -22,12 +22,13 @@ from __future__ import annotations
 
 import dataclasses
 import decimal
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rdae.bands import bands
+from rdae.rows import Stream, bands, with_neighbours
 from rdae.transforms.blocks import VALUE_MAX
 
 UNIT_BITS = 16
@@ -89,19 +90,13 @@ class _Block:
     depthwise: _Layer
     project: _Layer
 
-    def run(self, x: Tensor) -> None:
-        """Apply the block to x (h, w, C), in place."""
-        height, width, channels = x.shape
-        above = x[:0]
-        for top, bottom in bands(height, 16 * channels * width, x.device):
-            rows = torch.cat([above, x[top : bottom + 1]]) if top else x[: bottom + 1]
-            skipped = 1 if top else 0
-            above = x[bottom - 1 : bottom].clone()
-            h = self.depthwise.spread(self.expand(rows))[skipped : skipped + bottom - top]
-            value, gate = h.chunk(2, dim=2)
-            gated = value.clamp(-VALUE_MAX * UNIT, VALUE_MAX * UNIT) * (gate + 3 * UNIT).clamp_(0, 6 * UNIT)
-            gated = gated.mul_(1 / UNIT).add_(0.5).floor_()
-            x[top:bottom] = (x[top:bottom] + self.project(gated)).clamp_(-FEATURE_MAX, FEATURE_MAX)
+    def apply(self, x: Tensor, above: bool, below: bool) -> Tensor:
+        """The block's own rows of x (k, w, C), which has a row more where `above` or `below` say so."""
+        own = slice(int(above), len(x) - int(below))
+        value, gate = self.depthwise.spread(self.expand(x))[own].chunk(2, dim=2)
+        gated = value.clamp(-VALUE_MAX * UNIT, VALUE_MAX * UNIT) * (gate + 3 * UNIT).clamp_(0, 6 * UNIT)
+        gated = gated.mul_(1 / UNIT).add_(0.5).floor_()
+        return self.project(gated).add_(x[own]).clamp_(-FEATURE_MAX, FEATURE_MAX)
 
 
 class ExactSynthesis:
@@ -116,30 +111,33 @@ class ExactSynthesis:
         self._to_fine = _pointwise(wide, "to_fine", FEATURE_MAX)
         self._to_pixels = _pointwise(wide, "to_pixels", PIXEL_MAX)
 
-    def run(self, y64: Tensor, restore: Tensor, fine_gain: Tensor) -> Tensor:
-        """Turn ŷ·64, int32 (latents, h, w), into levels: uint8 (16 h, 16 w, 3).
+    def run(self, y64: Tensor, restore: Tensor, fine_gain: Tensor) -> Stream:
+        """Turn ŷ·64, int32 (latents, h, w), into bands of levels: uint8 (16 k, 16 w, 3).
 
         restore: float32 (latents,), what ŷ is multiplied by; fine_gain: float32 (fine,).
         """
         _, height, width = y64.shape
-        y = y64.permute(1, 2, 0).double().mul_(restore.double() * (UNIT / 64))  # (h, w, latents)
-        y = y.add_(0.5).floor_().clamp_(-FEATURE_MAX, FEATURE_MAX).contiguous()
-        for block in self._coarse:
-            block.run(y)
-        channels = len(fine_gain)
-        h = torch.empty(2 * height, 2 * width, channels, dtype=torch.float64, device=y.device)
-        for top, bottom in bands(height, 32 * channels * width, y.device):
-            part = self._to_fine(y[top:bottom]).mul_(fine_gain.double().repeat_interleave(4))
-            part = part.add_(0.5).floor_().clamp_(-FEATURE_MAX, FEATURE_MAX)
-            h[2 * top : 2 * bottom] = _shuffle(part, 2)
-        del y
-        for block in self._fine:
-            block.run(h)
-        levels = torch.empty(16 * height, 16 * width, 3, dtype=torch.uint8, device=h.device)
-        for top, bottom in bands(2 * height, 4 * 768 * width, h.device):
-            part = self._to_pixels(h[top:bottom]).add_(UNIT / 2).mul_(255 / UNIT).add_(0.5).floor_()
-            levels[8 * top : 8 * bottom] = _shuffle(part.clamp_(0, 255), 8)
-        return levels
+        restore = restore.double() * (UNIT / 64)
+        fine_gain = fine_gain.double().repeat_interleave(4)
+        stream: Stream = (
+            _rounded(y64[:, top:bottom].permute(1, 2, 0).double() * restore)
+            for top, bottom in bands(height, 16 * width * len(fine_gain), y64.device)
+        )
+        stream = _through(self._coarse, stream)
+        stream = (_shuffle(_rounded(self._to_fine(y).mul_(fine_gain)), 2) for y in stream)
+        for h in _through(self._fine, stream):
+            levels = self._to_pixels(h).add_(UNIT / 2).mul_(255 / UNIT).add_(0.5).floor_()
+            yield _shuffle(levels.clamp_(0, 255).to(torch.uint8), 8)
+
+
+def _rounded(x: Tensor) -> Tensor:
+    return x.add_(0.5).floor_().clamp_(-FEATURE_MAX, FEATURE_MAX)
+
+
+def _through(blocks: list[_Block], stream: Iterable[Tensor]) -> Stream:
+    for block in blocks:
+        stream = with_neighbours(stream, block.apply, dim=0)
+    return iter(stream)
 
 
 def _blocks(state: dict[str, Tensor], name: str) -> list[_Block]:
