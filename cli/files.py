@@ -12,7 +12,7 @@ import click
 from rdae import container, registry
 from rdae.errors import RdaeError, WeightsError
 
-from .report import Failure, complain, describe
+from .report import Failure, complain, describe, one_line
 
 if TYPE_CHECKING:
     from rdae.api import Model
@@ -89,7 +89,7 @@ def run(pairs: list[tuple[Path, Path]], work: Callable[[Path, Path], str], *, qu
             failed = True
         else:
             if not quiet:
-                click.echo(f"{source} -> {target}  {line}", err=True)
+                click.echo(f"{one_line(f'{source} -> {target}')}  {line}", err=True)
     if failed:
         sys.exit(1)
 

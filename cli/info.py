@@ -11,7 +11,7 @@ from rdae.container import Container, parse
 from rdae.errors import RdaeError
 from rdae.files import read_stream
 
-from .report import Failure, describe
+from .report import Failure, describe, one_line
 
 
 @click.command()
@@ -28,7 +28,7 @@ def info(file: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(facts))
         return
-    click.echo(f"file      {file}")
+    click.echo(f"file      {one_line(str(file))}")
     click.echo(f"size      {facts['bytes']:,} bytes, {facts['bpp']:.3f} bpp")
     click.echo(f"picture   {facts['width']} x {facts['height']}{', grey' if facts['grey'] else ''}")
     click.echo(f"quality   {facts['quality']:g}")

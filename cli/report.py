@@ -17,7 +17,19 @@ class Failure(click.ClickException):
 
 def complain(*parts: str) -> None:
     """Print "rdae: part: part: ..." to stderr, on one line whatever the parts hold."""
-    click.echo(" ".join(": ".join(["rdae", *parts]).split()), err=True)
+    click.echo(one_line(": ".join(["rdae", *parts])), err=True)
+
+
+def one_line(text: str) -> str:
+    """`text` as one line of what can be printed: names and messages from strangers steer no terminal.
+
+    White space becomes a space; control characters, turns of direction and bytes that are no text are written as
+    Python escapes.
+    """
+    words = " ".join(text.split())
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in words
+    )
 
 
 def describe(error: Exception, path: Path | None = None) -> str:

@@ -179,8 +179,9 @@ def _eight_bits(image: Image.Image, note: Callable[[str], None]) -> npt.NDArray[
     if image.mode == "F":
         raise PictureError("a floating-point picture, expected integers")
     if image.mode in SIXTEEN_BIT_MODES:
+        picture = _from_sixteen_bits(np.asarray(image))
         note("16 bits rounded to 8")
-        return _from_sixteen_bits(np.asarray(image))
+        return picture
     if image.mode in ALPHA_MODES or "transparency" in image.info:
         note("alpha dropped")
         # By way of RGBA: from a palette with transparency Pillow goes to RGB only under protest.
