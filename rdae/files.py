@@ -34,11 +34,16 @@ def read_stream(path: AnyPath) -> bytes:
     Raises OSError if it cannot be read, NotRdaeError, or StreamError beyond MAX_FILE_BYTES.
     """
     with open_input(path, NotRdaeError, StreamError) as file:
-        head = file.read(len(MAGIC))
-        # What is shorter than the magic is cut short perhaps: container.parse says which.
-        if len(head) == len(MAGIC) and head != MAGIC:
-            raise NotRdaeError(f"not an .rdae file: it begins with {head!r}, expected {MAGIC!r}")
-        return head + read_bounded(file, StreamError, MAX_FILE_BYTES - len(head))
+        return stream_in(file)
+
+
+def stream_in(file: BinaryIO) -> bytes:
+    """The bytes of an .rdae file that is open, or comes through a pipe; the errors of `read_stream`."""
+    head = file.read(len(MAGIC))
+    # What is shorter than the magic is cut short perhaps: container.parse says which.
+    if len(head) == len(MAGIC) and head != MAGIC:
+        raise NotRdaeError(f"not an .rdae file: it begins with {head!r}, expected {MAGIC!r}")
+    return head + read_bounded(file, StreamError, MAX_FILE_BYTES - len(head))
 
 
 def open_input(path: AnyPath, wrong_kind: type[RdaeError], too_large: type[RdaeError]) -> BinaryIO:

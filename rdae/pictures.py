@@ -54,7 +54,13 @@ def read_picture(path: str | os.PathLike[str], note: Callable[[str], None] = sil
 
     Raises OSError if the file cannot be opened, PictureError if it holds no picture that can be coded.
     """
-    with open_input(path, PictureError, PictureError) as file, warnings.catch_warnings():
+    with open_input(path, PictureError, PictureError) as file:
+        return picture_in(file, note)
+
+
+def picture_in(file: BinaryIO, note: Callable[[str], None] = silent) -> Picture:
+    """The picture in a file that is open, or comes through a pipe; the errors of `read_picture`."""
+    with warnings.catch_warnings():
         # Pillow warns where we decide: of many pixels, of odd EXIF, of transparency in palettes.
         warnings.simplefilter("ignore")
         # A pipe cannot be gone back in, as Pillow does.
@@ -119,13 +125,18 @@ def write_picture(
     """
     form = format_of(path)
     check_output(path, force=force)
+    write_atomically(path, picture_bytes(picture, form), force=force)
+
+
+def picture_bytes(picture: Image.Image | Picture, form: str) -> bytes:
+    """A file of the format that Pillow calls `form`; PictureError if it cannot hold the picture."""
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     buffer = io.BytesIO()
     try:
         image.save(buffer, format=form, **SAVE_OPTIONS.get(form, {}))
     except (OSError, ValueError, KeyError) as error:  # such as a side beyond what the format can say
         raise PictureError(f"cannot be written as {form}: {error}") from error
-    write_atomically(path, buffer.getvalue(), force=force)
+    return buffer.getvalue()
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
