@@ -9,20 +9,25 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from rdae import container, latents
 from rdae.architecture import PATCH
 from rdae.clock import Clock
-from rdae.container import Container, Header, Section, SectionType, least_payload
+from rdae.container import Container, Header, Section, SectionType
 from rdae.errors import CorruptError, PictureError, StreamError, VerifyError, VersionError, WeightsError
-from rdae.latents import Coded, Latents
+from rdae.latents import Coded, Digest, Latents
 from rdae.model import Model
 from rdae.prior.layers import exact_float32
+from rdae.rows import Span
+from rdae.tiles import Grid, Region, automatic, window
 
+Tile = int | Literal["auto"] | None
 Picture = npt.NDArray[np.uint8]
 
 
@@ -52,28 +57,31 @@ class Decoded:
 
 
 @torch.inference_mode()
-def quantise(picture: Picture, model: Model, quality_index: int, clock: Clock | None = None) -> Coded:
-    """Analyse and round a picture, uint8 (h, w, 3), at a quality index 0..800."""
-    clock = clock or Clock()
-    with clock.stage("analysis"):
-        y, z = model.analyse(_padded(picture), quality_index)
-    with clock.stage("prior"):
-        return latents.quantise(y, z, model.prior, quality_index)
+def quantise(picture: Picture, model: Model, quality_index: int) -> Coded:
+    """Analyse and round a picture, uint8 (h, w, 3), at a quality index 0..800, as one tile."""
+    ((_, _, coded),) = _Encoder(picture, model, quality_index, tile=None, clock=Clock()).tiles()
+    return coded
 
 
 @torch.inference_mode()
 @exact_float32()
-def compress(picture: Picture, model: Model, quality_index: int, *, verify: bool = False) -> bytes:
+def compress(
+    picture: Picture, model: Model, quality_index: int, *, verify: bool = False, tile: Tile = "auto"
+) -> bytes:
     """Compress an RGB picture, uint8 (h, w, 3) of any size from 1x1, at a quality index 0..800, to a file's bytes.
 
     verify: decode the latents again and compare; VerifyError if they differ, which only a machine that computes
     wrongly can bring about.
+    tile: log2 of the tiles' side in latents, 4..16; None: one tile; "auto": as `rdae.tiles.automatic` says.
     """
+    encoder = _Encoder(picture, model, quality_index, tile, Clock())
     with _memory_for(*picture.shape[:2]):
-        data = _write(picture.shape, quantise(picture, model, quality_index), model, quality_index, Clock())
+        for _ in encoder.rows():
+            pass
+    data = encoder.file()
     if verify:
         try:
-            _read(data, model, None, Clock())
+            _Decoder(data, model, None, Clock()).skim()
         except StreamError as error:
             raise VerifyError(f"what was encoded does not decode here to what was meant: {error}") from error
     return data
@@ -81,100 +89,188 @@ def compress(picture: Picture, model: Model, quality_index: int, *, verify: bool
 
 @torch.inference_mode()
 @exact_float32()
-def encode(picture: Picture, model: Model, quality_index: int) -> Encoded:
+def encode(picture: Picture, model: Model, quality_index: int, *, tile: Tile = "auto") -> Encoded:
     """Compress like `compress`, and say all that the encoder knows: its reconstruction, ideal rate and times."""
     clock = Clock()
     height, width = picture.shape[:2]
+    encoder = _Encoder(picture, model, quality_index, tile, clock, account=True)
     with _memory_for(height, width):
-        coded = quantise(picture, model, quality_index, clock)
-        data = _write(picture.shape, coded, model, quality_index, clock)
-        with clock.stage("account"):
-            rate_bits, sha256 = coded.rate_bits(), coded.latents.sha256
-        with clock.stage("synthesis"):
-            reconstruction = _synthesise(coded.latents, model, quality_index, height, width, exact=False)
-    return Encoded(data, reconstruction, rate_bits, sha256, clock.seconds)
+        reconstruction = _synthesise(encoder.rows(), model, quality_index, (height, width), clock)
+    return Encoded(
+        encoder.file(), reconstruction, encoder.rate_bits, encoder.digest.sha256, clock.seconds
+    )
 
 
 @torch.inference_mode()
 @exact_float32()
 def decode(
-    data: bytes, model: Model, max_pixels: int | None = container.MAX_PIXELS, *, exact: bool = False
+    data: bytes,
+    model: Model,
+    max_pixels: int | None = container.MAX_PIXELS,
+    *,
+    exact: bool = False,
+    region: Region | None = None,
 ) -> Decoded:
     """Decompress the bytes of a file; a StreamError or WeightsError if that cannot be done soundly.
 
     exact: synthesise in exact arithmetic, so that pixels are the same on every machine, at a few times the work.
     max_pixels: larger pictures are refused before anything is allocated; None: take any size.
+    region: the part of the picture that is wanted, for which only the tiles that it needs are decoded; ValueError if it
+    does not lie in the picture.
     """
     clock = Clock()
-    header, decoded = _read(data, model, max_pixels, clock)
-    with _memory_for(header.height, header.width), clock.stage("synthesis"):
-        picture = _synthesise(
-            decoded, model, header.quality_index, header.height, header.width, exact=exact
-        )
-    return Decoded(picture, decoded.sha256, clock.seconds)
+    decoder = _Decoder(data, model, max_pixels, clock)
+    header = decoder.header
+    if region is None:
+        region = Region(0, 0, header.width, header.height)
+    if not region.inside(header.width, header.height):
+        raise ValueError(f"region {tuple(region)} is not inside of {header.width} x {header.height} pixels")
+    with _memory_for(header.height, header.width):
+        # A window of latents, of which those at its borders only serve as neighbours.
+        top, bottom = window(region.y, region.height, decoder.grid.height, model.reach)
+        left, right = window(region.x, region.width, decoder.grid.width, model.reach)
+        origin = (region.y - top * PATCH, region.x - left * PATCH)
+        rows = decoder.rows((top, bottom), (left, right))
+        size = (region.height, region.width)
+        picture = _synthesise(rows, model, header.quality_index, size, clock, origin=origin, exact=exact)
+    return Decoded(picture, decoder.digest.sha256, clock.seconds)
 
 
 @torch.inference_mode()
 @exact_float32()
 def verify(data: bytes, model: Model, max_pixels: int | None = container.MAX_PIXELS) -> None:
     """Decode a file's latents, which is exact, and compare them with their checksum; the errors of `decode`."""
-    _read(data, model, max_pixels, Clock())
+    _Decoder(data, model, max_pixels, Clock()).skim()
 
 
-def _write(shape: tuple[int, ...], coded: Coded, model: Model, quality_index: int, clock: Clock) -> bytes:
-    height, width = shape[:2]
-    with clock.stage("coding"):
-        payload = coded.payload(least_payload(width, height))
-        checksum = coded.latents.checksum
-    header = Header(width=width, height=height, model=model.model_id, quality_index=quality_index)
-    sections = (Section(SectionType.LATENTS, payload),)
-    return container.pack(Container(header, sections, latent_checksum=checksum))
+class _Encoder:
+    """A picture on its way into a file, a row of tiles at a time."""
+
+    def __init__(
+        self, picture: Picture, model: Model, quality_index: int, tile: Tile, clock: Clock, *, account: bool = False
+    ) -> None:
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
+            raise ValueError(f"picture is {picture.dtype} {picture.shape}, expected uint8 (h, w, 3)")
+        height, width = picture.shape[:2]
+        chosen = automatic(height, width) if tile == "auto" else tile
+        self._picture, self._model, self._clock, self._account = picture, model, clock, account
+        self._header = Header(width, height, model.model_id, quality_index, tile=chosen)
+        self._grid = Grid.of(height, width, chosen)
+        self._sections: list[Section] = []
+        self.digest = Digest()
+        self.rate_bits = 0.0
+
+    def rows(self) -> Iterator[Tensor]:
+        """Encode everything; yield ŷ·64, int32 (latents, k, width), of each row of tiles."""
+        row: list[Tensor] = []
+        for _, right, coded in self.tiles():
+            with self._clock.stage("coding"):
+                payload = coded.payload()
+                self.digest.add(coded.latents)
+            if self._account:
+                with self._clock.stage("account"):
+                    self.rate_bits += coded.rate_bits()
+            self._sections.append(Section(SectionType.LATENTS, payload))
+            row.append(coded.latents.y64)
+            if right == self._grid.width:
+                yield row[0] if len(row) == 1 else torch.cat(row, dim=2)
+                row = []
+
+    def tiles(self) -> Iterator[tuple[int, int, Coded]]:
+        """Analyse and round; yield each tile's first and last column of latents (one past it) and what is coded."""
+        index, model = self._header.quality_index, self._model
+        stream = model.analyse(self._picture, index, self._grid.rows())
+        for _ in self._grid.rows():
+            with self._clock.stage("analysis"):
+                row = next(stream)
+            for left, right in self._grid.columns():
+                y = row[:, :, left:right]
+                with self._clock.stage("analysis"):
+                    z = model.hyper_analyse(y, index)
+                with self._clock.stage("prior"):
+                    coded = latents.quantise(y, z, model.prior, index)
+                yield left, right, coded
+
+    def file(self) -> bytes:
+        """The bytes of the file, when all rows were encoded."""
+        return container.pack(Container(self._header, tuple(self._sections), self.digest.checksum))
 
 
-def _read(data: bytes, model: Model, max_pixels: int | None, clock: Clock) -> tuple[Header, Latents]:
-    """Decode all of a file that is exact."""
-    parsed = container.parse(data, max_pixels=max_pixels)
-    header = parsed.header
-    payload = _sole_latents(parsed)
-    if header.model != model.model_id:
-        raise WeightsError(f"needs model {header.model.hex()}, but {model.name} is {model.model_id.hex()}")
-    size = (-(-header.height // PATCH), -(-header.width // PATCH))
-    least = least_payload(header.width, header.height)
-    with _memory_for(header.height, header.width):
-        decoded = latents.read(payload, model.prior, header.quality_index, size, least=least, clock=clock)
-    checksum = parsed.latent_checksum
-    if checksum is not None and checksum != decoded.checksum:
-        raise CorruptError("the decoded latents are not those that were encoded")
-    return header, decoded
+class _Decoder:
+    """A file on its way to latents, a row of tiles at a time: all of it that is exact."""
 
+    def __init__(self, data: bytes, model: Model, max_pixels: int | None, clock: Clock) -> None:
+        parsed = container.parse(data, max_pixels=max_pixels)
+        self.header = parsed.header
+        if self.header.grey or parsed.payloads(SectionType.ALPHA):
+            raise VersionError("the file uses grey or alpha, which this version does not decode")
+        if self.header.model != model.model_id:
+            needed = self.header.model.hex()
+            raise WeightsError(f"needs model {needed}, but {model.name} is {model.model_id.hex()}")
+        self.grid = Grid.of(self.header.height, self.header.width, self.header.tile)
+        self.digest = Digest()
+        self._payloads = parsed.payloads(SectionType.LATENTS)
+        self._checksum = parsed.latent_checksum
+        self._model, self._clock = model, clock
 
-def _sole_latents(parsed: Container) -> bytes:
-    if parsed.header.tile is not None or parsed.header.grey or parsed.payloads(SectionType.ALPHA):
-        raise VersionError("the file uses tiles, grey or alpha, which this version does not decode")
-    (payload,) = parsed.payloads(SectionType.LATENTS)
-    return payload
+    def skim(self) -> None:
+        """Decode everything and keep nothing; CorruptError if it is not what was encoded."""
+        with _memory_for(self.header.height, self.header.width):
+            for _ in self.rows((0, self.grid.height), (0, self.grid.width)):
+                pass
+
+    def rows(self, vertical: Span, horizontal: Span) -> Iterator[Tensor]:
+        """Yield ŷ·64, int32 (latents, k, w), of a window of latents, a row of tiles at a time, decoding what it needs.
+
+        CorruptError, at the end at the latest, if what was decoded is not what was encoded; of a part of the tiles only
+        damage can be told that the range coder notices.
+        """
+        tiles = iter(self._payloads)
+        left_out = False
+        for top, bottom in self.grid.rows():
+            row: list[Tensor] = []
+            for left, right in self.grid.columns():
+                payload = next(tiles)
+                down = slice(max(top, vertical[0]) - top, min(bottom, vertical[1]) - top)
+                across = slice(max(left, horizontal[0]) - left, min(right, horizontal[1]) - left)
+                if down.start >= down.stop or across.start >= across.stop:
+                    left_out = True
+                    continue
+                row.append(self._tile(payload, (bottom - top, right - left)).y64[:, down, across])
+            if row:
+                yield row[0] if len(row) == 1 else torch.cat(row, dim=2)
+        if self._checksum is not None and not left_out and self._checksum != self.digest.checksum:
+            raise CorruptError("the decoded latents are not those that were encoded")
+
+    def _tile(self, payload: bytes, size: tuple[int, int]) -> Latents:
+        index = self.header.quality_index
+        decoded = latents.read(payload, self._model.prior, index, size, self._clock)
+        self.digest.add(decoded)
+        return decoded
 
 
 def _synthesise(
-    decoded: Latents, model: Model, quality_index: int, height: int, width: int, *, exact: bool
+    rows: Iterator[Tensor],
+    model: Model,
+    quality_index: int,
+    size: tuple[int, int],
+    clock: Clock,
+    *,
+    origin: tuple[int, int] = (0, 0),
+    exact: bool = False,
 ) -> Picture:
-    """Return the upper left part of what the latents say: uint8 (height, width, 3)."""
+    """Return the part of what the latents say that has its left upper corner at `origin`: uint8 (*size, 3)."""
+    height, width = size
     picture = np.empty((height, width, 3), np.uint8)
-    top = 0
-    for levels in model.synthesise(decoded.y64, quality_index, exact=exact):
-        part = levels[: height - top, :width].cpu().numpy()
-        picture[top : top + len(part)] = part
-        top += len(part)
+    top = -origin[0]
+    with clock.stage("synthesis"):
+        for levels in model.synthesise(rows, quality_index, exact=exact):
+            start, end = max(0, -top), max(0, min(len(levels), height - top))
+            if start < end:
+                part = levels[start:end, origin[1] : origin[1] + width]
+                picture[top + start : top + end] = part.cpu().numpy()
+            top += len(levels)
     return picture
-
-
-def _padded(picture: Picture) -> torch.Tensor:
-    """uint8 (h, w, 3) -> uint8 (H, W, 3), its sides extended to multiples of 16 by repeating the edge."""
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
-        raise ValueError(f"picture is {picture.dtype} {picture.shape}, expected uint8 (h, w, 3)")
-    height, width = picture.shape[:2]
-    extended = np.pad(picture, ((0, -height % PATCH), (0, -width % PATCH), (0, 0)), mode="edge")
-    return torch.from_numpy(extended)
 
 
 @contextmanager

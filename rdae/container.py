@@ -10,14 +10,14 @@ lowest first, the top bit of a byte set when another follows, and never longer t
     model            4       first bytes of the SHA-256 of the model's weights file
     quality index    varint  0..800, quality in eighths of a step
     width, height    varint  pixels of the picture as the user gave it, 1..MAX_SIDE
-    tile             varint  log2 of a tile's side in latents, 0..MAX_TILE; only with Flag.TILES
+    tile             varint  log2 of a tile's side in latents, MIN_TILE..MAX_TILE; only with Flag.TILES
     sections                 each: type 1 byte, length varint, payload; up to the checksums
-    latent checksum  4       CRC-32 of ẑ, then ŷ·64, as int32; only with Flag.LATENT_CHECKSUM
+    latent checksum  4       CRC-32 of ẑ, then ŷ·64, as int32, tile by tile; only with Flag.LATENT_CHECKSUM
     CRC-32           4       over all bytes before it (zlib.crc32)
 
 The top bit of a section's type, 0x80, says that a reader that does not know the type may skip the section
 and still show the right picture; the lower seven bits, 1..127, are the type proper. There is one LATENTS
-section, or one per tile with Flag.TILES, and at most one of each other known type. Flag.ALPHA and
+section, or one per tile with Flag.TILES (in reading order), and at most one of each other known type. Flag.ALPHA and
 Flag.METADATA say that such sections are there. Nothing may follow the CRC-32.
 
 The LATENTS payloads together have at least a byte for each block of BLOCK x BLOCK pixels, a begun one
@@ -40,7 +40,8 @@ MAJOR, MINOR = 1, 0
 MODEL_BYTES = 4
 MAX_QUALITY_INDEX = 800
 MAX_SIDE = (1 << 30) - 1
-MAX_TILE = 16
+MIN_TILE, MAX_TILE = 4, 16  # smaller tiles would cost more time than they save of anything
+LATENT = 16  # side in pixels of what a position of the latents stands for
 MAX_PIXELS = 100_000_000  # what parse() takes unless told otherwise
 BLOCK = 64  # side in pixels of what takes at least a byte of latents, so that few bytes cannot ask for much
 MAX_SECTIONS = 1 << 16  # each costs a reader some memory, however short it is
@@ -81,7 +82,7 @@ class Header:
     model: bytes  # MODEL_BYTES first bytes of the weights' SHA-256
     quality_index: int  # 0..MAX_QUALITY_INDEX
     grey: bool = False  # the picture was given with one channel
-    tile: int | None = None  # log2 of a tile's side in latents, 0..MAX_TILE; None: one tile for all
+    tile: int | None = None  # log2 of a tile's side in latents, MIN_TILE..MAX_TILE; None: one tile for all
 
     def __post_init__(self) -> None:
         if not (1 <= self.width <= MAX_SIDE and 1 <= self.height <= MAX_SIDE):
@@ -90,8 +91,16 @@ class Header:
             raise ValueError(f"model name of {len(self.model)} bytes, expected {MODEL_BYTES}")
         if not 0 <= self.quality_index <= MAX_QUALITY_INDEX:
             raise ValueError(f"quality index {self.quality_index}, expected 0 to {MAX_QUALITY_INDEX}")
-        if self.tile is not None and not 0 <= self.tile <= MAX_TILE:
-            raise ValueError(f"tile {self.tile}, expected 0 to {MAX_TILE}")
+        if self.tile is not None and not MIN_TILE <= self.tile <= MAX_TILE:
+            raise ValueError(f"tile {self.tile}, expected {MIN_TILE} to {MAX_TILE}")
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles there are, each with a LATENTS section."""
+        if self.tile is None:
+            return 1
+        side = LATENT << self.tile
+        return -(-self.width // side) * -(-self.height // side)
 
 
 @dataclass(frozen=True)
@@ -122,12 +131,13 @@ class Container:
 
     def __post_init__(self) -> None:
         types = [section.type for section in self.sections]
-        if SectionType.LATENTS not in types:
-            raise ValueError("no latents section")
+        if types.count(SectionType.LATENTS) < self.header.tiles:
+            found = types.count(SectionType.LATENTS)
+            raise ValueError(f"{found} latents sections, expected {self.header.tiles}")
         for known in SectionType:
-            several = known == SectionType.LATENTS and self.header.tile is not None
-            if types.count(known) > 1 and not several:
-                raise ValueError(f"{types.count(known)} {known.name.lower()} sections, expected one")
+            most = self.header.tiles if known == SectionType.LATENTS else 1
+            if types.count(known) > most:
+                raise ValueError(f"{types.count(known)} {known.name.lower()} sections, expected {most}")
         if self.latent_checksum is not None and self.latent_checksum >> 32:
             raise ValueError(f"latent checksum {self.latent_checksum}, expected 32 bits")
         if len(self.sections) > MAX_SECTIONS:

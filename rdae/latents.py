@@ -46,32 +46,47 @@ class Latents:
 
     @property
     def checksum(self) -> int:
-        """The latent checksum of the container: CRC-32."""
+        """CRC-32 of these integers."""
         z, y64 = self._arrays()
         return zlib.crc32(y64.data, zlib.crc32(z.data))
 
+
+class Digest:
+    """Checksum and hash of the latents of all tiles, one after the other."""
+
+    def __init__(self) -> None:
+        self.checksum = 0
+        self._sha256 = hashlib.sha256()
+
+    def add(self, latents: Latents) -> None:
+        """Count in the next tile."""
+        for array in latents._arrays():  # noqa: SLF001
+            self.checksum = zlib.crc32(array.data, self.checksum)
+            self._sha256.update(array.data)
+
     @property
     def sha256(self) -> str:
-        """A name for these integers that two programs can compare."""
-        digest = hashlib.sha256()
-        for array in self._arrays():
-            digest.update(array.data)
-        return digest.hexdigest()
+        """A name for the integers that two programs can compare."""
+        return self._sha256.hexdigest()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Coded:
-    """Latents, and the integers that are coded of them, in the order of coding: (symbols, rows, tables)."""
+    """Latents, and the integers that are coded of them, in the order of coding: (symbols, rows, tables).
+
+    positions: of ẑ, for each of which there is at least a byte.
+    """
 
     latents: Latents
     parts: list[tuple[Int32s, Int32s, Tables]]
+    positions: int
 
-    def payload(self, least: int = 0) -> bytes:
-        """The bytes of a file's latents section, at least `least` of them."""
+    def payload(self) -> bytes:
+        """The coded bytes."""
         coder = SymbolEncoder()
         for part in self.parts:
             coder.put(*part)
-        return coder.finish(least)
+        return coder.finish(least=self.positions)
 
     def rate_bits(self) -> float:
         """The ideal code length, -log2 P(ẑ, ŷ)."""
@@ -96,15 +111,15 @@ def quantise(y: Tensor, z: Tensor, prior: ExactPrior, index: int) -> Coded:
         return residuals
 
     decoded64 = prior.run(z, index, (y.shape[1], y.shape[2]), code)
-    return Coded(Latents(parts[0][0], decoded64), parts)
+    return Coded(Latents(parts[0][0], decoded64), parts, z.shape[1] * z.shape[2])
 
 
 def read(
-    payload: bytes, prior: ExactPrior, index: int, size: tuple[int, int], *, least: int = 0, clock: Clock | None = None
+    payload: bytes, prior: ExactPrior, index: int, size: tuple[int, int], clock: Clock | None = None
 ) -> Latents:
-    """Decode a latents section; CorruptError for bytes that `Coded.payload` never writes.
+    """Decode what `Coded.payload` wrote; CorruptError for bytes that it never writes.
 
-    size: (h, w) of the latents; least: as it was written.
+    size: (h, w) of the latents.
     """
     clock = clock or Clock()
     z_shape = (prior.architecture.hyper_latents, *(-(-n // HYPER_STRIDE) for n in size))
@@ -129,7 +144,7 @@ def read(
     with clock.stage("prior"):
         y64 = prior.run(z, index, size, code)
     with clock.stage("coding"):
-        coder.finish(least)
+        coder.finish(least=z_shape[1] * z_shape[2])
     return Latents(z_symbols, y64)
 
 

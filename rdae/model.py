@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -13,7 +15,7 @@ from rdae.architecture import HYPER_STRIDE, PATCH, Architecture
 from rdae.prior import normaliser
 from rdae.prior.exact import ExactPrior
 from rdae.prior.layers import ExactLayer
-from rdae.rows import Stream
+from rdae.rows import Span, Stream
 from rdae.transforms import inference
 from rdae.transforms.analysis import Analysis
 from rdae.transforms.blocks import Block, Pointwise
@@ -64,29 +66,46 @@ class Model:
         """Where the networks are."""
         return self.gains.quantise.device
 
-    def analyse(self, levels: Tensor, index: int) -> tuple[Tensor, Tensor]:
-        """Run the encoder's networks.
+    def analyse(self, picture: npt.NDArray[np.uint8], index: int, rows: Iterable[Span]) -> Iterator[Tensor]:
+        """Transform a picture, uint8 (h, w, 3) of any size, whose edge is repeated up to a multiple of 16.
 
-        levels: uint8 (H, W, 3), H and W multiples of 16; index: quality index.
-        Returns y in quantisation steps (latents, h, w), and z rounded (hyper_latents, ceil(h/4), ceil(w/4)), int64.
+        index: quality index; rows: how the rows of latents, top to bottom, are to be cut.
+        Yields y in quantisation steps, float32 (latents, k, w), for each of `rows`.
         """
         gain = self.gains.analysis[index][None, :, None, None]
-        y = torch.cat(list(inference.analyse(self.analysis, levels.to(self.device), gain)), dim=2)
-        y = y.mul_(self.gains.quantise[index][None, :, None, None])
+        steps = self.gains.quantise[index][:, None, None]
+        rows = list(rows)
+        stream = inference.analyse(self.analysis, picture, gain, rows)
+        for top, bottom in rows:
+            parts, missing = [], bottom - top
+            while missing:
+                parts.append(next(stream)[0])
+                missing -= parts[-1].shape[1]
+            yield (parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).mul_(steps)
+
+    def hyper_analyse(self, y: Tensor, index: int) -> Tensor:
+        """Return z rounded, int64 (hyper_latents, ceil(h/4), ceil(w/4)), of y in steps (latents, h, w)."""
         # What the prior multiplies latents by, in float: its integers are of 1/64 step and 1/128.
         scale = self.prior.to_context[normaliser.row(index)].float() * (0.5 / 2**normaliser.TABLE_SHIFT)
-        z = self.hyper_analysis(y * scale[None, :, None, None])
-        return y[0], z[0].round().long()
+        z: Tensor = self.hyper_analysis((y * scale[:, None, None])[None])
+        return z[0].round().long()
 
-    def synthesise(self, y64: Tensor, index: int, *, exact: bool = False) -> Stream:
-        """Turn ŷ·64, int32 (latents, h, w), into bands of levels from top to bottom: uint8 (16 k, 16 w, 3), RGB.
+    def synthesise(self, y64: Iterable[Tensor], index: int, *, exact: bool = False) -> Stream:
+        """Turn bands of ŷ·64, int32 (latents, k, w), into bands of levels: uint8 (16 k, 16 w, 3), RGB.
 
         exact: by `rdae.transforms.exact`, the same on every machine.
         """
+        restore, gain = self.gains.restore[index], self.gains.synthesis[index]
         if exact:
-            return self._exact_synthesis.run(y64, self.gains.restore[index], self.gains.synthesis[index])
-        restore = self.gains.restore[index] / normaliser.STEP_UNIT
-        return inference.synthesise(self.synthesis, y64, restore, self.gains.synthesis[index][None, :, None, None])
+            return self._exact_synthesis.run(y64, restore, gain)
+        return inference.synthesise(
+            self.synthesis, y64, restore / normaliser.STEP_UNIT, gain[None, :, None, None]
+        )
+
+    @property
+    def reach(self) -> int:
+        """How many latents beside it a pixel depends on."""
+        return self.architecture.synthesis_coarse + -(-self.architecture.synthesis_fine // 2)
 
     @cached_property
     def _exact_synthesis(self) -> ExactSynthesis:

@@ -14,11 +14,12 @@ from torch import Tensor
 _BYTES = {"cpu": 10 << 20, "cuda": 1 << 30}
 """Of a band's widest array.  Less costs calls, more leaves the cache of a CPU; a GPU wants as much as it can get."""
 
+Span = tuple[int, int]  # first row, and one past the last
 Stream = Iterator[Tensor]
 Work = Callable[[Tensor, bool, bool], Tensor]
 
 
-def bands(height: int, row_bytes: int, device: torch.device) -> Iterator[tuple[int, int]]:
+def bands(height: int, row_bytes: int, device: torch.device) -> Iterator[Span]:
     """Cut rows 0..height into bands (top, bottom) of like height, of which none needs more than the device's share.
 
     row_bytes: what a row needs.  All bands but the last have an even number of rows, at least two.

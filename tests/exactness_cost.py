@@ -32,6 +32,7 @@ from PIL import Image
 from torch import Tensor
 
 from rdae import codec, latents, weights
+from rdae.architecture import PATCH
 from rdae.model import Model
 from rdae.prior import normaliser
 from rdae.prior.exact import Places
@@ -86,8 +87,8 @@ def gaussian_bits(residuals: Tensor, indices: Tensor) -> float:
 @torch.inference_mode()
 def measure_bits(model: Model, picture: Picture, index: int) -> Bits:
     """Charge one picture at one quality by all accounts."""
-    y, z = model.analyse(codec._padded(picture), index)
-    z = z.clamp(-Z_MAX, Z_MAX)
+    (y,) = model.analyse(picture, index, [(0, -(-len(picture) // PATCH))])
+    z = model.hyper_analyse(y, index).clamp(-Z_MAX, Z_MAX)
     y64 = y.double() * normaliser.STEP_UNIT
     size = (y.shape[1], y.shape[2])
     bits = Bits()

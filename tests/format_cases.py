@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from rdae.container import (
     MAX_QUALITY_INDEX,
     MAX_TILE,
+    MIN_TILE,
     Container,
     Header,
     Section,
@@ -31,9 +32,10 @@ def containers(draw: st.DrawFn) -> Container:
         draw(st.binary(min_size=4, max_size=4)),
         draw(st.integers(0, MAX_QUALITY_INDEX)),
         draw(st.booleans()),
-        draw(st.none() | st.integers(0, MAX_TILE)),
+        # No more tiles than a test can write down.
+        draw(st.none() | st.integers(MIN_TILE if max(width, height) < 2**10 else MAX_TILE, MAX_TILE)),
     )
-    number = draw(st.integers(1, 4 if header.tile is not None else 1))
+    number = header.tiles
     payloads = [draw(st.binary(max_size=200)) for _ in range(number)]
     missing = least_payload(width, height) - sum(map(len, payloads))
     payloads[-1] += bytes(max(0, missing))

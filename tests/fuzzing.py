@@ -165,7 +165,7 @@ class Mutants:
         coded = latents.quantise(
             torch.tensor(y, dtype=torch.float64).view(shape), torch.tensor(z).view(z_shape), prior, index
         )
-        payload = coded.payload(least_payload(width, height))
+        payload = coded.payload()
         return self._base(width, height, index, payload, coded.latents.checksum)
 
     def _base(self, width: int, height: int, index: int, payload: bytes, checksum: int) -> Base:

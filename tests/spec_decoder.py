@@ -157,12 +157,26 @@ class Latents(NamedTuple):
         return b"".join(value.to_bytes(4, "little", signed=True) for value in both)
 
 
-def decode(file: File, weights: Weights) -> Latents:
-    """The latents of a file, or Refused."""
-    if file.grey or file.tile is not None or any(part.kind == 2 for part in file.sections):
+def decode(file: File, weights: Weights) -> bytes:
+    """The integers that the latent checksum of a file is over, or Refused."""
+    if file.grey or any(part.kind == 2 for part in file.sections):
         raise Unsupported("a reserved mode")
-    (payload,) = (part.payload for part in file.sections if part.kind == 1)
     height, width = -(-file.height // 16), -(-file.width // 16)
+    side = max(height, width) if file.tile is None else 2**file.tile
+    corners = product(range(0, height, side), range(0, width, side))
+    payloads = [part.payload for part in file.sections if part.kind == 1]
+    tiles = [
+        decode_tile(payload, min(side, height - top), min(side, width - left), file.quality_index, weights)
+        for payload, (top, left) in zip(payloads, corners, strict=True)
+    ]
+    integers = b"".join(tile.integers() for tile in tiles)
+    if file.latent_checksum is not None:
+        demand(crc32(integers) == file.latent_checksum, "latent checksum")
+    return integers
+
+
+def decode_tile(payload: bytes, height: int, width: int, quality_index: int, weights: Weights) -> Latents:
+    """The latents of height x width positions."""
     stream = Stream(payload)
     size = (len(weights.z), -(-height // 4), -(-width // 4))
     channels = [c for c, _, _ in product(*map(range, size))]
@@ -174,7 +188,7 @@ def decode(file: File, weights: Weights) -> Latents:
 
     def run() -> slow_prior.Run:
         """The prior, to be believed up to the first step whose residuals are not there yet."""
-        return slow_prior.run(weights.network, z, file.quality_index, residuals, weights.skip_below)
+        return slow_prior.run(weights.network, z, quality_index, residuals, weights.skip_below)
 
     for step in range(4):
         coded: list[Coded] = [one for one in run().steps[step] if one.scale >= weights.skip_below]
@@ -182,9 +196,7 @@ def decode(file: File, weights: Weights) -> Latents:
         for one, k in zip(coded, stream.part([weights.y[s] for s in scales], scales), strict=True):
             demand(abs(k) <= 2**20, "k out of range")
             residuals[one.channel][one.row][one.column] = k
-    stream.end(-(-file.width // 64) * -(-file.height // 64))
+    stream.end(size[1] * size[2])
     latents = Latents(z, run().y64)
     assert shape == (len(latents.y64), len(latents.y64[0]), len(latents.y64[0][0]))
-    if file.latent_checksum is not None:
-        demand(crc32(latents.integers()) == file.latent_checksum, "latent checksum")
     return latents

@@ -115,11 +115,12 @@ def read(data: bytes) -> File:
 
     demand(quality_index <= 800, "quality index")
     demand(0 < width < 2**30 and 0 < height < 2**30, "size")
-    demand(tile is None or tile <= 16, "tile")
+    demand(tile is None or 4 <= tile <= 16, "tile")
     demand(len(parts) <= 65536, "number of sections")
     number = Counter(part.kind for part in parts)
     demand(number[0] == 0, "section type 0")
-    demand(number[LATENTS] == 1 or (tile is not None and number[LATENTS] > 1), "number of LATENTS")
+    tiles = 1 if tile is None else -(-width // (16 << tile)) * -(-height // (16 << tile))
+    demand(number[LATENTS] == tiles, "number of LATENTS")
     demand(all(number[kind] <= 1 for kind in (ALPHA, ICC, EXIF, XMP)), "a section twice")
     demand(bool(flags & HAS_ALPHA) == (number[ALPHA] == 1), "flag of ALPHA")
     metadata = number[ICC] + number[EXIF] + number[XMP]

@@ -36,16 +36,16 @@ def test_parsing_returns_what_was_packed(container: Container) -> None:
 def test_golden_bytes() -> None:
     """The layout, spelled out: written files outlive code."""
     container = Container(
-        Header(129, 5, b"abcd", 800, tile=3),
+        Header(257, 5, b"abcd", 800, tile=4),
         (
-            Section(SectionType.LATENTS, b"one"),
+            Section(SectionType.LATENTS, b"three"),
             Section(SectionType.LATENTS, b""),
             Section(SectionType.XMP, b"x", skippable=True),
         ),
         1,
     )
-    header = bytes.fromhex("52444145 10 1c 61626364 a006 8101 05 03")
-    sections = bytes.fromhex("01 03 6f6e65  01 00  85 01 78")
+    header = bytes.fromhex("52444145 10 1c 61626364 a006 8102 05 04")
+    sections = bytes.fromhex("01 05 7468726565  01 00  85 01 78")
     body = header + sections + bytes.fromhex("01000000")
     data = pack(container)
     assert data == body + zlib.crc32(body).to_bytes(4, "little")
@@ -195,7 +195,7 @@ def test_a_picture_of_too_many_pixels_is_refused_unless_asked_for() -> None:
 
 def test_contradictions_cannot_be_made() -> None:
     header, latents = PLAIN.header, PLAIN.sections[0]
-    with pytest.raises(ValueError, match="no latents"):
+    with pytest.raises(ValueError, match="0 latents sections, expected 1"):
         Container(header, ())
     with pytest.raises(ValueError, match="2 latents sections"):
         Container(header, (latents, latents))
@@ -209,6 +209,7 @@ def test_contradictions_cannot_be_made() -> None:
         {"model": b""},
         {"quality_index": 801},
         {"tile": 17},
+        {"tile": 3},
     ):
         with pytest.raises(ValueError, match="expected"):
             dataclasses.replace(header, **wrong)

@@ -41,7 +41,7 @@ def compare(
 ) -> slow_synthesis.Run:
     numbers = {name: tensor.double().tolist() for name, tensor in state.items()}
     slow = slow_synthesis.run(numbers, y64.tolist(), restore.tolist(), fine_gain.tolist())
-    fast = torch.cat(list(ExactSynthesis(state, CPU).run(torch.from_numpy(y64).int(), restore, fine_gain)))
+    fast = torch.cat(list(ExactSynthesis(state, CPU).run([torch.from_numpy(y64).int()], restore, fine_gain)))
     assert fast.dtype == torch.uint8
     assert fast.tolist() == slow.levels
     return slow
@@ -89,10 +89,10 @@ def test_the_comparison_reaches_the_ends_of_all_ranges() -> None:
 
 def test_bands_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     state, inputs = synthesis_state(3), draw(3, 5, 3, 0.3)
-    (whole,) = ExactSynthesis(state, CPU).run(torch.from_numpy(inputs[0]).int(), *inputs[1:])
+    (whole,) = ExactSynthesis(state, CPU).run([torch.from_numpy(inputs[0]).int()], *inputs[1:])
     monkeypatch.setitem(rows._BYTES, "cpu", 1)  # two rows each
     compare(state, *inputs)
-    parts = list(ExactSynthesis(state, CPU).run(torch.from_numpy(inputs[0]).int(), *inputs[1:]))
+    parts = list(ExactSynthesis(state, CPU).run([torch.from_numpy(inputs[0]).int()], *inputs[1:]))
     assert len(parts) > 1
     assert torch.equal(torch.cat(parts), whole)
 

@@ -209,6 +209,10 @@ def crafted(
         crafted(flags=2, tail=LATENTS_3 + 2 * b"\x02\x00"),
         crafted(flags=8, tail=b"\x11" + LATENTS_3),
         crafted(flags=8, tail=b""),
+        crafted(flags=8, tail=b"\x03" + LATENTS_3),
+        crafted(flags=8, tail=b"\x04" + LATENTS_3 * 2),
+        crafted(flags=8, size=(257, 64), tail=b"\x04" + LATENTS_3),
+        crafted(flags=8, size=(257, 64), tail=b"\x04" + LATENTS_3 * 3),
         crafted(flags=16, tail=LATENTS_3),  # the section has the last four bytes but four
         crafted(tail=LATENTS_3 + b"\xff\x00" * MAX_SECTIONS),
     ],
@@ -228,8 +232,9 @@ def test_both_refuse_what_breaks_a_rule(data: bytes) -> None:
         crafted(tail=b"\xff\x00\xff\x00" + LATENTS_3),
         crafted(flags=4, tail=LATENTS_3 + b"\x05\x00\x83\x00\x04\x01x"),
         crafted(flags=2, tail=b"\x02\x00" + LATENTS_3),
-        crafted(flags=8 + 1, tail=b"\x10" + LATENTS_3 * 4),
-        crafted(flags=8, size=(65, 64), tail=b"\x00\x01\x00\x01\x02ab"),  # together they are long enough
+        crafted(flags=8 + 1, tail=b"\x10" + LATENTS_3),
+        crafted(flags=8, size=(257, 64), tail=b"\x04\x01\x00\x01\x05abcde"),  # together they are long enough
+        crafted(flags=8, size=(257, 257), tail=b"\x04" + (b"\x01\x07" + bytes(7)) * 4),
         crafted(flags=16, tail=LATENTS_3 + bytes(4)),
         crafted(tail=LATENTS_3 + b"\xff\x00" * (MAX_SECTIONS - 1)),
     ],

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-FACTS = {"errors", "quality", "architecture", "clock", "rows"}  # known to every stage that needs it
+FACTS = {"errors", "quality", "architecture", "clock", "rows", "tiles"}  # known to every stage that needs it
 STAGES = FACTS | {"container", "coding", "files", "pictures", "prior", "latents", "transforms", "model", "weights"}
 STAGES |= {"registry"}
 
@@ -27,6 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"errors", "container"},  # how a file of ours begins
     "pictures": {"errors", "container", "files"},  # one number: how many pixels a file may announce
     "rows": set(),
+    "tiles": {"architecture", "rows"},
     "registry": {"errors"},
     "clock": set(),
     "prior": FACTS | {"coding"},

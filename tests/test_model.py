@@ -57,10 +57,11 @@ def test_a_decode_of_the_published_size_is_within_its_budget(
 
 @torch.no_grad()
 def test_latents_are_counted_in_steps_of_their_gain(tiny: Model) -> None:
-    levels = torch.from_numpy(photo(32, 48))
-    x = levels.permute(2, 0, 1)[None].float() / 255
+    levels = photo(32, 48)
+    x = torch.from_numpy(levels).permute(2, 0, 1)[None].float() / 255
     for index in (0, 411, 800):
-        y, z = tiny.analyse(levels, index)
+        (y,) = tiny.analyse(levels, index, [(0, 2)])
+        z = tiny.hyper_analyse(y, index)
         plain = tiny.analysis(x, tiny.gains.analysis[index][None, :, None, None])[0]
         assert torch.allclose(y, plain * tiny.gains.quantise[index][:, None, None], rtol=1e-5)
         assert y.shape == (TINY.latents, 2, 3)
@@ -74,7 +75,7 @@ def test_synthesis_undoes_the_steps(tiny: Model) -> None:
     for index in (0, 411, 800):
         y = y64.float()[None] / 64 * tiny.gains.restore[index][None, :, None, None]
         expected = tiny.synthesis(y, tiny.gains.synthesis[index][None, :, None, None])[0]
-        found = torch.cat(list(tiny.synthesise(y64, index)))
+        found = torch.cat(list(tiny.synthesise([y64], index)))
         assert found.shape == (32, 48, 3)
         expected = (expected * 255).round().clamp(0, 255).permute(1, 2, 0)
         assert expected.std() > 10

@@ -44,6 +44,7 @@ class Case(NamedTuple):
     quality_index: int
     change: Callable[[bytes], bytes] = bytes
     model: str = "mini"
+    tile: int | None = None
 
 
 def flat(height: int, width: int, level: int) -> Picture:
@@ -104,6 +105,7 @@ FILES: dict[str, Case] = {
     "noise": Case("the highest quality", noise(1, 5, 40), 800),
     "lowest": Case("the lowest quality", photo(48, 64), 0),
     "large": Case("700 x 500", photo(500, 700), 40),
+    "tiles": Case("six tiles, of 256 pixels and less", photo(290, 560), 250, tile=4),
     "escapes": Case("latents far beyond the tables, at the highest quality", extremes(96, 64), 800),
     "unchecked": Case("without a latent checksum", photo(20, 30), 400, repacked(latent_checksum=None)),
     "sections": Case(
@@ -209,12 +211,28 @@ def write_calm(path: Path) -> Path:
 def write(folder: Path) -> None:
     """Write the models, the files and what they decode to, and the files that must fail."""
     (folder / "errors").mkdir(parents=True)
-    mini = tiny_model.write(folder / "mini.safetensors", tiny_model.MINI)
-    models = {path.stem: weights.load(path) for path in (mini, write_calm(folder / "calm.safetensors"))}
-    facts: dict[str, dict[str, Any]] = {}
+    tiny_model.write(folder / "mini.safetensors", tiny_model.MINI)
+    write_calm(folder / "calm.safetensors")
+    models = write_files(folder, {})
+
+    good = (folder / "photo.rdae").read_bytes()
+    bad = {name: (each.change(good), each.error, each.because) for name, each in ERRORS.items()}
+    for name, z, k in (("z-out-of-range", 128, 0), ("k-out-of-range", 0, -SYMBOL_MAX - 1)):
+        bad[name] = (out_of_range(models["mini"], z, k), "CorruptError", "a value beyond what may be coded")
+    for name, (data, _, _) in bad.items():
+        (folder / "errors" / f"{name}.rdae").write_bytes(data)
+    told = {name: {"error": error, "because": because} for name, (_, error, because) in bad.items()}
+    (folder / "errors.json").write_text(json.dumps(told, indent=1) + "\n")
+
+
+def write_files(folder: Path, facts: dict[str, dict[str, Any]]) -> dict[str, Model]:
+    """Write those good files that `facts` does not tell of yet, with the folder's models, which are returned."""
+    models = {path.stem: weights.load(path) for path in folder.glob("*.safetensors")}
     for name, case in FILES.items():
+        if name in facts:
+            continue
         model = models[case.model]
-        data = case.change(codec.compress(case.picture, model, case.quality_index, verify=True))
+        data = case.change(codec.compress(case.picture, model, case.quality_index, verify=True, tile=case.tile))
         (folder / f"{name}.rdae").write_bytes(data)
         exact = codec.decode(data, model, exact=True)
         height, width = case.picture.shape[:2]
@@ -227,15 +245,7 @@ def write(folder: Path) -> None:
             "pixels_sha256": hashlib.sha256(exact.picture.tobytes()).hexdigest(),
         }
     (folder / "files.json").write_text(json.dumps(facts, indent=1) + "\n")
-
-    good = (folder / "photo.rdae").read_bytes()
-    bad = {name: (each.change(good), each.error, each.because) for name, each in ERRORS.items()}
-    for name, z, k in (("z-out-of-range", 128, 0), ("k-out-of-range", 0, -SYMBOL_MAX - 1)):
-        bad[name] = (out_of_range(models["mini"], z, k), "CorruptError", "a value beyond what may be coded")
-    for name, (data, _, _) in bad.items():
-        (folder / "errors" / f"{name}.rdae").write_bytes(data)
-    told = {name: {"error": error, "because": because} for name, (_, error, because) in bad.items()}
-    (folder / "errors.json").write_text(json.dumps(told, indent=1) + "\n")
+    return models
 
 
 def sums(golden: Path = GOLDEN) -> str:
@@ -249,12 +259,17 @@ def sums(golden: Path = GOLDEN) -> str:
 def main(arguments: list[str] | None = None, folder: Path = FOLDER) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--force", action="store_true", help="write an existing version's files anew")
-    if folder.exists():
-        if not parser.parse_args(arguments).force:
+    parser.add_argument("--add", action="store_true", help="write only the good files that are new")
+    options = parser.parse_args(arguments)
+    if folder.exists() and not options.add:
+        if not options.force:
             sys.exit(f"{folder}: exists; the files of a released version must never change (--force: if it is not)")
         shutil.rmtree(folder)
     try:
-        write(folder)
+        if options.add:
+            write_files(folder, json.loads((folder / "files.json").read_text()))
+        else:
+            write(folder)
     except RdaeError as error:
         sys.exit(str(error))
     (folder.parent / "SHA256SUMS").write_text(sums(folder.parent))

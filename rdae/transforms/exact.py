@@ -111,17 +111,17 @@ class ExactSynthesis:
         self._to_fine = _pointwise(wide, "to_fine", FEATURE_MAX)
         self._to_pixels = _pointwise(wide, "to_pixels", PIXEL_MAX)
 
-    def run(self, y64: Tensor, restore: Tensor, fine_gain: Tensor) -> Stream:
-        """Turn ŷ·64, int32 (latents, h, w), into bands of levels: uint8 (16 k, 16 w, 3).
+    def run(self, y64: Iterable[Tensor], restore: Tensor, fine_gain: Tensor) -> Stream:
+        """Turn bands of ŷ·64, int32 (latents, k, w), into bands of levels: uint8 (16 k, 16 w, 3).
 
         restore: float32 (latents,), what ŷ is multiplied by; fine_gain: float32 (fine,).
         """
-        _, height, width = y64.shape
         restore = restore.double() * (UNIT / 64)
         fine_gain = fine_gain.double().repeat_interleave(4)
         stream: Stream = (
-            _rounded(y64[:, top:bottom].permute(1, 2, 0).double() * restore)
-            for top, bottom in bands(height, 16 * width * len(fine_gain), y64.device)
+            _rounded(part[:, top:bottom].permute(1, 2, 0).double() * restore)
+            for part in y64
+            for top, bottom in bands(part.shape[1], 16 * part.shape[2] * len(fine_gain), part.device)
         )
         stream = _through(self._coarse, stream)
         stream = (_shuffle(_rounded(self._to_fine(y).mul_(fine_gain)), 2) for y in stream)

@@ -10,26 +10,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rdae.rows import Stream, bands, with_neighbours
+from rdae.architecture import PATCH
+from rdae.rows import Span, Stream, bands, with_neighbours
 from rdae.transforms.analysis import Analysis
 from rdae.transforms.blocks import VALUE_MAX, Block
 from rdae.transforms.synthesis import Synthesis
 
 
-def synthesise(synthesis: Synthesis, y64: Tensor, restore: Tensor, fine_gain: Tensor) -> Stream:
-    """Turn integers (latents, h, w) into bands of levels, uint8 (16 k, 16 w, 3): `forward` of them, rounded to 0..255.
+def synthesise(synthesis: Synthesis, y64: Iterable[Tensor], restore: Tensor, fine_gain: Tensor) -> Stream:
+    """Turn bands of integers (latents, k, w) into bands of levels, uint8 (16 k, 16 w, 3): `forward`, in 0..255.
 
     restore: what the integers are multiplied by, (latents,); fine_gain: (1, fine, 1, 1); blocks are folded.
     """
-    _, height, width = y64.shape
     restore = restore[None, :, None, None]
     stream: Stream = (
-        y64[None, :, top:bottom].to(torch.float32, memory_format=torch.channels_last).mul_(restore)
-        for top, bottom in bands(height, _row_bytes(fine_gain, width), y64.device)
+        part[None, :, top:bottom].to(torch.float32, memory_format=torch.channels_last).mul_(restore)
+        for part in y64
+        for top, bottom in bands(part.shape[1], _row_bytes(fine_gain, part.shape[2]), part.device)
     )
     stream = _blocks(synthesis.coarse, stream)
     stream = (F.pixel_shuffle(synthesis.to_fine(y), 2).mul_(fine_gain) for y in stream)
@@ -38,20 +41,33 @@ def synthesise(synthesis: Synthesis, y64: Tensor, restore: Tensor, fine_gain: Te
         yield pixels.add_(0.5).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def analyse(analysis: Analysis, levels: Tensor, fine_gain: Tensor) -> Stream:
-    """Turn levels, uint8 (16 h, 16 w, 3), into bands of latents (1, latents, k, w): `forward` of levels / 255."""
-    height, width = levels.shape[0] // 16, levels.shape[1] // 16
+def analyse(
+    analysis: Analysis, levels: npt.NDArray[np.uint8], fine_gain: Tensor, rows: Iterable[Span]
+) -> Stream:
+    """Turn levels, uint8 (h, w, 3), into bands of latents (1, latents, k, w): `forward` of levels / 255.
+
+    rows: of latents, top to bottom; no band crosses from one of these spans to the next.
+    """
+    row_bytes = _row_bytes(fine_gain, -(-levels.shape[1] // PATCH))
     stream: Stream = (
-        analysis.from_pixels(F.pixel_unshuffle(_floats(levels[16 * top : 16 * bottom]), 8))
-        for top, bottom in bands(height, _row_bytes(fine_gain, width), levels.device)
+        analysis.from_pixels(F.pixel_unshuffle(_floats(levels, start + top, start + bottom, fine_gain.device), 8))
+        for start, end in rows
+        for top, bottom in bands(end - start, row_bytes, fine_gain.device)
     )
     stream = _blocks(analysis.fine, stream)
     stream = (analysis.to_coarse(F.pixel_unshuffle(h * fine_gain, 2)) for h in stream)
     return _blocks(analysis.coarse, stream)
 
 
-def _floats(levels: Tensor) -> Tensor:
-    return levels.permute(2, 0, 1)[None].float().div_(255).sub_(0.5)
+def _floats(levels: npt.NDArray[np.uint8], top: int, bottom: int, device: torch.device) -> Tensor:
+    """Return the pixels of rows top..bottom of the latents, (1, 3, 16 k, 16 w) in -0.5..0.5, with the edge repeated."""
+    # A copy: the picture may be one that its owner forbids to write to, of which torch would warn.
+    part = torch.tensor(np.ascontiguousarray(levels[PATCH * top : PATCH * bottom])).to(device)
+    x = part.permute(2, 0, 1)[None].float().div_(255).sub_(0.5)
+    missing = (0, -x.shape[3] % PATCH, 0, PATCH * (bottom - top) - x.shape[2])
+    if any(missing):
+        x = F.pad(x, missing, mode="replicate")
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _row_bytes(fine_gain: Tensor, width: int) -> int:

@@ -1,0 +1,74 @@
+"""Tiles: the squares of latents that are coded each by itself, so that memory and regions do not ask for the whole.
+
+Tiles bound only what the prior sees.  The transforms read across their borders, so tiles make no seams.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rdae.architecture import PATCH
+from rdae.rows import Span
+
+AUTOMATIC_PIXELS = 1 << 23
+"""Larger pictures are tiled unless told otherwise."""
+
+AUTOMATIC_TILE = 7
+"""Log2 of their tiles' side in latents: 2048 pixels."""
+
+
+class Region(NamedTuple):
+    """A rectangle of pixels: its left upper corner and size."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def inside(self, width: int, height: int) -> bool:
+        """Tell if it has pixels and all of them lie in a picture of width x height."""
+        across = 0 <= self.x < self.x + self.width <= width
+        return across and 0 <= self.y < self.y + self.height <= height
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The tiles of a picture whose latents are height x width; tile: log2 of their side, None for one tile."""
+
+    height: int
+    width: int
+    tile: int | None = None
+
+    @classmethod
+    def of(cls, height: int, width: int, tile: int | None) -> Grid:
+        """Return the grid of a picture of height x width pixels."""
+        return cls(-(-height // PATCH), -(-width // PATCH), tile)
+
+    def rows(self) -> list[Span]:
+        """The rows of latents of each row of tiles."""
+        return list(self._spans(self.height))
+
+    def columns(self) -> list[Span]:
+        """The columns of latents of each column of tiles."""
+        return list(self._spans(self.width))
+
+    def __len__(self) -> int:
+        return len(self.rows()) * len(self.columns())
+
+    def _spans(self, length: int) -> Iterator[Span]:
+        side = length if self.tile is None else 1 << self.tile
+        for start in range(0, length, side):
+            yield start, min(start + side, length)
+
+
+def automatic(height: int, width: int) -> int | None:
+    """Return the tile that a picture of height x width pixels gets if its owner does not care."""
+    return AUTOMATIC_TILE if height * width > AUTOMATIC_PIXELS else None
+
+
+def window(start: int, length: int, limit: int, reach: int) -> Span:
+    """Return the latents, of `limit`, that pixels start..start + length depend on if each reaches so many latents."""
+    return max(0, start // PATCH - reach), min(limit, math.ceil((start + length) / PATCH) + reach)
