@@ -1,15 +1,63 @@
 """rdae compress: pictures to .rdae files."""
 
-from pathlib import Path
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import click
 
-from .files import LazyModel, file_options, finite, plan, run
-from .report import complain
+from rdae.clock import Clock
+
+from .files import SUFFIX, Request, finite, many_files
+from .opening import LazyModel
+from .places import place
+from .work import Facts, Job
+
+
+@dataclass
+class Task:
+    """What is done with each picture."""
+
+    weights: str | None
+    threads: int | None
+    force: bool
+    quality: float
+    verify: bool
+    name: ClassVar[str] = "compress"
+
+    def __post_init__(self) -> None:
+        self._model = LazyModel(self.weights, self.threads)
+
+    def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
+        """Compress one picture."""
+        from rdae.errors import PictureError
+        from rdae.pictures import picture_in
+
+        source = place(job.source)
+        with clock.stage("read"), source.open(PictureError, PictureError) as file:
+            picture = picture_in(file, note)
+            job.check()
+        with clock.stage("model"):
+            model = self._model.opened
+        with clock.stage("encode"):
+            data = model.compress(picture, quality=self.quality, verify=self.verify)
+        with clock.stage("write"):
+            place(job.target).write(data, force=self.force)
+        height, width = picture.shape[:2]
+        return Facts(len(data), source.size(), len(data), width, height)
+
+    def line(self, facts: Facts) -> str:
+        """Size and rate."""
+        return f"{facts.rdae_bytes:,} bytes  {facts.bpp:.3f} bpp"
 
 
 @click.command()
-@file_options
+@many_files(outputs=True)
+@click.option(
+    "--keep-suffix", is_flag=True, help="Make a.png.rdae of a.png, not a.rdae: for folders with an a.jpg too."
+)
 @click.option(
     "-q",
     "--quality",
@@ -25,35 +73,13 @@ from .report import complain
     show_default=True,
     help="Decode what was encoded, up to the latents, and compare, before it is written.",
 )
-def compress(
-    *,
-    inputs: tuple[Path, ...],
-    output: Path | None,
-    directory: Path | None,
-    force: bool,
-    weights: Path | None,
-    quiet: bool,
-    quality: float,
-    verify: bool,
-) -> None:
+def compress(*, request: Request, weights: str | None, quality: float, verify: bool) -> None:
     """Compress pictures, each to an .rdae file beside it.
 
-    Any format that Pillow reads will do; alpha and metadata are not kept yet.
+    An INPUT is a picture in any format that Pillow reads, a folder (with -r), a pattern in quotes such as
+    'photos/**/*.jpg', a URL that fsspec knows, or - for standard input, which goes to standard output.
     """
-    from rdae.files import check_output, identities, write_atomically
-    from rdae.pictures import read_picture
+    from rdae.pictures import SUFFIXES
 
-    pairs = plan(inputs, output, directory, ".rdae")
-    model = LazyModel(weights)
-    sources = identities(inputs)
-
-    def one(source: Path, target: Path) -> str:
-        check_output(target, force=force, inputs=sources)
-        picture = read_picture(source, lambda line: None if quiet else complain(str(source), line))
-        data = model.opened.compress(picture, quality=quality, verify=verify)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, data, force=force)
-        height, width, _ = picture.shape
-        return f"{len(data):,} bytes  {8 * len(data) / (width * height):.3f} bpp"
-
-    run(pairs, one, quiet=quiet)
+    task = Task(weights, request.threads, force=request.force, quality=quality, verify=verify)
+    request.run(task, SUFFIXES, SUFFIX)

@@ -1,55 +1,113 @@
 """rdae decompress: .rdae files to pictures."""
 
-from pathlib import Path
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import click
 
-from .files import LazyModel, file_options, plan, run
+from rdae.clock import Clock
+from rdae.container import parse
+from rdae.errors import NotRdaeError, PictureError, StreamError
+from rdae.files import stream_in
+
+from .files import SUFFIX, Request, many_files
+from .opening import LazyModel
+from .places import place
+from .work import Facts, Job
+
+
+@dataclass
+class Task:
+    """What is done with each .rdae file; suffix: of the picture format, None: what the output's name ends in."""
+
+    weights: str | None
+    threads: int | None
+    force: bool
+    exact: bool
+    max_pixels: int
+    suffix: str | None
+    name: ClassVar[str] = "decompress"
+
+    def __post_init__(self) -> None:
+        self._models = LazyModel(self.weights, self.threads)
+
+    def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:  # noqa: ARG002
+        """Decompress one file."""
+        from rdae.pictures import format_of, picture_bytes
+
+        target = place(job.target)
+        with clock.stage("read"):
+            with place(job.source).open(NotRdaeError, StreamError) as file:
+                data = stream_in(file)
+            parse(data, self.max_pixels)  # what is no .rdae file should not wait for a model to be loaded
+            job.check()
+            form = format_of(f"picture{self.suffix}" if self.suffix else target.name)
+        with clock.stage("model"):
+            model = self._models.for_file(data)
+        with clock.stage("decode"):
+            image = model.decompress(data, exact=self.exact, max_pixels=self.max_pixels)
+        with clock.stage("write"):
+            picture = picture_bytes(image, form)
+            target.write(picture, force=self.force)
+        return Facts(len(data), len(data), len(picture), image.width, image.height)
+
+    def line(self, facts: Facts) -> str:
+        """The size of the picture."""
+        return f"{facts.width} x {facts.height}"
+
+
+def max_pixels_option(command: Callable[..., None]) -> Callable[..., None]:
+    """The option of all that decode."""
+    return click.option(
+        "--max-pixels",
+        type=click.IntRange(1),
+        default=100_000_000,
+        show_default=True,
+        help="Refuse files that announce more, before anything is allocated.",
+    )(command)
 
 
 @click.command()
-@file_options
+@many_files(outputs=True)
 @click.option(
-    "--exact", is_flag=True, help="Pixels that are the same on every machine; else they may differ by one level."
+    "--format",
+    "picture_format",
+    metavar="SUFFIX",
+    help="png, jpg, webp, avif, tif, ppm, …: what Pillow writes.  [default: what -o ends in, else png]",
 )
 @click.option(
-    "--max-pixels",
-    type=click.IntRange(1),
-    default=100_000_000,
-    show_default=True,
-    help="Refuse files that announce more, before anything is allocated.",
+    "--exact",
+    is_flag=True,
+    help="Pixels that are the same on every machine; else they may differ by one level.",
 )
+@max_pixels_option
 def decompress(
-    *,
-    inputs: tuple[Path, ...],
-    output: Path | None,
-    directory: Path | None,
-    force: bool,
-    weights: Path | None,
-    quiet: bool,
-    exact: bool,
-    max_pixels: int,
+    *, request: Request, weights: str | None, picture_format: str | None, exact: bool, max_pixels: int
 ) -> None:
     """Decompress .rdae files, each to a PNG beside it.
 
-    With -o the suffix of the output chooses its format.
+    An INPUT is an .rdae file, a folder (with -r), a pattern in quotes such as 'photos/**/*.rdae', a URL that fsspec
+    knows, or - for standard input, which goes to standard output. With -o the suffix of the output chooses its format.
     """
-    from rdae.container import parse
-    from rdae.files import check_output, identities, read_stream
-    from rdae.pictures import format_of, write_picture
+    suffix = None if picture_format is None else _checked(picture_format)
+    if suffix is None and request.to_standard_output:
+        suffix = ".png"
+    task = Task(
+        weights, request.threads, force=request.force, exact=exact, max_pixels=max_pixels, suffix=suffix
+    )
+    request.run(task, {SUFFIX}, suffix or ".png")
 
-    pairs = plan(inputs, output, directory, ".png")
-    model = LazyModel(weights)
-    sources = identities(inputs)
 
-    def one(source: Path, target: Path) -> str:
-        data = read_stream(source)
-        parse(data, max_pixels)  # what is no .rdae file should not wait for a model to be loaded
-        format_of(target)
-        check_output(target, force=force, inputs=sources)
-        image = model.for_file(data).decompress(data, exact=exact, max_pixels=max_pixels)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_picture(target, image, force=force)
-        return f"{image.width} x {image.height}"
+def _checked(picture_format: str) -> str:
+    """The suffix that --format means; wrong usage if Pillow writes none such."""
+    from rdae.pictures import format_of
 
-    run(pairs, one, quiet=quiet)
+    suffix = f".{picture_format.lower().lstrip('.')}"
+    try:
+        format_of(f"picture{suffix}")
+    except PictureError as error:
+        raise click.BadParameter(f"{error}.", param_hint="--format") from error
+    return suffix

@@ -1,34 +1,36 @@
 """rdae info: what an .rdae file says about itself, without loading a model."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
 from rdae import quality, registry
 from rdae.container import Container, parse
-from rdae.errors import RdaeError
-from rdae.files import read_stream
+from rdae.errors import NotRdaeError, RdaeError, StreamError
+from rdae.files import stream_in
 
+from .files import PlaceType
+from .places import place
 from .report import Failure, describe, one_line
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PlaceType())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def info(file: Path, as_json: bool) -> None:
-    """Print the size, quality, model and sections of an .rdae FILE."""
+def info(file: str, as_json: bool) -> None:
+    """Print the size, quality, model and sections of an .rdae FILE, which may be a URL or - for standard input."""
     try:
-        data = read_stream(file)
+        with place(file).open(NotRdaeError, StreamError) as opened:
+            data = stream_in(opened)
         container = parse(data, max_pixels=None)  # nothing is allocated for the picture here
     except (RdaeError, OSError) as error:
         raise Failure(f"{file}: {describe(error, file)}") from error
-    facts = {"file": str(file), **facts_of(container, len(data))}
+    facts = {"file": file, **facts_of(container, len(data))}
     if as_json:
         click.echo(json.dumps(facts))
         return
-    click.echo(f"file      {one_line(str(file))}")
+    click.echo(f"file      {one_line(file)}")
     click.echo(f"size      {facts['bytes']:,} bytes, {facts['bpp']:.3f} bpp")
     click.echo(f"picture   {facts['width']} x {facts['height']}{', grey' if facts['grey'] else ''}")
     click.echo(f"quality   {facts['quality']:g}")

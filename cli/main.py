@@ -15,6 +15,7 @@ from .report import Failure, describe
 COMMANDS: dict[str, tuple[str, str]] = {
     "compress": ("compress", "Compress pictures to .rdae files."),
     "decompress": ("decompress", "Decompress .rdae files to pictures."),
+    "verify": ("verify", "Check that .rdae files decode to what was encoded."),
     "info": ("info", "Print what an .rdae file says about itself."),
     "models": ("models", "List the models that are installed."),
     "eval": ("evaluate", "Measure rate and distortion on real pictures."),
@@ -22,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "benchmark": ("benchmark", "Measure how long each stage takes."),
     "train": ("train", "Train a model on a folder or shards of pictures."),
     "export": ("export", "Freeze a training run to a weights file."),
+    "completion": ("completion", "Print a script that completes commands in a shell."),
 }
 
 
@@ -59,6 +61,33 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(rdae.__version__, prog_name="rdae")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, _option, wanted: _print_versions(context) if wanted else None,
+    help="Print the versions of rdae, its default model and torch, and exit.",
+)
 def main() -> None:
     """A learned image codec: pictures to small .rdae files and back."""
+
+
+def _print_versions(context: click.Context) -> None:
+    import importlib.metadata
+
+    from rdae import registry
+
+    click.echo(f"rdae {rdae.__version__}")
+    try:
+        path = registry.default_path()
+        click.echo(f"model {path.stem} {str(registry.manifest_of(path)['sha256'])[: 2 * registry.ID_BYTES]}")
+    except (RdaeError, OSError) as error:
+        click.echo(f"model missing ({describe(error)})")
+    try:
+        click.echo(
+            f"torch {importlib.metadata.version('torch')}"
+        )  # not torch.__version__: that takes a second
+    except importlib.metadata.PackageNotFoundError:
+        click.echo("torch missing")
+    context.exit()

@@ -32,7 +32,7 @@ def one_line(text: str) -> str:
     )
 
 
-def describe(error: Exception, path: Path | None = None) -> str:
+def describe(error: Exception, path: Path | str | None = None) -> str:
     """What an error says, for a line that already names `path`.
 
     An OSError brings the system's words and perhaps a file; that file is named only if it is not `path`.

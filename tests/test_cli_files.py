@@ -223,7 +223,9 @@ def test_an_unwritable_output_is_named() -> None:
 def test_good_files_are_done_although_others_fail() -> None:
     result = rdae_command("compress", "none.png", "a.png", "c.rdae", "b.png")
     assert result.exit_code == 1
-    assert [line.split()[0] for line in result.stderr.splitlines()] == ["rdae:", "a.png", "rdae:", "b.png"]
+    lines = result.stderr.splitlines()
+    assert [line.split()[0] for line in lines] == ["rdae:", "a.png", "rdae:", "b.png", "4"]
+    assert lines[-1].startswith("4 files, 2 failed, 0 skipped, ")
     assert Path("a.rdae").exists()
     assert Path("b.rdae").exists()
 

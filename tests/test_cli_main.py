@@ -1,6 +1,7 @@
 """The command `rdae` as a program: quick, light, and honest about what it can do."""
 
 import importlib
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import pytest
 import rdae
 from rdae.cli.main import COMMANDS, main
 from rdae.container import Container, Header, Section, SectionType, pack
+
+ROOT = Path(__file__).resolve().parent.parent
 
 HEAVY = (
     "torch",
@@ -95,9 +98,13 @@ def test_every_command_can_be_loaded(name: str) -> None:
     assert main.get_command(click.Context(main), name) is command
 
 
-def test_version() -> None:
-    result = rdae_program("--version")
-    assert result.stdout == f"rdae, version {rdae.__version__}\n"
+def test_version_names_the_default_model_and_torch_too() -> None:
+    manifest = json.loads((ROOT / "weights" / "rdae-base.json").read_text())
+    assert rdae_program("--version").stdout.splitlines() == [
+        f"rdae {rdae.__version__}",
+        f"model rdae-base {manifest['sha256'][:8]}",
+        f"torch {importlib.metadata.version('torch')}",
+    ]
 
 
 def test_info_prints_what_a_file_says(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ import tiny_model
 
 import rdae
 from rdae import codec, registry, weights
-from rdae.cli.files import LazyModel
 from rdae.cli.main import main
+from rdae.cli.opening import LazyModel
 from rdae.container import Container, Header, Section, SectionType, pack
 from rdae.errors import WeightsError
 from rdae.model import Model
