@@ -96,7 +96,7 @@ for index in range(int(sys.argv[1]), int(sys.argv[2])):
     ],
 )
 def test_a_crash_a_hang_or_a_strange_error_is_laid_to_its_mutant(how: str, word: str) -> None:
-    report = fuzz.fuzz(6, misbehaving(3, how), limit_s=1.0)
+    report = fuzz.fuzz(6, misbehaving(3, how), hang_s=1.0)
     assert report.number == 6
     (failure,) = report.failures
     assert failure.index == 3
