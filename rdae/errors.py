@@ -22,6 +22,10 @@ class WeightsError(RdaeError):
     """Weights that are missing, damaged, or not the ones a file was written with."""
 
 
+class TargetError(RdaeError):
+    """A size, rate or distortion that no quality gives for a picture."""
+
+
 class VerifyError(RdaeError):
     """An encoder that does not get back what it encoded: this machine computes wrongly."""
 

@@ -10,14 +10,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from rdae.architecture import PATCH
 from rdae.rows import Span
 
-AUTOMATIC_PIXELS = 1 << 23
+AUTOMATIC_PIXELS = 1 << 22
 """Larger pictures are tiled unless told otherwise."""
 
-AUTOMATIC_TILE = 7
-"""Log2 of their tiles' side in latents: 2048 pixels."""
+AUTOMATIC_TILE = 6
+"""Log2 of their tiles' side in latents: 1024 pixels.  On 4.7 megapixels of photographs that cost 0.16 % of the
+bits at quality 20 and 0.03 % at quality 80."""
 
 
 class Region(NamedTuple):
@@ -32,6 +36,10 @@ class Region(NamedTuple):
         """Tell if it has pixels and all of them lie in a picture of width x height."""
         across = 0 <= self.x < self.x + self.width <= width
         return across and 0 <= self.y < self.y + self.height <= height
+
+    def of(self, plane: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Return the rectangle of a picture's plane, (h, w) or (h, w, channels)."""
+        return plane[self.y : self.y + self.height, self.x : self.x + self.width]
 
 
 @dataclass(frozen=True)

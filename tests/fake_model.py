@@ -12,7 +12,7 @@ import numpy as np
 
 from rdae import container, quality
 from rdae.evaluation import fresh
-from rdae.evaluation.metrics import Picture
+from rdae.metrics import Picture
 from rdae.evaluation.peers import PEERS
 
 JPEG = PEERS["jpeg"]

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 FACTS = {"errors", "quality", "architecture", "clock", "rows", "tiles"}  # known to every stage that needs it
 STAGES = FACTS | {"container", "coding", "files", "pictures", "prior", "latents", "transforms", "model", "weights"}
-STAGES |= {"registry"}
+STAGES |= {"registry", "metrics", "targets"}
 
 # A module or package directly under rdae -> those of rdae that it may import.
 ALLOWED: dict[str, set[str]] = {
@@ -30,6 +30,8 @@ ALLOWED: dict[str, set[str]] = {
     "tiles": {"architecture", "rows"},
     "registry": {"errors"},
     "clock": set(),
+    "metrics": set(),
+    "targets": {"errors", "quality"},
     "prior": FACTS | {"coding"},
     "latents": FACTS | {"coding", "prior"},
     "transforms": FACTS,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rdae.evaluation.metrics import MS_SSIM_MIN_SIDE, Picture, ms_ssim, mse, psnr
+from rdae.metrics import MS_SSIM_MIN_SIDE, Picture, ms_ssim, mse, psnr
 
 
 def picture(height: int, width: int, seed: int = 0) -> Picture:

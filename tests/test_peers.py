@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from rdae.errors import ResultsError
-from rdae.evaluation.metrics import psnr
+from rdae.metrics import psnr
 from rdae.evaluation.peers import PEERS, find_peers
 
 ROWS, COLUMNS = np.mgrid[:48, :64]

@@ -130,5 +130,5 @@ def test_a_file_has_as_many_latents_sections_as_tiles() -> None:
 
 
 def test_large_pictures_are_tiled_by_themselves() -> None:
-    assert tiles.automatic(2048, 4096) is None
-    assert tiles.automatic(2048, 4097) == 7
+    assert tiles.automatic(2048, 2048) is None
+    assert tiles.automatic(2048, 2049) == 6

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rdae.evaluation.metrics import Picture
 from rdae.evaluation.peers import Peer
 from rdae.evaluation.run import Model
+from rdae.metrics import Picture
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from rdae.errors import RdaeError, ResultsError
-from rdae.evaluation.metrics import Picture
 from rdae.evaluation.results import Agreement
+from rdae.metrics import Picture
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import PIL
 from PIL import Image, features
 
 from rdae.errors import ResultsError
-from rdae.evaluation.metrics import Picture
+from rdae.metrics import Picture
 
 
 @dataclass(frozen=True)

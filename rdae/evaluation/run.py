@@ -19,12 +19,12 @@ from typing import Any, Protocol
 import numpy as np
 
 import rdae
-from rdae import container, quality
+from rdae import container, metrics, quality
 from rdae.errors import RdaeError, ResultsError
-from rdae.evaluation import fresh, metrics
-from rdae.evaluation.metrics import Picture
+from rdae.evaluation import fresh
 from rdae.evaluation.peers import Peer
 from rdae.evaluation.results import Account, Agreement, Evaluation, PictureResult, Point
+from rdae.metrics import Picture
 from rdae.pictures import SUFFIXES, read_picture
 
 # Called with (points done, points in all, what is being done).
