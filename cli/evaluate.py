@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import click
+
+from .progress import PassingLine, clock_time
 
 
 @click.command("eval")
@@ -121,32 +122,25 @@ def evaluate(
 
 
 class Progress:
-    """A line on stderr with the share done and the time left; rewritten in place on a terminal."""
+    """A line on stderr with the share done and the time left."""
 
     def __init__(self) -> None:
-        self.start = time.monotonic()
-        self.last = 0.0
-        self.terminal = sys.stderr.isatty()
+        self._start = time.monotonic()
+        self._line = PassingLine()
 
     def __call__(self, done: int, total: int, what: str) -> None:
         """Show that `done` of `total` points are done (total 0: unknown)."""
         now = time.monotonic()
         if done == 0:
-            self.start = now
-        # A log is read afterwards: a line every ten seconds is enough there.
-        if total and done != total and now - self.last < (0.1 if self.terminal else 10):
-            return
-        self.last = now
-        left = f", {_clock((now - self.start) * (total - done) / done)} left" if 0 < done < total else ""
-        share = f"{done} of {total}{left}: " if total else ""
-        end = "\n" if not self.terminal or done == total else ""
-        sys.stderr.write(("\r\x1b[K" if self.terminal else "") + share + what + end)
-        sys.stderr.flush()
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
+            self._start = now
+        left = (
+            f", {clock_time((now - self._start) * (total - done) / done)} left" if 0 < done < total else ""
+        )
+        line = (f"{done} of {total}{left}: " if total else "") + what
+        if done < total:
+            self._line.passing(line)
+        else:
+            self._line.lasting(line)
 
 
 def _names(text: str) -> list[str]:

@@ -6,7 +6,6 @@ import dataclasses
 import math
 import signal
 import sys
-import time
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,8 @@ from rdae.architecture import Architecture
 from rdae.errors import TrainingError
 from rdae.quality import BETA_DECADES, BETA_MIN, MAX_INDEX, from_index, to_index
 from rdae.training.config import TrainingConfig
+
+from .progress import PassingLine
 
 if TYPE_CHECKING:
     from rdae.training.trainer import Trainer
@@ -241,29 +242,21 @@ def _greeting(trainer: Trainer) -> str:
 
 
 class Lines:
-    """Reports on stderr: on a terminal the passing ones overwrite each other, in a log few of them appear."""
+    """Reports on stderr; in a log few of the passing ones appear, as metrics.jsonl has all."""
 
     def __init__(self, *, quiet: bool) -> None:
-        self.quiet = quiet
-        self.terminal = sys.stderr.isatty()
-        self.open = False  # a passing line stands there, without its end
-        self.last = -math.inf
+        self._quiet = quiet
+        self._line = PassingLine()
 
     def __call__(self, line: str, passing: bool) -> None:
         """Show a line; `passing`: the next one may overwrite it."""
-        now = time.monotonic()
-        # A log is read afterwards: a line every ten seconds is enough there, and metrics.jsonl has all.
-        if self.quiet or (passing and not self.terminal and now - self.last < 10):
+        if self._quiet:
             return
         if passing:
-            self.last = now
-        start = "\r\x1b[K" if self.terminal and self.open else ""
-        self.open = passing and self.terminal
-        sys.stderr.write(start + line + ("" if self.open else "\n"))
-        sys.stderr.flush()
+            self._line.passing(line)
+        else:
+            self._line.lasting(line)
 
     def close(self) -> None:
         """End a passing line."""
-        if self.open:
-            sys.stderr.write("\n")
-            self.open = False
+        self._line.close()
