@@ -7,6 +7,7 @@ takes a stream and is one, and holds back no more rows than it needs to see belo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -29,6 +30,40 @@ def bands(height: int, row_bytes: int, device: torch.device) -> Iterator[Span]:
     rows += rows % 2
     for top in range(0, height, rows):
         yield top, min(top + rows, height)
+
+
+def longer_side(x: Tensor, first: int) -> tuple[int, int, int]:
+    """Along which of the dimensions first and first + 1 of x bands should follow: (it, its length, the other's).
+
+    Bands across the longer side stay small however wide a picture is: a kilobyte may claim 60,000 x 64 pixels.
+    """
+    height, width = x.shape[first : first + 2]
+    return (first, height, width) if height >= width else (first + 1, width, height)
+
+
+def cut(parts: Iterable[Tensor], row_bytes: Callable[[int], int]) -> tuple[int, Stream]:
+    """Cut a picture, of which parts (C, k, w) come from top to bottom, into bands.
+
+    row_bytes: what a row, or column, of so many positions needs.
+    Returns the dimension along which the bands follow each other, and them.  It is 1, rows; but 2 if the picture comes
+    in one part and is wider than high, or if it comes in several so wide that two rows are more than a band may be.
+    """
+    coming = iter(parts)
+    first = next(coming)
+    second = next(coming, None)
+    if second is not None:
+        coming = chain([first, second], coming)
+        width, device = first.shape[2], first.device
+        if 2 * row_bytes(width) <= _BYTES.get(device.type, _BYTES["cpu"]):
+            return 1, (
+                part[:, top:bottom]
+                for part in coming
+                for top, bottom in bands(part.shape[1], row_bytes(width), device)
+            )
+        first = torch.cat(list(coming), dim=1)
+    dim, length, across = longer_side(first, 1)
+    spans = bands(length, row_bytes(across), first.device)
+    return dim, (first.narrow(dim, start, end - start) for start, end in spans)
 
 
 def with_neighbours(stream: Iterable[Tensor], work: Work, dim: int) -> Stream:

@@ -15,7 +15,7 @@ from rdae.prior.context import REACH, ContextModel, cell_planes, cells
 from rdae.prior.hyperprior import Z_MAX, HyperSynthesis
 from rdae.prior.layers import UNIT, ExactLayer, exact_float32
 from rdae.quality import hats
-from rdae.rows import bands
+from rdae.rows import bands, longer_side
 
 SYMBOL_MAX = 2**20
 """Largest magnitude of a coded residual; a decoder that meets a larger one refuses the file."""
@@ -122,17 +122,19 @@ class ExactPrior(nn.Module):
         return y64
 
     def _predict(self, step: int, known: Tensor, features: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return the context model's forward of batch 1, a band of rows at a time, which changes no bit of it."""
-        _, latents, height, width = known.shape
+        """Return the context model's forward of batch 1, a band at a time, which changes no bit of it."""
+        latents = known.shape[1]
+        dim, length, across = longer_side(known, 2)
         entry_bytes = 4 * (latents + features.shape[1] + GROUPS)
         found = []
-        for top, bottom in bands(height, entry_bytes * width, known.device):
-            start, end = max(0, top - REACH), min(height, bottom + REACH)
-            rows = slice(start, end)
-            planes = cell_planes(end - start, width, UNIT, features)  # start is even, so these are the right cells
-            a = self.context.trunk(step, known[:, :, rows], features[:, :, rows], planes)
-            found.append(self.context.heads(step, a[:, :, top - start : bottom - start]))
+        for first, last in bands(length, entry_bytes * across, known.device):
+            start, end = max(0, first - REACH), min(length, last + REACH)
+            seen, around = (x.narrow(dim, start, end - start) for x in (known, features))
+            # start is even, so these are the right cells.
+            planes = cell_planes(seen.shape[2], seen.shape[3], UNIT, features)
+            a = self.context.trunk(step, seen, around, planes).narrow(dim, first - start, last - first)
+            found.append(self.context.heads(step, a))
         return [
-            (torch.cat([mean for mean, _ in group], dim=2)[0], torch.cat([index for _, index in group], dim=2)[0])
+            (torch.cat([mean for mean, _ in group], dim=dim)[0], torch.cat([index for _, index in group], dim=dim)[0])
             for group in zip(*found, strict=True)
         ]

@@ -23,12 +23,13 @@ from __future__ import annotations
 import dataclasses
 import decimal
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rdae.rows import Stream, bands, with_neighbours
+from rdae.rows import Stream, cut, with_neighbours
 from rdae.transforms.blocks import VALUE_MAX
 
 UNIT_BITS = 16
@@ -90,13 +91,13 @@ class _Block:
     depthwise: _Layer
     project: _Layer
 
-    def apply(self, x: Tensor, above: bool, below: bool) -> Tensor:
-        """The block's own rows of x (k, w, C), which has a row more where `above` or `below` say so."""
-        own = slice(int(above), len(x) - int(below))
-        value, gate = self.depthwise.spread(self.expand(x))[own].chunk(2, dim=2)
+    def apply(self, dim: int, x: Tensor, above: bool, below: bool) -> Tensor:
+        """The block's own rows along dim of x (h, w, C), which has one more where `above` or `below` say so."""
+        own = (dim, int(above), x.shape[dim] - int(above) - int(below))
+        value, gate = self.depthwise.spread(self.expand(x)).narrow(*own).chunk(2, dim=2)
         gated = value.clamp(-VALUE_MAX * UNIT, VALUE_MAX * UNIT) * (gate + 3 * UNIT).clamp_(0, 6 * UNIT)
         gated = gated.mul_(1 / UNIT).add_(0.5).floor_()
-        return self.project(gated).add_(x[own]).clamp_(-FEATURE_MAX, FEATURE_MAX)
+        return self.project(gated).add_(x.narrow(*own)).clamp_(-FEATURE_MAX, FEATURE_MAX)
 
 
 class ExactSynthesis:
@@ -118,25 +119,25 @@ class ExactSynthesis:
         """
         restore = restore.double() * (UNIT / 64)
         fine_gain = fine_gain.double().repeat_interleave(4)
-        stream: Stream = (
-            _rounded(part[:, top:bottom].permute(1, 2, 0).double() * restore)
-            for part in y64
-            for top, bottom in bands(part.shape[1], 16 * part.shape[2] * len(fine_gain), part.device)
-        )
-        stream = _through(self._coarse, stream)
+        dim, stream = cut(y64, lambda positions: 16 * len(fine_gain) * positions)
+        stream = (_rounded(y.permute(1, 2, 0).double() * restore) for y in stream)
+        stream = _through(self._coarse, stream, dim - 1)
         stream = (_shuffle(_rounded(self._to_fine(y).mul_(fine_gain)), 2) for y in stream)
-        for h in _through(self._fine, stream):
-            levels = self._to_pixels(h).add_(UNIT / 2).mul_(255 / UNIT).add_(0.5).floor_()
-            yield _shuffle(levels.clamp_(0, 255).to(torch.uint8), 8)
+        stream = (self._levels(h) for h in _through(self._fine, stream, dim - 1))
+        yield from stream if dim == 1 else [torch.cat(list(stream), dim=1)]
+
+    def _levels(self, h: Tensor) -> Tensor:
+        levels = self._to_pixels(h).add_(UNIT / 2).mul_(255 / UNIT).add_(0.5).floor_()
+        return _shuffle(levels.clamp_(0, 255).to(torch.uint8), 8)
 
 
 def _rounded(x: Tensor) -> Tensor:
     return x.add_(0.5).floor_().clamp_(-FEATURE_MAX, FEATURE_MAX)
 
 
-def _through(blocks: list[_Block], stream: Iterable[Tensor]) -> Stream:
+def _through(blocks: list[_Block], stream: Iterable[Tensor], dim: int) -> Stream:
     for block in blocks:
-        stream = with_neighbours(stream, block.apply, dim=0)
+        stream = with_neighbours(stream, partial(block.apply, dim), dim)
     return iter(stream)
 
 

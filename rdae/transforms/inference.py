@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rdae.architecture import PATCH
-from rdae.rows import Span, Stream, bands, with_neighbours
+from rdae.rows import Span, Stream, bands, cut, with_neighbours
 from rdae.transforms.analysis import Analysis
 from rdae.transforms.blocks import VALUE_MAX, Block
 from rdae.transforms.synthesis import Synthesis
@@ -29,16 +29,17 @@ def synthesise(synthesis: Synthesis, y64: Iterable[Tensor], restore: Tensor, fin
     restore: what the integers are multiplied by, (latents,); fine_gain: (1, fine, 1, 1); blocks are folded.
     """
     restore = restore[None, :, None, None]
-    stream: Stream = (
-        part[None, :, top:bottom].to(torch.float32, memory_format=torch.channels_last).mul_(restore)
-        for part in y64
-        for top, bottom in bands(part.shape[1], _row_bytes(fine_gain, part.shape[2]), part.device)
-    )
-    stream = _blocks(synthesis.coarse, stream)
+    dim, stream = cut(y64, partial(_row_bytes, fine_gain))
+    stream = (y[None].to(torch.float32, memory_format=torch.channels_last).mul_(restore) for y in stream)
+    stream = _blocks(synthesis.coarse, stream, dim + 1)
     stream = (F.pixel_shuffle(synthesis.to_fine(y), 2).mul_(fine_gain) for y in stream)
-    for h in _blocks(synthesis.fine, stream):
-        pixels = F.pixel_shuffle(synthesis.to_pixels(h), 8)[0].permute(1, 2, 0)
-        yield pixels.add_(0.5).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
+    stream = (_levels(synthesis.to_pixels(h)) for h in _blocks(synthesis.fine, stream, dim + 1))
+    yield from stream if dim == 1 else [torch.cat(list(stream), dim=1)]
+
+
+def _levels(h: Tensor) -> Tensor:
+    pixels = F.pixel_shuffle(h, 8)[0].permute(1, 2, 0)
+    return pixels.add_(0.5).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def analyse(
@@ -54,9 +55,9 @@ def analyse(
         for start, end in rows
         for top, bottom in bands(end - start, row_bytes, fine_gain.device)
     )
-    stream = _blocks(analysis.fine, stream)
+    stream = _blocks(analysis.fine, stream, 2)
     stream = (analysis.to_coarse(F.pixel_unshuffle(h * fine_gain, 2)) for h in stream)
-    return _blocks(analysis.coarse, stream)
+    return _blocks(analysis.coarse, stream, 2)
 
 
 def _floats(levels: npt.NDArray[np.uint8], top: int, bottom: int, device: torch.device) -> Tensor:
@@ -75,19 +76,19 @@ def _row_bytes(fine_gain: Tensor, width: int) -> int:
     return 2 * 2 * width * 2 * fine_gain.shape[1] * 4
 
 
-def _blocks(blocks: nn.Sequential, stream: Iterable[Tensor]) -> Stream:
+def _blocks(blocks: nn.Sequential, stream: Iterable[Tensor], dim: int) -> Stream:
     for block in blocks:
         assert isinstance(block, Block)
-        stream = with_neighbours(stream, partial(_apply, block), dim=2)
+        stream = with_neighbours(stream, partial(_apply, block, dim), dim)
     return iter(stream)
 
 
-def _apply(block: Block, x: Tensor, above: bool, below: bool) -> Tensor:
-    """The folded block's own rows of x (1, C, k, w), which has a row more where `above` or `below` say so."""
+def _apply(block: Block, dim: int, x: Tensor, above: bool, below: bool) -> Tensor:
+    """The folded block's own rows along dim of x (1, C, h, w), which has one more where `above` or `below` say so."""
     h = block.expand(x)
     h = F.conv2d(h, block.depthwise, block.depthwise_bias, padding=1, groups=h.shape[1])
-    own = slice(int(above), h.shape[2] - int(below))  # the others have lacked a neighbour
-    value, gate = h[:, :, own].chunk(2, dim=1)
+    own = (dim, int(above), x.shape[dim] - int(above) - int(below))  # the others have lacked a neighbour
+    value, gate = h.narrow(*own).chunk(2, dim=1)
     h = F.hardtanh_(value, -VALUE_MAX, VALUE_MAX) * F.hardsigmoid(gate, inplace=True)
     found: Tensor = block.project(h)
-    return found.add_(x[:, :, own])
+    return found.add_(x.narrow(*own))
