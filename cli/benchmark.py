@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 @click.command("benchmark")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-q", "--quality", type=click.FloatRange(0, 100), default=50.0, show_default=True, callback=finite)
+@click.option(
+    "-q",
+    "--quality",
+    type=click.FloatRange(0, 100),
+    default=50.0,
+    show_default=True,
+    callback=finite,
+    help="Of the .rdae files, 0 to 100.",
+)
 @click.option("--model", type=click.Path(path_type=Path), help="Weights to use instead of the package's own.")
 @click.option(
     "--repeat", type=click.IntRange(1), default=5, show_default=True, help="Rounds; the median counts."

@@ -254,13 +254,13 @@ def _is_wanted(path: PurePath, suffixes: Collection[str]) -> bool:
 
 
 def _below(folder: Path, suffixes: Collection[str]) -> Iterator[Found]:
-    """Files with one of the suffixes, in order; hidden ones, and what only a link leads to, are left out."""
+    """Files with one of the suffixes, in order; hidden ones, pipes, and folders by a link are left out."""
     unreadable: list[OSError] = []
     found = []
     for at, folders, names in os.walk(folder, onerror=unreadable.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(at, name) for name in names if _is_wanted(PurePath(name), suffixes)]
-    yield from (Found(str(path), path.relative_to(folder)) for path in sorted(found))
+    yield from (Found(str(path), path.relative_to(folder)) for path in sorted(found) if path.is_file())
     for error in unreadable:
         yield Found(str(error.filename), PurePath(str(error.filename)), describe(error, error.filename))
 

@@ -18,7 +18,13 @@ import click
     show_default=True,
     help="Published Kodak curves to draw dashed, or 'none'; --list-anchors names all.",
 )
-@click.option("--metric", type=click.Choice(["psnr", "ms-ssim"]), default="psnr", show_default=True)
+@click.option(
+    "--metric",
+    type=click.Choice(["psnr", "ms-ssim"]),
+    default="psnr",
+    show_default=True,
+    help="What is drawn over the rate.",
+)
 @click.option("--title", default="", help="A line above the figure.")
 @click.option("-f", "--force", is_flag=True, help="Replace a figure that is already there.")
 @click.option(
