@@ -33,11 +33,11 @@ class Task:
     def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
         """Compress one picture."""
         from rdae.errors import PictureError
-        from rdae.pictures import picture_in
+        from rdae.pictures import raster_in
 
         source = place(job.source)
         with clock.stage("read"), source.open(PictureError, PictureError) as file:
-            picture = picture_in(file, note)
+            picture = raster_in(file, note)
             job.check()
         with clock.stage("model"):
             model = self._model.opened
@@ -45,8 +45,7 @@ class Task:
             data = model.compress(picture, quality=self.quality, verify=self.verify)
         with clock.stage("write"):
             place(job.target).write(data, force=self.force)
-        height, width = picture.shape[:2]
-        return Facts(len(data), source.size(), len(data), width, height)
+        return Facts(len(data), source.size(), len(data), picture.width, picture.height)
 
     def line(self, facts: Facts) -> str:
         """Size and rate."""

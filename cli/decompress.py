@@ -34,7 +34,7 @@ class Task:
     def __post_init__(self) -> None:
         self._models = LazyModel(self.weights, self.threads)
 
-    def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:  # noqa: ARG002
+    def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
         """Decompress one file."""
         from rdae.pictures import format_of, picture_bytes
 
@@ -50,7 +50,7 @@ class Task:
         with clock.stage("decode"):
             image = model.decompress(data, exact=self.exact, max_pixels=self.max_pixels)
         with clock.stage("write"):
-            picture = picture_bytes(image, form)
+            picture = picture_bytes(image, form, note)
             target.write(picture, force=self.force)
         return Facts(len(data), len(data), len(picture), image.width, image.height)
 

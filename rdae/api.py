@@ -7,19 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 from rdae import codec, weights
 from rdae.container import MAX_PIXELS, parse
-from rdae.pictures import to_rgb_array
 from rdae.quality import to_index
+from rdae.raster import to_pillow, to_raster
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from PIL import Image
 
     from rdae import model as models
     from rdae.codec import Decoded, Encoded
+    from rdae.raster import Raster
+
+    Picture = Image.Image | npt.NDArray[np.uint8] | Raster
 
 
 class Model:
@@ -40,25 +42,29 @@ class Model:
         return self.loaded.model_id
 
     def compress(
-        self, image: Image.Image | npt.NDArray[np.uint8], quality: float = 50.0, *, verify: bool = False
+        self, image: Picture, quality: float = 50.0, *, verify: bool = False, metadata: bool = True
     ) -> bytes:
         """Return the bytes of an .rdae file.
 
-        image: a Pillow image of any mode, or uint8 (h, w, 3) sRGB; quality: 0 (smallest) to 100 (best); verify: decode
-        the latents again and compare, VerifyError if they differ.
+        image: a Pillow image of any mode, or uint8 (h, w), (h, w, 3) or (h, w, 4) in sRGB, or a Raster. What is grey
+        stays grey, and alpha is kept exactly; colours under alpha 0 are not.
+        quality: 0 (smallest) to 100 (best). metadata: keep a Pillow image's ICC, EXIF and XMP.
+        verify: decode all but the pixels again and compare, VerifyError if it differs.
         ValueError if quality is out of range, PictureError if the image cannot be coded.
         """
-        return codec.compress(to_rgb_array(image), self.loaded, to_index(quality), verify=verify)
+        raster = to_raster(image, metadata=metadata)
+        return codec.compress(raster, self.loaded, to_index(quality), verify=verify)
 
     def decompress(
         self, data: bytes, *, exact: bool = False, max_pixels: int | None = MAX_PIXELS
     ) -> Image.Image:
-        """Return the picture, as an RGB image, of an .rdae file's bytes; a StreamError or WeightsError if not.
+        """Return the picture of an .rdae file's bytes; a StreamError or WeightsError if that cannot be done.
 
+        Its mode is L, LA, RGB or RGBA; icc_profile, exif and xmp are in its info, if the file has them.
         exact: pixels that are the same on every machine, for more work; else they may differ by a level.
         max_pixels: larger pictures are refused before anything is allocated; None: take any size.
         """
-        return Image.fromarray(codec.decode(data, self.loaded, max_pixels, exact=exact).picture)
+        return to_pillow(codec.decode(data, self.loaded, max_pixels, exact=exact).raster)
 
     def encode(self, picture: npt.NDArray[np.uint8], at: float) -> Encoded:
         """Compress uint8 (h, w, 3) at quality `at` and say all that the encoder knows."""
@@ -104,14 +110,15 @@ def _opened_once(key: bytes, path: Callable[[], Path]) -> Model:
 
 
 def compress(
-    image: Image.Image | npt.NDArray[np.uint8],
+    image: Picture,
     quality: float = 50.0,
     model: Model | None = None,
     *,
     verify: bool = False,
+    metadata: bool = True,
 ) -> bytes:
     """Return the bytes of an .rdae file: `Model.compress` with the given or the default model."""
-    return (model or _default_model()).compress(image, quality, verify=verify)
+    return (model or _default_model()).compress(image, quality, verify=verify, metadata=metadata)
 
 
 def decompress(

@@ -2,6 +2,7 @@
 
 picture -> analysis -> y, z -> latents (prior and range coder) -> payload -> container -> bytes
         <- synthesis <- ŷ   <-                                 <-         <-           <-
+alpha, profile, EXIF, XMP   -> extras                          -> sections -^
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rdae import container, latents
+from rdae import container, extras, latents
+from rdae.alpha import fill
 from rdae.architecture import PATCH
 from rdae.clock import Clock
 from rdae.container import Container, Header, Section, SectionType
-from rdae.errors import CorruptError, PictureError, StreamError, VerifyError, VersionError, WeightsError
+from rdae.errors import CorruptError, PictureError, StreamError, VerifyError, WeightsError
 from rdae.latents import Coded, Digest, Latents
 from rdae.model import Model
 from rdae.prior.layers import exact_float32
+from rdae.raster import Raster
 from rdae.rows import Span
 from rdae.tiles import Grid, Region, automatic, window
 
@@ -35,7 +38,7 @@ Picture = npt.NDArray[np.uint8]
 class Encoded:
     """A compressed picture, with what the encoder knows about it.
 
-    data: the whole file. reconstruction: what it decodes to, uint8 (h, w, 3).
+    data: the whole file. reconstruction: what it decodes to, uint8 (h, w, 3), without alpha.
     rate_bits: the ideal code length -log2 P(ẑ, ŷ) of its integers under the model's tables.
     latents_sha256: of ẑ and ŷ as integers. seconds: by stage.
     """
@@ -49,39 +52,49 @@ class Encoded:
 
 @dataclasses.dataclass(frozen=True)
 class Decoded:
-    """A decompressed picture, uint8 (h, w, 3), with the hash of ẑ and ŷ and the seconds by stage."""
+    """A decompressed picture, with the hash of ẑ and ŷ and the seconds by stage."""
 
-    picture: Picture
+    raster: Raster
     latents_sha256: str
     seconds: dict[str, float]
 
+    @property
+    def picture(self) -> Picture:
+        """Its levels, uint8 (h, w, 3)."""
+        return self.raster.levels
+
 
 @torch.inference_mode()
-def quantise(picture: Picture, model: Model, quality_index: int) -> Coded:
-    """Analyse and round a picture, uint8 (h, w, 3), at a quality index 0..800, as one tile."""
-    ((_, _, coded),) = _Encoder(picture, model, quality_index, tile=None, clock=Clock()).tiles()
+def quantise(picture: Picture | Raster, model: Model, quality_index: int) -> Coded:
+    """Analyse and round a picture at a quality index 0..800, as one tile."""
+    raster = picture if isinstance(picture, Raster) else Raster(picture)
+    ((_, _, coded),) = _Encoder(raster, model, quality_index, tile=None, clock=Clock()).tiles()
     return coded
 
 
 @torch.inference_mode()
 @exact_float32()
 def compress(
-    picture: Picture, model: Model, quality_index: int, *, verify: bool = False, tile: Tile = "auto"
+    picture: Picture | Raster, model: Model, quality_index: int, *, verify: bool = False, tile: Tile = "auto"
 ) -> bytes:
-    """Compress an RGB picture, uint8 (h, w, 3) of any size from 1x1, at a quality index 0..800, to a file's bytes.
+    """Compress a picture at a quality index 0..800 to a file's bytes.
 
-    verify: decode the latents again and compare; VerifyError if they differ, which only a machine that computes
+    picture: a raster, or uint8 (h, w, 3), of any size from 1x1.
+    verify: decode all but the pixels again and compare; VerifyError if it differs, which only a machine that computes
     wrongly can bring about.
     tile: log2 of the tiles' side in latents, 4..16; None: one tile; "auto": as `rdae.tiles.automatic` says.
     """
-    encoder = _Encoder(picture, model, quality_index, tile, Clock())
-    with _memory_for(*picture.shape[:2]):
+    raster = picture if isinstance(picture, Raster) else Raster(picture)
+    with _memory_for(raster.height, raster.width):
+        encoder = _Encoder(raster, model, quality_index, tile, Clock())
         for _ in encoder.rows():
             pass
-    data = encoder.file()
+        data = encoder.file()
     if verify:
         try:
-            _Decoder(data, model, None, Clock()).skim()
+            decoder = _Decoder(data, model, None, Clock())
+            decoder.skim()
+            decoder.compare(raster)
         except StreamError as error:
             raise VerifyError(f"what was encoded does not decode here to what was meant: {error}") from error
     return data
@@ -89,16 +102,16 @@ def compress(
 
 @torch.inference_mode()
 @exact_float32()
-def encode(picture: Picture, model: Model, quality_index: int, *, tile: Tile = "auto") -> Encoded:
+def encode(picture: Picture | Raster, model: Model, quality_index: int, *, tile: Tile = "auto") -> Encoded:
     """Compress like `compress`, and say all that the encoder knows: its reconstruction, ideal rate and times."""
     clock = Clock()
-    height, width = picture.shape[:2]
-    encoder = _Encoder(picture, model, quality_index, tile, clock, account=True)
-    with _memory_for(height, width):
-        reconstruction = _synthesise(encoder.rows(), model, quality_index, (height, width), clock)
-    return Encoded(
-        encoder.file(), reconstruction, encoder.rate_bits, encoder.digest.sha256, clock.seconds
-    )
+    raster = picture if isinstance(picture, Raster) else Raster(picture)
+    size = (raster.height, raster.width)
+    with _memory_for(*size):
+        encoder = _Encoder(raster, model, quality_index, tile, clock, account=True)
+        reconstruction = _synthesise(encoder.rows(), model, quality_index, size, clock, grey=raster.grey)
+        data = encoder.file()
+    return Encoded(data, reconstruction, encoder.rate_bits, encoder.digest.sha256, clock.seconds)
 
 
 @torch.inference_mode()
@@ -132,29 +145,36 @@ def decode(
         origin = (region.y - top * PATCH, region.x - left * PATCH)
         rows = decoder.rows((top, bottom), (left, right))
         size = (region.height, region.width)
-        picture = _synthesise(rows, model, header.quality_index, size, clock, origin=origin, exact=exact)
-    return Decoded(picture, decoder.digest.sha256, clock.seconds)
+        found = decoder.extras()
+        picture = _synthesise(
+            rows, model, header.quality_index, size, clock, origin=origin, exact=exact, grey=header.grey
+        )
+    alpha = None if found.alpha is None else np.ascontiguousarray(region.of(found.alpha))
+    raster = Raster(picture, header.grey, alpha, found.icc, found.exif, found.xmp)
+    return Decoded(raster, decoder.digest.sha256, clock.seconds)
 
 
 @torch.inference_mode()
 @exact_float32()
 def verify(data: bytes, model: Model, max_pixels: int | None = container.MAX_PIXELS) -> None:
-    """Decode a file's latents, which is exact, and compare them with their checksum; the errors of `decode`."""
-    _Decoder(data, model, max_pixels, Clock()).skim()
+    """Decode all of a file but its pixels, compare the latents with their checksum; the errors of `decode`."""
+    decoder = _Decoder(data, model, max_pixels, Clock())
+    decoder.skim()
+    with _memory_for(decoder.header.height, decoder.header.width):
+        decoder.extras()
 
 
 class _Encoder:
     """A picture on its way into a file, a row of tiles at a time."""
 
     def __init__(
-        self, picture: Picture, model: Model, quality_index: int, tile: Tile, clock: Clock, *, account: bool = False
+        self, raster: Raster, model: Model, quality_index: int, tile: Tile, clock: Clock, *, account: bool = False
     ) -> None:
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
-            raise ValueError(f"picture is {picture.dtype} {picture.shape}, expected uint8 (h, w, 3)")
-        height, width = picture.shape[:2]
+        height, width = raster.height, raster.width
         chosen = automatic(height, width) if tile == "auto" else tile
-        self._picture, self._model, self._clock, self._account = picture, model, clock, account
-        self._header = Header(width, height, model.model_id, quality_index, tile=chosen)
+        self._raster, self._model, self._clock, self._account = raster, model, clock, account
+        self._picture = raster.levels if raster.alpha is None else fill(raster.levels, raster.alpha)
+        self._header = Header(width, height, model.model_id, quality_index, raster.grey, chosen)
         self._grid = Grid.of(height, width, chosen)
         self._sections: list[Section] = []
         self.digest = Digest()
@@ -193,7 +213,9 @@ class _Encoder:
 
     def file(self) -> bytes:
         """The bytes of the file, when all rows were encoded."""
-        return container.pack(Container(self._header, tuple(self._sections), self.digest.checksum))
+        before, after = extras.sections_before(self._raster), extras.sections_after(self._raster)
+        sections = (*before, *self._sections, *after)
+        return container.pack(Container(self._header, sections, self.digest.checksum))
 
 
 class _Decoder:
@@ -202,15 +224,12 @@ class _Decoder:
     def __init__(self, data: bytes, model: Model, max_pixels: int | None, clock: Clock) -> None:
         parsed = container.parse(data, max_pixels=max_pixels)
         self.header = parsed.header
-        if self.header.grey or parsed.payloads(SectionType.ALPHA):
-            raise VersionError("the file uses grey or alpha, which this version does not decode")
         if self.header.model != model.model_id:
             needed = self.header.model.hex()
             raise WeightsError(f"needs model {needed}, but {model.name} is {model.model_id.hex()}")
         self.grid = Grid.of(self.header.height, self.header.width, self.header.tile)
         self.digest = Digest()
-        self._payloads = parsed.payloads(SectionType.LATENTS)
-        self._checksum = parsed.latent_checksum
+        self._parsed = parsed
         self._model, self._clock = model, clock
 
     def skim(self) -> None:
@@ -219,13 +238,23 @@ class _Decoder:
             for _ in self.rows((0, self.grid.height), (0, self.grid.width)):
                 pass
 
+    def extras(self) -> extras.Extras:
+        """Return what is there beside latents; CorruptError."""
+        return extras.read(self._parsed)
+
+    def compare(self, raster: Raster) -> None:
+        """CorruptError if the extras are not a raster's."""
+        if not self.extras().are_of(raster):
+            raise CorruptError("alpha or metadata are not those that were encoded")
+
     def rows(self, vertical: Span, horizontal: Span) -> Iterator[Tensor]:
         """Yield ŷ·64, int32 (latents, k, w), of a window of latents, a row of tiles at a time, decoding what it needs.
 
         CorruptError, at the end at the latest, if what was decoded is not what was encoded; of a part of the tiles only
         damage can be told that the range coder notices.
         """
-        tiles = iter(self._payloads)
+        tiles = iter(self._parsed.payloads(SectionType.LATENTS))
+        checksum = self._parsed.latent_checksum
         left_out = False
         for top, bottom in self.grid.rows():
             row: list[Tensor] = []
@@ -239,7 +268,7 @@ class _Decoder:
                 row.append(self._tile(payload, (bottom - top, right - left)).y64[:, down, across])
             if row:
                 yield row[0] if len(row) == 1 else torch.cat(row, dim=2)
-        if self._checksum is not None and not left_out and self._checksum != self.digest.checksum:
+        if checksum is not None and not left_out and checksum != self.digest.checksum:
             raise CorruptError("the decoded latents are not those that were encoded")
 
     def _tile(self, payload: bytes, size: tuple[int, int]) -> Latents:
@@ -258,8 +287,12 @@ def _synthesise(
     *,
     origin: tuple[int, int] = (0, 0),
     exact: bool = False,
+    grey: bool = False,
 ) -> Picture:
-    """Return the part of what the latents say that has its left upper corner at `origin`: uint8 (*size, 3)."""
+    """Return the part of what the latents say that has its left upper corner at `origin`: uint8 (*size, 3).
+
+    grey: put the channels' mean in all three.
+    """
     height, width = size
     picture = np.empty((height, width, 3), np.uint8)
     top = -origin[0]
@@ -267,8 +300,10 @@ def _synthesise(
         for levels in model.synthesise(rows, quality_index, exact=exact):
             start, end = max(0, -top), max(0, min(len(levels), height - top))
             if start < end:
-                part = levels[start:end, origin[1] : origin[1] + width]
-                picture[top + start : top + end] = part.cpu().numpy()
+                part = levels[start:end, origin[1] : origin[1] + width].cpu().numpy()
+                if grey:
+                    part = (part.sum(axis=2, keepdims=True, dtype=np.uint16) + 1) // 3
+                picture[top + start : top + end] = part
             top += len(levels)
     return picture
 

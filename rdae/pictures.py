@@ -1,8 +1,7 @@
-"""Reading and writing pictures: the one place that knows Pillow's modes.
+"""Picture files in and out: the one place that knows which formats there are, and what each has a place for.
 
-Inside rdae a picture is uint8, (h, w, 3), sRGB. What that cannot hold (alpha, a colour profile, more bits,
-more frames) is dropped here, and said: each function that may drop something takes `note`, which is called
-with a short line for it. Orientation from EXIF is applied, so that a decoded picture stands as its source.
+What cannot be taken or kept is said: each function that may drop something takes `note`, which is called with a short
+line for it. What pictures are in memory is for `rdae.raster` to say.
 
 Pictures may come from strangers. Their size is checked before a pixel is decoded, only FORMATS are looked for, and
 whatever Pillow stumbles over becomes a PictureError. Pillow's own decoders are trusted with the rest.
@@ -11,17 +10,27 @@ whatever Pillow stumbles over becomes a PictureError. Pillow's own decoders are 
 import io
 import os
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
-from rdae.container import MAX_PIXELS, counted_pixels  # what is compressed shall be decompressed
 from rdae.errors import PictureError
 from rdae.files import check_output, open_input, read_bounded, write_atomically
+from rdae.raster import (
+    ROUNDED,
+    Note,
+    Raster,
+    check_size,
+    from_pillow,
+    no_memory,
+    silent,
+    to_raster,
+    wide_samples,
+    words,
+)
 
 Picture = npt.NDArray[np.uint8]  # (h, w, 3), sRGB
 
@@ -33,9 +42,6 @@ FORMATS = (
     *("PNG", "JPEG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "DIB", "PPM", "MPO", "JPEG2000"),
     *("TGA", "QOI", "ICO", "ICNS", "PCX", "SGI", "PSD"),
 )
-ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
-SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
-
 # What a decoder's user wants of each format: no second loss where there is a choice, else a small one.
 SAVE_OPTIONS: dict[str, dict[str, object]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -45,12 +51,17 @@ SAVE_OPTIONS: dict[str, dict[str, object]] = {
 }
 
 
-def silent(_line: str) -> None:
-    """A `note` that nobody reads."""
+# What each has a place for, of those that have it and that Pillow writes it to.
+WITH_ALPHA = frozenset({"PNG", "WEBP", "AVIF", "TIFF", "JPEG2000", "TGA", "ICO", "ICNS", "QOI", "JXL"})
+WITH_GREY_ALPHA = frozenset({"PNG", "TIFF", "JPEG2000", "TGA"})  # Pillow takes LA as it is
+WITH_PROFILE = frozenset({"PNG", "JPEG", "MPO", "WEBP", "AVIF", "TIFF", "JXL"})
+WITH_EXIF = WITH_XMP = WITH_PROFILE
+JPEG_SEGMENT = {"exif": 65533, "xmp": 65504}  # the most bytes that Pillow can put there
+TIFF_XMP = 700
 
 
-def read_picture(path: str | os.PathLike[str], note: Callable[[str], None] = silent) -> Picture:
-    """The picture in a file of one of FORMATS, as uint8 (h, w, 3).
+def read_picture(path: str | os.PathLike[str], note: Note = silent) -> Picture:
+    """The picture in a file of one of FORMATS, as uint8 (h, w, 3), without anything else.
 
     Raises OSError if the file cannot be opened, PictureError if it holds no picture that can be coded.
     """
@@ -58,8 +69,22 @@ def read_picture(path: str | os.PathLike[str], note: Callable[[str], None] = sil
         return picture_in(file, note)
 
 
-def picture_in(file: BinaryIO, note: Callable[[str], None] = silent) -> Picture:
+def picture_in(file: BinaryIO, note: Note = silent) -> Picture:
     """The picture in a file that is open, or comes through a pipe; the errors of `read_picture`."""
+    return _levels_of(raster_in(file, note), note)
+
+
+def read_raster(path: str | os.PathLike[str], note: Note = silent, *, metadata: bool = True) -> Raster:
+    """The picture in a file of one of FORMATS with all that there is to it, but without metadata if not wanted.
+
+    Raises OSError if the file cannot be opened, PictureError if it holds no picture that can be coded.
+    """
+    with open_input(path, PictureError, PictureError) as file:
+        return raster_in(file, note, metadata=metadata)
+
+
+def raster_in(file: BinaryIO, note: Note = silent, *, metadata: bool = True) -> Raster:
+    """The picture in a file that is open, or comes through a pipe; the errors of `read_raster`."""
     with warnings.catch_warnings():
         # Pillow warns where we decide: of many pixels, of odd EXIF, of transparency in palettes.
         warnings.simplefilter("ignore")
@@ -73,51 +98,47 @@ def picture_in(file: BinaryIO, note: Callable[[str], None] = silent) -> Picture:
         except UnidentifiedImageError:
             raise PictureError("the file is empty" if empty else "not a picture in a known format") from None
         except Exception as error:  # the plug-ins of Pillow raise whatever their parsers stumble over
-            raise PictureError(f"the picture cannot be read: {_words(error)}") from error
+            raise PictureError(f"the picture cannot be read: {words(error)}") from error
         with image:
-            _check_size(image.width, image.height)
+            check_size(image.width, image.height)
+            wide = wide_samples(image)
             try:
                 image.load()
                 # Of some formats (ICO, ICNS) the size is known only now.
-                _check_size(image.width, image.height)
+                check_size(image.width, image.height)
                 frames = getattr(image, "n_frames", 1)
             except PictureError:
                 raise
             except MemoryError as error:
-                raise _no_memory(image) from error
+                raise no_memory(image) from error
             except Exception as error:
-                raise PictureError(f"the picture is damaged or cut short: {_words(error)}") from error
+                raise PictureError(f"the picture is damaged or cut short: {words(error)}") from error
             if frames > 1:
                 note(f"only the first of {frames} frames taken")
-            return to_rgb_array(image, note)
+            if wide:
+                note(ROUNDED)
+            return from_pillow(image, note, metadata=metadata)
 
 
-def to_rgb_array(
-    image: Image.Image | npt.NDArray[np.generic], note: Callable[[str], None] = silent
-) -> Picture:
-    """A picture in memory as a C-contiguous uint8 array (h, w, 3).
+def to_rgb_array(image: Image.Image | npt.NDArray[np.generic], note: Note = silent) -> Picture:
+    """A picture in memory as a C-contiguous uint8 array (h, w, 3), without anything else.
 
     image: of Pillow, in any mode but floating point; or an array of uint8 in the shape (h, w), (h, w, 1),
         (h, w, 3) or (h, w, 4). One channel is repeated, alpha is dropped. PictureError for anything else.
     """
-    array = _from_pillow(image, note) if isinstance(image, Image.Image) else np.asarray(image)
-    if array.dtype != np.uint8:
-        raise PictureError(f"an array of {array.dtype}, expected uint8")
-    if array.ndim == 2:
-        array = array[:, :, None]
-    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
-        raise PictureError(
-            f"an array of shape {array.shape}, expected (h, w), (h, w, 1), (h, w, 3) or (h, w, 4)"
-        )
-    _check_size(array.shape[1], array.shape[0])
-    if array.shape[2] == 4:
+    return _levels_of(to_raster(image, note), note)
+
+
+def _levels_of(raster: Raster, note: Note) -> Picture:
+    if raster.alpha is not None:
         note("alpha dropped")
-    array = np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array[:, :, :3]
-    return np.ascontiguousarray(array, np.uint8)
+    if raster.icc is not None:
+        note("colour profile dropped")
+    return raster.levels
 
 
 def write_picture(
-    path: str | os.PathLike[str], picture: Image.Image | Picture, *, force: bool = False
+    path: str | os.PathLike[str], picture: Image.Image | Picture, note: Note = silent, *, force: bool = False
 ) -> None:
     """Write a picture in the format that the suffix of `path` names, whole or not at all.
 
@@ -125,18 +146,59 @@ def write_picture(
     """
     form = format_of(path)
     check_output(path, force=force)
-    write_atomically(path, picture_bytes(picture, form), force=force)
+    write_atomically(path, picture_bytes(picture, form, note), force=force)
 
 
-def picture_bytes(picture: Image.Image | Picture, form: str) -> bytes:
-    """A file of the format that Pillow calls `form`; PictureError if it cannot hold the picture."""
+def picture_bytes(picture: Image.Image | Picture, form: str, note: Note = silent) -> bytes:
+    """A file of the format that Pillow calls `form`; PictureError if it cannot hold the picture.
+
+    It has the image's alpha, and the icc_profile, exif and xmp of its info, as far as the format has a place for them.
+    """
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    if image.mode in ("LA", "RGBA"):
+        image = _alpha_for(image, form, note)
+    options = SAVE_OPTIONS.get(form, {}) | _metadata_for(image, form, note)
     buffer = io.BytesIO()
     try:
-        image.save(buffer, format=form, **SAVE_OPTIONS.get(form, {}))
+        image.save(buffer, format=form, **options)
     except (OSError, ValueError, KeyError) as error:  # such as a side beyond what the format can say
         raise PictureError(f"cannot be written as {form}: {error}") from error
     return buffer.getvalue()
+
+
+def _alpha_for(image: Image.Image, form: str, note: Note) -> Image.Image:
+    """The image, with its alpha if the format has a place for it."""
+    if form in WITH_ALPHA:
+        return image if form in WITH_GREY_ALPHA else image.convert("RGBA")
+    note(f"alpha dropped: {form} has no place for it")
+    return image.convert("L" if image.mode == "LA" else "RGB")
+
+
+def _metadata_for(image: Image.Image, form: str, note: Note) -> dict[str, object]:
+    """Options of Pillow's that keep what the image's info has."""
+    places = (
+        ("icc_profile", "colour profile", WITH_PROFILE),
+        ("exif", "EXIF", WITH_EXIF),
+        ("xmp", "XMP", WITH_XMP),
+    )
+    options: dict[str, object] = {}
+    for name, called, forms in places:
+        data = image.info.get(name)
+        if not data:
+            continue
+        if form not in forms:
+            note(f"{called} dropped: {form} has no place for it")
+        elif form in ("JPEG", "MPO") and len(data) > JPEG_SEGMENT.get(name, len(data)):
+            note(f"{called} dropped: {len(data)} bytes are too many for {form}")
+        elif name == "xmp" and form == "PNG":
+            chunks = PngImagePlugin.PngInfo()
+            chunks.add_itxt("XML:com.adobe.xmp", data.decode("utf-8", "replace"))
+            options["pnginfo"] = chunks
+        elif name == "xmp" and form == "TIFF":
+            options["tiffinfo"] = {TIFF_XMP: data}
+        else:
+            options[name] = data
+    return options
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
@@ -146,74 +208,3 @@ def format_of(path: str | os.PathLike[str]) -> str:
     if form is None or form not in Image.SAVE:
         raise PictureError(f"no picture format to write has the suffix {suffix!r}; .png always works")
     return form
-
-
-def _check_size(width: int, height: int) -> None:
-    if width < 1 or height < 1:
-        raise PictureError(f"the picture is {width} x {height}, expected at least one pixel")
-    if counted_pixels(width, height) > MAX_PIXELS:
-        raise PictureError(f"the picture is {width} x {height}, expected at most {MAX_PIXELS} pixels")
-
-
-def _from_pillow(image: Image.Image, note: Callable[[str], None]) -> npt.NDArray[np.uint8]:
-    """uint8 (h, w, 3) of an image; the alpha channel is dropped as it is, not blended with anything."""
-    _check_size(image.width, image.height)
-    try:
-        image.load()
-        profile = image.info.get("icc_profile")
-        if isinstance(profile, bytes) and not _is_srgb(profile):
-            note("colour profile dropped")
-        return _eight_bits(_upright(image, note), note)
-    except PictureError:
-        raise
-    except MemoryError as error:
-        raise _no_memory(image) from error
-    except Exception as error:  # Pillow's many ways to say that a file is broken, or a mode has no way to RGB
-        raise PictureError(f"the picture's data is broken: {_words(error)}") from error
-
-
-def _is_srgb(profile: bytes) -> bool:
-    return b"sRGB" in profile or "sRGB".encode("utf-16-be") in profile
-
-
-def _upright(image: Image.Image, note: Callable[[str], None]) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except MemoryError:
-        raise
-    except Exception:  # noqa: BLE001 - whatever is broken in the EXIF block, the pixels are here
-        note("unreadable EXIF dropped")
-        return image
-
-
-def _eight_bits(image: Image.Image, note: Callable[[str], None]) -> npt.NDArray[np.uint8]:
-    if image.mode == "F":
-        raise PictureError("a floating-point picture, expected integers")
-    if image.mode in SIXTEEN_BIT_MODES:
-        picture = _from_sixteen_bits(np.asarray(image))
-        note("16 bits rounded to 8")
-        return picture
-    if image.mode in ALPHA_MODES or "transparency" in image.info:
-        note("alpha dropped")
-        # By way of RGBA: from a palette with transparency Pillow goes to RGB only under protest.
-        image = image.convert("RGBA")
-    return np.array(image.convert("RGB"))
-
-
-def _from_sixteen_bits(levels: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
-    """uint8 (h, w, 3) of grey levels 0..65535 (h, w), row by row: whole pictures of int64 would be large."""
-    low, high = levels.min(), levels.max()
-    if low < 0 or high > 65535:
-        raise PictureError(f"levels from {low} to {high}, expected 0 to 65535")
-    picture = np.empty((*levels.shape, 3), np.uint8)
-    for row, line in zip(picture, levels, strict=True):
-        row[:] = ((line.astype(np.int64) * 255 + 32767) // 65535)[:, None]
-    return picture
-
-
-def _words(error: Exception) -> str:
-    return str(error) or type(error).__name__
-
-
-def _no_memory(image: Image.Image) -> PictureError:
-    return PictureError(f"not enough memory for {image.width} x {image.height} pixels")

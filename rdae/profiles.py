@@ -5,15 +5,11 @@ nothing is converted through one.
 """
 
 import io
+from enum import Enum
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image
-
-try:
-    from PIL import ImageCms
-except ImportError:  # a Pillow without LittleCMS
-    ImageCms = None  # type: ignore[assignment]
+from PIL import Image, ImageCms, features
 
 HEADER_BYTES = 128
 SPACES = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK", b"Lab ": "LAB"}
@@ -28,9 +24,17 @@ def space(profile: bytes) -> str | None:
     return SPACES.get(profile[16:20])
 
 
+class Kind(Enum):
+    """What is to be made of a profile."""
+
+    BROKEN = "broken"
+    SRGB = "sRGB"
+    OTHER = "other"
+
+
 @lru_cache(maxsize=32)
-def is_srgb(profile: bytes) -> bool:
-    """Whether a profile of RGB or grey means sRGB, whatever its name: by what it does to a lattice of colours."""
+def kind(profile: bytes) -> Kind:
+    """Of a profile of RGB or grey. It is sRGB if it does to a lattice of colours what sRGB does, whatever its name."""
     mode = space(profile)
     if mode == "L":
         colours = np.arange(256, dtype=np.uint8)[None]
@@ -38,13 +42,16 @@ def is_srgb(profile: bytes) -> bool:
         axes = np.meshgrid(*[np.array(LATTICE, np.uint8)] * 3, indexing="ij")
         colours = np.stack(axes, axis=-1).reshape(1, -1, 3)
     else:
-        return False
+        return Kind.BROKEN
+    if not features.check("littlecms2"):
+        return Kind.OTHER
     try:
         moved = to_srgb(Image.fromarray(colours), profile)
     except ValueError:
-        return False
+        return Kind.BROKEN
     wanted = np.asarray(Image.fromarray(colours).convert("RGB"), np.int16)
-    return int(np.abs(np.asarray(moved, np.int16) - wanted).max()) <= SAME_LEVELS
+    close = int(np.abs(np.asarray(moved, np.int16) - wanted).max()) <= SAME_LEVELS
+    return Kind.SRGB if close else Kind.OTHER
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
@@ -52,10 +59,11 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
     profile: None for LAB, which is a colour by itself.
     """
-    if ImageCms is None:
-        raise ValueError("Pillow has no ImageCms here")
     try:
-        source = ImageCms.createProfile("LAB") if profile is None else ImageCms.getOpenProfile(io.BytesIO(profile))
+        lab = profile is None
+        source = (
+            ImageCms.createProfile("LAB") if lab else ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
+        )
         found = ImageCms.profileToProfile(
             image,
             source,
@@ -66,7 +74,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         )
     except MemoryError:
         raise
-    except Exception as error:  # LittleCMS has many ways to say so, and Pillow passes on more than its own error
+    except Exception as error:  # Pillow passes on more kinds than its own
         raise ValueError(f"the colour profile cannot be used: {error}") from error
     assert found is not None  # as it is not done in place
     return found

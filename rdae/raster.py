@@ -24,9 +24,11 @@ ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 GREY_MODES = frozenset({"1", "L", "LA", "La"})
 PALETTE_MODES = frozenset({"P", "PA"})
 SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
-PLAIN_MODES = GREY_MODES | PALETTE_MODES | SIXTEEN_BIT_MODES | {"RGB", "RGBX", "RGBA", "RGBa"}
+RGB_MODES = frozenset({"RGB", "RGBX", "RGBA", "RGBa"})
+ROUNDED = "16 bits rounded to 8"
+IFD_TAGS = (34665, 34853)  # EXIF proper, GPS
 # Of a TIFF's tags those that are about the picture rather than about its bytes in that file.
-KEPT_TAGS = (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432, 34665, 34853)
+KEPT_TAGS = (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432, *IFD_TAGS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,8 @@ class Raster:
     """A picture. ValueError if its parts do not fit together.
 
     levels: uint8 (h, w, 3), in the colours of `icc`, or sRGB; of a grey picture all three channels are equal.
-    alpha: uint8 (h, w), or None if all is opaque. icc, exif, xmp: as in files of other formats, EXIF without "Exif\\0\\0".
+    alpha: uint8 (h, w), or None if all is opaque.
+    icc, exif, xmp: as in files of other formats; EXIF without the prefix that it has in a JPEG.
     """
 
     levels: Levels
@@ -55,12 +58,12 @@ class Raster:
     @property
     def width(self) -> int:
         """In pixels."""
-        return self.levels.shape[1]
+        return int(self.levels.shape[1])
 
     @property
     def height(self) -> int:
         """In pixels."""
-        return self.levels.shape[0]
+        return int(self.levels.shape[0])
 
     @property
     def mode(self) -> str:
@@ -108,7 +111,7 @@ def from_array(array: npt.NDArray[np.generic]) -> Raster:
         )
     check_size(array.shape[1], array.shape[0])
     grey = array.shape[2] == 1
-    alpha = array[:, :, 3] if array.shape[2] == 4 else None
+    alpha = array[:, :, 3].astype(np.uint8) if array.shape[2] == 4 else None
     levels = np.repeat(array, 3, axis=2) if grey else array[:, :, :3]
     return Raster(np.ascontiguousarray(levels, np.uint8), grey, _transparent(alpha))
 
@@ -133,7 +136,7 @@ def from_pillow(image: Image.Image, note: Note = silent, *, metadata: bool = Tru
 
 
 def to_pillow(raster: Raster) -> Image.Image:
-    """An image of mode L, LA, RGB or RGBA, with icc_profile, exif and xmp in its info, as Pillow's plug-ins have them."""
+    """An image of mode L, LA, RGB or RGBA, with icc_profile, exif and xmp in its info, as Pillow has them."""
     image = Image.fromarray(raster.levels[:, :, 0] if raster.grey else raster.levels)
     if raster.alpha is not None:
         image.putalpha(Image.fromarray(raster.alpha))
@@ -147,21 +150,152 @@ def info_of(icc: bytes | None, exif_data: bytes | None, xmp: bytes | None) -> di
     return {name: value for name, value in found.items() if value}
 
 
+def wide_samples(image: Image.Image) -> bool:
+    """Whether an image, opened and not loaded yet, has colours of 16 bits in its file, which Pillow loads as 8."""
+    tiles = getattr(image, "tile", None) or ()
+    return image.mode not in SIXTEEN_BIT_MODES and any(";16" in str(tile[3]) for tile in tiles)
+
+
+def words(error: Exception) -> str:
+    """What an error says, or else its kind."""
+    return str(error) or type(error).__name__
+
+
+def no_memory(image: Image.Image) -> PictureError:
+    """The error that says how large the image is."""
+    return PictureError(f"not enough memory for {image.width} x {image.height} pixels")
+
+
 def _from_pillow(image: Image.Image, note: Note, metadata: bool) -> Raster:
-    wide = _has_wide_samples(image)
+    if wide_samples(image):
+        note(ROUNDED)
     image.load()
-    profile = image.info.get("icc_profile") or None
-    exif_data = _exif_of(image)
+    check_size(image.width, image.height)  # of some formats (ICO, ICNS) it is known only now
+    upright, exif_data = _upright(image, note)
+    base, alpha = _separate(upright, note)
+    profile = image.info.get("icc_profile")
+    base, icc = _in_known_colours(base, profile if isinstance(profile, bytes) else None, note, keep=metadata)
+    levels = np.asarray(base)
+    grey = levels.ndim == 2
+    levels = np.repeat(levels[:, :, None], 3, axis=2) if grey else np.array(levels)
+    if not metadata:
+        return Raster(levels, grey, alpha)
+    return Raster(levels, grey, alpha, icc, exif_data, _xmp_of(image))
+
+
+def _upright(image: Image.Image, note: Note) -> tuple[Image.Image, bytes | None]:
+    """The image as it is to be seen, and its EXIF, which says so."""
     try:
-        upright = ImageOps.exif_transpose(image)
-        exif_data = exif.upright_exif(exif_data) if exif_data else None
+        found = _exif_of(image)
+        return ImageOps.exif_transpose(image), exif.upright_exif(found) if found else None
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001 - whatever is broken in the EXIF block, the pixels are here
         note("unreadable EXIF dropped")
-        exif_data = None
-        upright = image if image.getbbox is None else image
-    xmp = _xmp_of(image)
-    if wide:
-        note("16 bits rounded to 8")
-    return Raster(np.empty((1, 1, 3), np.uint8))
+        return image, None
+
+
+def _exif_of(image: Image.Image) -> bytes | None:
+    """EXIF as it is in the file, or made of a TIFF's own tags."""
+    found = image.info.get("exif")
+    if isinstance(found, bytes):
+        return found
+    if "Raw profile type exif" in image.info:  # a text in a PNG, as ImageMagick writes it
+        return image.getexif().tobytes()
+    if image.format != "TIFF":
+        return None
+    tags, kept = image.getexif(), Image.Exif()
+    for tag in KEPT_TAGS:
+        value = tags.get_ifd(tag) if tag in IFD_TAGS and tag in tags else tags.get(tag)
+        if value:
+            kept[tag] = value
+    return kept.tobytes() if len(kept) else None
+
+
+def _xmp_of(image: Image.Image) -> bytes | None:
+    found = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+    if isinstance(found, str):
+        found = found.encode("utf-8", "surrogateescape")
+    return exif.upright_xmp(found) if isinstance(found, bytes) and found else None
+
+
+def _separate(image: Image.Image, note: Note) -> tuple[Image.Image, Plane | None]:
+    """The image without alpha, as L or RGB or in its other colours, and its alpha, if not all is opaque."""
+    if image.mode == "F":
+        raise PictureError("a floating-point picture, expected integers")
+    if image.mode in SIXTEEN_BIT_MODES:
+        levels = np.asarray(image)
+        rounded = Image.fromarray(_from_sixteen_bits(levels))
+        note(ROUNDED)
+        key = image.info.get("transparency")
+        alpha = np.where(levels == key, 0, 255).astype(np.uint8) if isinstance(key, int) else None
+        return rounded, _transparent(alpha)
+    if image.mode not in GREY_MODES | PALETTE_MODES | RGB_MODES:
+        return image, None
+    grey = image.mode in GREY_MODES or (image.mode in PALETTE_MODES and _is_grey_palette(image))
+    plain = "L" if grey else "RGB"
+    if image.mode not in ALPHA_MODES and "transparency" not in image.info:
+        return image.convert(plain), None
+    if image.mode == "La":
+        image = image.convert("LA")
+    # By way of RGBA: from a palette with transparency Pillow goes elsewhere only under protest.
+    image = image.convert("RGBA")
+    alpha = np.asarray(image.getchannel("A"))
+    return image.getchannel("R") if grey else image.convert("RGB"), _transparent(alpha)
+
+
+def _is_grey_palette(image: Image.Image) -> bool:
+    entries = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    return bool((entries == entries[:, :1]).all())
+
+
+def _in_known_colours(
+    image: Image.Image, profile: bytes | None, note: Note, *, keep: bool
+) -> tuple[Image.Image, bytes | None]:
+    """An image of mode L or RGB with the profile that its levels are in; None is sRGB."""
+    space = profiles.space(profile) if profile else None
+    if image.mode not in ("L", "RGB"):
+        return _converted(image, profile if space == image.mode else None, note), None
+    if not profile:
+        return image, None
+    kind = profiles.kind(profile) if space in (image.mode, "RGB") else profiles.Kind.BROKEN
+    if kind is profiles.Kind.BROKEN:
+        note("unusable colour profile dropped")
+        return image, None
+    if kind is profiles.Kind.SRGB:
+        return image, None
+    if keep and space == image.mode:
+        return image, profile
+    found = profiles.to_srgb(image.convert(space), profile)
+    note("colours converted to sRGB by the profile")
+    return found.convert(image.mode), None
+
+
+def _converted(image: Image.Image, profile: bytes | None, note: Note) -> Image.Image:
+    """RGB, in sRGB, of an image in other colours: by its profile if it has one that fits, else as Pillow does."""
+    if profile or image.mode == "LAB":
+        try:
+            found = profiles.to_srgb(image, profile)
+        except ValueError:
+            pass
+        else:
+            note(f"{image.mode} converted to sRGB" + (" by its profile" if profile else ""))
+            return found
+    note(f"{image.mode} converted to RGB without a profile")
+    return image.convert("RGB")
+
+
+def _transparent(alpha: Plane | None) -> Plane | None:
+    """Alpha that says something: not all 255."""
+    return None if alpha is None or bool((alpha == 255).all()) else np.ascontiguousarray(alpha)
+
+
+def _from_sixteen_bits(levels: npt.NDArray[np.integer]) -> Plane:
+    """uint8 (h, w) of grey levels 0..65535, row by row: whole pictures of int64 would be large."""
+    low, high = levels.min(), levels.max()
+    if low < 0 or high > 65535:
+        raise PictureError(f"levels from {low} to {high}, expected 0 to 65535")
+    picture = np.empty(levels.shape, np.uint8)
+    for row, line in zip(picture, levels, strict=True):
+        row[:] = (line.astype(np.int64) * 255 + 32767) // 65535
+    return picture

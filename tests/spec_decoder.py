@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import slow_prior
 from slow_prior import Coded, Network, Planes
-from spec_reader import File, Unsupported, crc32, demand
+from spec_reader import File, crc32, demand
 
 SIZES = {"I8": 1, "U8": 1, "I16": 2, "I32": 4, "I64": 8}
 
@@ -159,8 +159,6 @@ class Latents(NamedTuple):
 
 def decode(file: File, weights: Weights) -> bytes:
     """The integers that the latent checksum of a file is over, or Refused."""
-    if file.grey or any(part.kind == 2 for part in file.sections):
-        raise Unsupported("a reserved mode")
     height, width = -(-file.height // 16), -(-file.width // 16)
     side = max(height, width) if file.tile is None else 2**file.tile
     corners = product(range(0, height, side), range(0, width, side))

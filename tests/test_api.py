@@ -48,11 +48,25 @@ def test_quality_outside_the_scale_is_a_value_error(opened: api.Model, quality: 
         opened.compress(photo(3, 3), quality=quality)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "CMYK", "I;16"])
-def test_pictures_of_any_mode_come_back_as_rgb(opened: api.Model, mode: str) -> None:
-    image = Image.new(mode, (9, 5))
-    back = opened.decompress(opened.compress(image))
-    assert (back.mode, back.size) == ("RGB", (9, 5))
+@pytest.mark.parametrize(
+    ("mode", "back_mode"),
+    [("1", "L"), ("L", "L"), ("P", "L"), ("LA", "LA"), ("RGBA", "RGBA"), ("CMYK", "RGB"), ("I;16", "L")],
+)
+def test_pictures_of_any_mode_come_back_as_what_they_are(opened: api.Model, mode: str, back_mode: str) -> None:
+    back = opened.decompress(opened.compress(Image.new(mode, (9, 5))))
+    assert (back.mode, back.size) == (back_mode, (9, 5))
+
+
+def test_alpha_and_metadata_come_back_as_they_were_unless_not_wanted(opened: api.Model) -> None:
+    image = Image.fromarray(photo(20, 30))
+    image.putalpha(Image.linear_gradient("L").resize((30, 20)))
+    exif = Image.Exif()
+    exif[0x010E] = "a test"
+    image.info |= {"exif": exif.tobytes(), "xmp": b"<x:xmpmeta/>" * 9}
+    back = rdae.decompress(rdae.compress(image, 60, model=opened, verify=True), model=opened)
+    assert (back.mode, back.info["xmp"], back.getexif()[0x010E]) == ("RGBA", image.info["xmp"], "a test")
+    assert back.getchannel("A").tobytes() == image.getchannel("A").tobytes()
+    assert not opened.decompress(rdae.compress(image, model=opened, metadata=False)).info
 
 
 def test_what_is_no_picture_or_no_file_is_an_rdae_error(opened: api.Model) -> None:

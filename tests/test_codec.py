@@ -23,7 +23,6 @@ from rdae.errors import (
     StreamError,
     TruncatedError,
     VerifyError,
-    VersionError,
     WeightsError,
 )
 from rdae.model import Model
@@ -258,21 +257,15 @@ def test_a_file_without_a_latent_checksum_is_read(tiny: Model, file: codec.Encod
     assert np.array_equal(codec.decode(data, tiny).picture, file.reconstruction)
 
 
-def test_features_of_later_versions_are_refused(tiny: Model, file: codec.Encoded) -> None:
-    sections = parse(file.data).sections
-    plain = Header(70, 50, tiny.model_id, 300)
-    grey = Header(70, 50, tiny.model_id, 300, grey=True)
-    alpha = (*sections, Section(SectionType.ALPHA, b"x"))
-    for header, found in ((grey, sections), (plain, alpha)):
-        with pytest.raises(VersionError, match="does not decode"):
-            codec.decode(pack(Container(header, found)), tiny)
-
-
-def test_metadata_is_skipped(tiny: Model, file: codec.Encoded) -> None:
+def test_what_a_file_has_beside_latents_leaves_its_pixels_as_they_are(tiny: Model, file: codec.Encoded) -> None:
     parsed = parse(file.data)
-    more = (*parsed.sections, Section(SectionType.ICC, b"profile", skippable=True))
-    data = pack(Container(parsed.header, more, parsed.latent_checksum))
-    assert np.array_equal(codec.decode(data, tiny).picture, file.reconstruction)
+    more = (*parsed.sections, Section(SectionType.ICC, b"\0profile"), Section(SectionType.ALPHA, b"\0\7"))
+    decoded = codec.decode(pack(Container(parsed.header, more, parsed.latent_checksum)), tiny)
+    assert np.array_equal(decoded.picture, file.reconstruction)
+    assert decoded.raster.icc == b"profile"
+    assert decoded.raster.alpha is not None
+    assert decoded.raster.alpha.shape == (50, 70)
+    assert (decoded.raster.alpha == 7).all()
 
 
 def test_more_pixels_than_allowed_are_refused_before_any_work(tiny: Model, file: codec.Encoded) -> None:

@@ -5,7 +5,6 @@ either something broke, or files changed their meaning on purpose; then that nee
 changelog under Bitstream.  How the files were made: tests/write_golden.py.
 """
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
@@ -17,13 +16,14 @@ import numpy as np
 import pytest
 import slow_prior
 import spec_decoder
+import spec_extras
 import spec_reader
 import tiny_model
 import write_golden
 
 import rdae
 from rdae import codec, weights
-from rdae.container import Section, SectionType, pack, parse
+from rdae.container import parse
 from rdae.errors import StreamError, VersionError, WeightsError
 from rdae.model import Model
 
@@ -70,6 +70,10 @@ def test_old_files_decode_to_their_latents_and_pixels(path: Path, facts: dict[st
     exact = codec.decode(data, model, exact=True)
     assert exact.latents_sha256 == facts["latents_sha256"]
     assert hashlib.sha256(exact.picture.tobytes()).hexdigest() == facts["pixels_sha256"]
+    assert exact.raster.mode == facts["mode"]
+    for part in ("alpha", "icc", "exif", "xmp"):
+        found = getattr(exact.raster, part)
+        assert (None if found is None else hashlib.sha256(bytes(found)).hexdigest()) == facts.get(f"{part}_sha256")
     assert np.abs(exact.picture.astype(int) - decoded.picture).max() <= 1
 
 
@@ -95,6 +99,13 @@ def test_the_reader_written_from_the_page_agrees(path: Path, facts: dict[str, An
     theirs = spec_reader.read(data)
     assert [(part.kind, part.payload) for part in theirs.sections] == [(s.type, s.payload) for s in ours.sections]
     assert (theirs.width, theirs.height, theirs.model) == (ours.header.width, ours.header.height, ours.header.model)
+
+
+@pytest.mark.parametrize(("path", "facts"), FILES)
+def test_what_is_beside_latents_is_read_from_the_page_alike(path: Path, facts: dict[str, Any]) -> None:
+    found = spec_extras.read(spec_reader.read(path.read_bytes()))
+    for part, data in found._asdict().items():
+        assert (None if data is None else hashlib.sha256(data).hexdigest()) == facts.get(f"{part}_sha256")
 
 
 def small(parameters: list[Any]) -> list[Any]:
@@ -127,6 +138,7 @@ def test_the_decoder_written_from_the_page_refuses_what_rdae_refuses(path: Path,
     def read() -> None:
         file = spec_reader.read(path.read_bytes())
         spec_reader.demand(file.model in weights_by_id(), "model")
+        spec_extras.read(file)
         spec_decoder.decode(file, spec_weights(file.model))
 
     with pytest.raises(spec_reader.Refused):
@@ -180,24 +192,6 @@ def test_the_golden_files_try_what_they_should() -> None:
     (payload,) = (part.payload for part in padded.sections)
     assert len(payload) == 11 * 16
     assert payload.count(0) > 150
-
-
-@pytest.mark.parametrize("mode", ["grey", "alpha"])
-def test_reserved_modes_are_read_as_containers_and_refused_as_unsupported(mode: str) -> None:
-    """Not golden: a later minor version may give them a meaning."""
-    folder = GOLDEN / "v1.0"
-    plain = parse((folder / "photo.rdae").read_bytes())
-    if mode == "alpha":
-        changed = dataclasses.replace(plain, sections=(*plain.sections, Section(SectionType.ALPHA, b"?")))
-    else:
-        header = dataclasses.replace(plain.header, grey=True)
-        changed = dataclasses.replace(plain, header=header)
-    file = spec_reader.read(pack(changed))
-    assert [part.kind for part in file.sections] == [section.type for section in changed.sections]
-    with pytest.raises(VersionError):
-        codec.decode(pack(changed), mini(folder))
-    with pytest.raises(spec_reader.Unsupported):
-        spec_decoder.decode(file, spec_weights(file.model))
 
 
 def test_a_golden_file_is_refused_with_other_weights() -> None:

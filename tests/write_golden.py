@@ -22,12 +22,13 @@ import tiny_model
 import torch
 from tiny_model import GOLDEN, noise, photo
 
-from rdae import codec, container, latents, weights
+from rdae import codec, container, latents, metadata, packing, weights
 from rdae.coding import SymbolEncoder
 from rdae.container import Container, Header, Section, SectionType, least_payload, pack, parse
 from rdae.errors import RdaeError
 from rdae.model import Model
 from rdae.prior.exact import SYMBOL_MAX, Places
+from rdae.raster import Raster
 from rdae.training import tables
 
 Picture = npt.NDArray[np.uint8]
@@ -40,7 +41,7 @@ class Case(NamedTuple):
     """A file to be written: what it is there for, its picture, and what is done to its bytes afterwards."""
 
     about: str
-    picture: Picture
+    picture: Picture | Raster
     quality_index: int
     change: Callable[[bytes], bytes] = bytes
     model: str = "mini"
@@ -89,10 +90,29 @@ def with_payload(change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
 
 EXTRA = Section(UNKNOWN, b"of a later version", skippable=True)
 METADATA = (
-    Section(SectionType.ICC, b"no profile", skippable=True),
-    Section(SectionType.EXIF, b"", skippable=True),
-    Section(SectionType.XMP, b"<x/>"),
+    Section(SectionType.ICC, b"\0no profile", skippable=True),
+    Section(SectionType.EXIF, b"\0?", skippable=True),
+    Section(SectionType.XMP, metadata.encode(b"<x/>" * 99)),
 )
+
+
+def sloping(height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Alpha that differences make small: (height, width)."""
+    y, x = np.mgrid[:height, :width]
+    found: npt.NDArray[np.uint8] = np.clip(3 * x + y - 40, 0, 255).astype(np.uint8)
+    return found
+
+
+def grey(height: int, width: int) -> Picture:
+    one: Picture = np.repeat(photo(height, width)[:, :, :1], 3, axis=2)
+    return one
+
+
+def whole(exif: bytes = b"II*\0\x08\0\0\0\0\0\0\0\0\0") -> Raster:
+    """All that a picture can have."""
+    icc = bytes(range(100)) * 3
+    return Raster(grey(40, 280), grey=True, alpha=sloping(40, 280), icc=icc, exif=exif, xmp=b"<x:xmpmeta>" * 30)
+
 
 FILES: dict[str, Case] = {
     "flat": Case("one grey level", flat(37, 50, 128), 400),
@@ -111,6 +131,11 @@ FILES: dict[str, Case] = {
     "sections": Case(
         "sections that are skipped, and metadata", photo(30, 20), 500, with_sections((EXTRA,), (EXTRA, *METADATA))
     ),
+    "grey": Case("grey", Raster(grey(61, 83), grey=True), 345),
+    "grey-alpha": Case("alpha as it is", Raster(grey(40, 70), grey=True, alpha=noise(6, 40, 70)[:, :, 0] // 64 * 85), 400),
+    "alpha": Case("alpha by its differences", Raster(photo(70, 60), alpha=sloping(70, 60)), 400),
+    "veil": Case("one alpha for all", Raster(photo(33, 20), alpha=flat(33, 20, 99)[:, :, 0]), 200),
+    "whole": Case("grey, alpha, a profile, EXIF and XMP, in tiles", whole(), 300, tile=4),
     "marked": Case("the latents are marked skippable, which says nothing", photo(30, 20), 200, put(14, b"\x81")),
     "newer-minor": Case("version 1.15", photo(17, 33), 450, put(4, b"\x1f")),
 }  # fmt: skip
@@ -122,6 +147,14 @@ class Bad(NamedTuple):
     error: str
     because: str
     change: Callable[[bytes], bytes]
+
+
+def with_alpha(payload: bytes, because: str) -> Bad:
+    return Bad("CorruptError", because, with_sections((), (Section(SectionType.ALPHA, payload),)))
+
+
+def with_icc(payload: bytes, because: str) -> Bad:
+    return Bad("CorruptError", because, with_sections((Section(SectionType.ICC, payload),), ()))
 
 
 # The good file is "photo": magic, 0x10, flags 16, model 6..9, quality 10..11, width 12, height 13, section from 14.
@@ -163,6 +196,21 @@ ERRORS: dict[str, Bad] = {
     "wrong-checksum": Bad("CorruptError", "another latent checksum", repacked(latent_checksum=0)),
     "wrong-quality": Bad("CorruptError", "latents read with another quality's prior", reheaded(quality_index=0)),
     "wrong-size": Bad("CorruptError", "the latents are of another size", reheaded(width=150)),
+    "alpha-nothing": with_alpha(b"", "alpha without a method"),
+    "alpha-method": with_alpha(b"\3x", "alpha of method 3"),
+    "alpha-constant": with_alpha(b"\0\x55\x55", "constant alpha of two values"),
+    "alpha-short": with_alpha(b"\1" + packing.pack(bytes(83 * 61 - 1)), "alpha of a pixel too few"),
+    "alpha-long": with_alpha(b"\2" + packing.pack(bytes(83 * 61 + 1)), "alpha of a pixel too many"),
+    "alpha-cut": with_alpha(b"\1" + packing.pack(noise(3, 83, 61).tobytes()[: 83 * 61])[:-1], "no end of alpha"),
+    "alpha-followed": with_alpha(b"\1" + packing.pack(bytes(83 * 61)) + b"\0", "a byte after the end of alpha"),
+    "alpha-broken": with_alpha(b"\1\x7f\0\0", "alpha that is no LZMA2"),
+    "metadata-nothing": with_icc(b"", "a profile without a method"),
+    "metadata-method": with_icc(b"\2x", "a profile of method 2"),
+    "metadata-empty": with_icc(b"\0", "a profile of no bytes"),
+    "metadata-packed-empty": with_icc(b"\1" + packing.pack(b""), "a packed profile of no bytes"),
+    "metadata-long": with_icc(b"\1" + packing.pack(bytes(2**26 + 1)), "a profile of 2**26 + 1 bytes"),
+    "metadata-cut": with_icc(b"\1" + packing.pack(b"profile")[:-1], "a profile without an end"),
+    "metadata-followed": with_icc(b"\1" + packing.pack(b"profile") + b"!", "a byte after the end of a profile"),
 }  # fmt: skip
 
 
@@ -213,15 +261,19 @@ def write(folder: Path) -> None:
     (folder / "errors").mkdir(parents=True)
     tiny_model.write(folder / "mini.safetensors", tiny_model.MINI)
     write_calm(folder / "calm.safetensors")
-    models = write_files(folder, {})
+    write_errors(folder, write_files(folder, {}), {})
 
+
+def write_errors(folder: Path, models: dict[str, Model], told: dict[str, dict[str, str]]) -> None:
+    """Write those bad files that `told` does not tell of yet."""
     good = (folder / "photo.rdae").read_bytes()
     bad = {name: (each.change(good), each.error, each.because) for name, each in ERRORS.items()}
     for name, z, k in (("z-out-of-range", 128, 0), ("k-out-of-range", 0, -SYMBOL_MAX - 1)):
         bad[name] = (out_of_range(models["mini"], z, k), "CorruptError", "a value beyond what may be coded")
-    for name, (data, _, _) in bad.items():
-        (folder / "errors" / f"{name}.rdae").write_bytes(data)
-    told = {name: {"error": error, "because": because} for name, (_, error, because) in bad.items()}
+    for name, (data, error, because) in bad.items():
+        if name not in told:
+            (folder / "errors" / f"{name}.rdae").write_bytes(data)
+            told[name] = {"error": error, "because": because}
     (folder / "errors.json").write_text(json.dumps(told, indent=1) + "\n")
 
 
@@ -235,14 +287,21 @@ def write_files(folder: Path, facts: dict[str, dict[str, Any]]) -> dict[str, Mod
         data = case.change(codec.compress(case.picture, model, case.quality_index, verify=True, tile=case.tile))
         (folder / f"{name}.rdae").write_bytes(data)
         exact = codec.decode(data, model, exact=True)
-        height, width = case.picture.shape[:2]
+        raster = exact.raster
         facts[name] = {
             "about": case.about,
-            "width": width,
-            "height": height,
+            "mode": raster.mode,
+            "width": raster.width,
+            "height": raster.height,
             "quality_index": case.quality_index,
             "latents_sha256": exact.latents_sha256,
             "pixels_sha256": hashlib.sha256(exact.picture.tobytes()).hexdigest(),
+        }
+        beside = {part: getattr(raster, part) for part in ("alpha", "icc", "exif", "xmp")}
+        facts[name] |= {
+            f"{part}_sha256": hashlib.sha256(bytes(found)).hexdigest()
+            for part, found in beside.items()
+            if found is not None
         }
     (folder / "files.json").write_text(json.dumps(facts, indent=1) + "\n")
     return models
@@ -259,7 +318,7 @@ def sums(golden: Path = GOLDEN) -> str:
 def main(arguments: list[str] | None = None, folder: Path = FOLDER) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--force", action="store_true", help="write an existing version's files anew")
-    parser.add_argument("--add", action="store_true", help="write only the good files that are new")
+    parser.add_argument("--add", action="store_true", help="write only the files that are new")
     options = parser.parse_args(arguments)
     if folder.exists() and not options.add:
         if not options.force:
@@ -267,7 +326,8 @@ def main(arguments: list[str] | None = None, folder: Path = FOLDER) -> None:
         shutil.rmtree(folder)
     try:
         if options.add:
-            write_files(folder, json.loads((folder / "files.json").read_text()))
+            models = write_files(folder, json.loads((folder / "files.json").read_text()))
+            write_errors(folder, models, json.loads((folder / "errors.json").read_text()))
         else:
             write(folder)
     except RdaeError as error:
