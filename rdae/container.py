@@ -30,8 +30,10 @@ plain picture are at most 28.
 """
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from typing import BinaryIO
 
 from rdae.errors import CorruptError, NotRdaeError, StreamError, TruncatedError, VersionError
 
@@ -47,6 +49,7 @@ BLOCK = 64  # side in pixels of what takes at least a byte of latents, so that f
 MAX_SECTIONS = 1 << 16  # each costs a reader some memory, however short it is
 SKIPPABLE = 0x80
 CHECKSUM_BYTES = 4
+HEADER_BYTES = 64  # no header is longer: 5 bytes, five varints of at most 9, and the model
 VARINT_BITS = 63  # no length or number of a file needs more
 
 
@@ -204,18 +207,27 @@ def pack(container: Container) -> bytes:
     return body + zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "little")
 
 
+def peek(data: bytes) -> tuple[Header, Flag, int]:
+    """The header, the flags and where sections begin, of a file's first HEADER_BYTES, or all if it has fewer.
+
+    No checksum is looked at. Raises NotRdaeError, VersionError, TruncatedError or CorruptError, and nothing else.
+    """
+    _check_start(data)
+    try:
+        cursor = _Cursor(data, len(MAGIC) + 1)
+        header, flags = _parse_header(cursor)
+    except ValueError as error:
+        raise CorruptError(str(error)) from error
+    return header, flags, cursor.position
+
+
 def parse(data: bytes, max_pixels: int | None = MAX_PIXELS) -> Container:
     """Read a complete file.
 
     max_pixels: larger counted_pixels() raise StreamError, before anybody allocates for them; None: any size.
     Raises NotRdaeError, VersionError, TruncatedError or CorruptError otherwise, and nothing else ever.
     """
-    if not data.startswith(MAGIC):
-        if data and MAGIC.startswith(data):
-            raise TruncatedError(f"the file is cut short: it ends after {len(data)} bytes")
-        raise NotRdaeError(f"not an .rdae file: it begins with {data[:4]!r}, expected {MAGIC!r}")
-    if len(data) > len(MAGIC) and data[len(MAGIC)] >> 4 != MAJOR:
-        raise VersionError(f"format version {data[len(MAGIC)] >> 4}, this program reads version {MAJOR}")
+    _check_start(data)
     body, crc = data[:-CHECKSUM_BYTES], data[-CHECKSUM_BYTES:]
     intact = zlib.crc32(body) == int.from_bytes(crc, "little")
     try:
@@ -237,17 +249,30 @@ def parse(data: bytes, max_pixels: int | None = MAX_PIXELS) -> Container:
     return container
 
 
-def _parse_fields(data: bytes) -> Container:
-    """All fields after the version. ValueError for a wrong value, TruncatedError where bytes run out."""
-    cursor = _Cursor(data, len(MAGIC) + 1)
+def _check_start(data: bytes) -> None:
+    if not data.startswith(MAGIC):
+        if data and MAGIC.startswith(data):
+            raise TruncatedError(f"the file is cut short: it ends after {len(data)} bytes")
+        raise NotRdaeError(f"not an .rdae file: it begins with {data[:4]!r}, expected {MAGIC!r}")
+    if len(data) > len(MAGIC) and data[len(MAGIC)] >> 4 != MAJOR:
+        raise VersionError(f"format version {data[len(MAGIC)] >> 4}, this program reads version {MAJOR}")
+
+
+def _parse_header(cursor: "_Cursor") -> tuple[Header, Flag]:
+    """All fields between the version and the sections. ValueError for a wrong value."""
     flags = cursor.varint()
     if flags & ~sum(Flag):
         raise VersionError(f"flags {flags:#x} ask for a feature that this program does not know")
     model = cursor.take(MODEL_BYTES)
     quality_index, width, height = cursor.varint(), cursor.varint(), cursor.varint()
     tile = cursor.varint() if flags & Flag.TILES else None
-    header = Header(width, height, model, quality_index, bool(flags & Flag.GREY), tile)
+    return Header(width, height, model, quality_index, bool(flags & Flag.GREY), tile), Flag(flags)
 
+
+def _parse_fields(data: bytes) -> Container:
+    """All fields after the version. ValueError for a wrong value, TruncatedError where bytes run out."""
+    cursor = _Cursor(data, len(MAGIC) + 1)
+    header, flags = _parse_header(cursor)
     trailer = CHECKSUM_BYTES * (2 if flags & Flag.LATENT_CHECKSUM else 1)
     cursor.end = len(data) - trailer
     sections = []
@@ -268,6 +293,28 @@ def _parse_fields(data: bytes) -> Container:
     if container.flags != flags:
         raise ValueError(f"flags {flags:#x}, but the sections say {int(container.flags):#x}")
     return container
+
+
+def walk(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Yield type, place and length of the payloads of sections between two places of a file that can be gone about in.
+
+    It reads nothing else. StreamError where one does not end before `end`, or there are too many.
+    """
+    for _ in range(MAX_SECTIONS):
+        if start == end:
+            return
+        file.seek(start)
+        cursor = _Cursor(file.read(1 + VARINT_BITS // 7), 0)
+        try:
+            kind, length = cursor.take(1)[0] & ~SKIPPABLE, cursor.varint()
+        except ValueError as error:
+            raise CorruptError(str(error)) from error
+        place = start + cursor.position
+        start = place + length
+        if start > end:
+            raise TruncatedError(f"the file is cut short: {length} bytes expected at {place}")
+        yield kind, place, length
+    raise CorruptError(f"more than {MAX_SECTIONS} sections")
 
 
 class _Cursor:

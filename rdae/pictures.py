@@ -205,6 +205,7 @@ def format_of(path: str | os.PathLike[str]) -> str:
     """Pillow's name of the format that the suffix of `path` asks for; PictureError if it can write none."""
     suffix = Path(path).suffix.lower()
     form = Image.registered_extensions().get(suffix)
-    if form is None or form not in Image.SAVE:
+    # Not .rdae either, which Pillow may know by rdae.pillow.
+    if form is None or form not in Image.SAVE or suffix == ".rdae":
         raise PictureError(f"no picture format to write has the suffix {suffix!r}; .png always works")
     return form
