@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import click
+from click.core import ParameterSource
 
 from rdae.clock import Clock
+from rdae.targets import Kind
 
 from .files import SUFFIX, Request, finite, many_files
 from .opening import LazyModel
 from .places import place
 from .work import Facts, Job
 
+POSITIVE = click.FloatRange(0, min_open=True, max=1e12)
+
+UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "kib": 2**10, "mib": 2**20}
+
+
+def in_bytes(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
+    """A callback that turns "40KB" into 40000."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"(\d+|\d*\.\d+)\s*([a-z]*)", value.strip().lower())
+    if found is None or found[2] not in UNITS or float(found[1]) == 0:
+        raise click.BadParameter(f"{value!r} is no size such as 40KB, 1.5MB, 32KiB or 1000.")
+    return float(found[1]) * UNITS[found[2]]
+
 
 @dataclass
 class Task:
-    """What is done with each picture."""
+    """What is done with each picture; target: kind and value, None: quality counts."""
 
     weights: str | None
     threads: int | None
     force: bool
     quality: float
+    target: tuple[Kind, float] | None
     verify: bool
+    metadata: bool
     name: ClassVar[str] = "compress"
 
     def __post_init__(self) -> None:
@@ -34,6 +53,7 @@ class Task:
         """Compress one picture."""
         from rdae.errors import PictureError
         from rdae.pictures import raster_in
+        from rdae.targets import Target
 
         source = place(job.source)
         with clock.stage("read"), source.open(PictureError, PictureError) as file:
@@ -42,7 +62,10 @@ class Task:
         with clock.stage("model"):
             model = self._model.opened
         with clock.stage("encode"):
-            data = model.compress(picture, quality=self.quality, verify=self.verify)
+            target = None if self.target is None else Target(*self.target)
+            data = model.compress(
+                picture, self.quality, target=target, verify=self.verify, metadata=self.metadata
+            )
         with clock.stage("write"):
             place(job.target).write(data, force=self.force)
         return Facts(len(data), source.size(), len(data), picture.width, picture.height)
@@ -66,13 +89,39 @@ class Task:
     callback=finite,
     help="0: smallest file; 100: best picture.",
 )
+@click.option("--bpp", type=POSITIVE, help="Instead of a quality: at most so many bits per pixel.")
+@click.option(
+    "--size", metavar="BYTES", callback=in_bytes, help="Instead of a quality: at most so much; 40KB, 1.5MB, 32KiB."
+)
+@click.option("--psnr", type=POSITIVE, help="Instead of a quality: at least so many dB.")
+@click.option(
+    "--ms-ssim",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    callback=finite,
+    help="Instead of a quality: at least so much, 0.98 for example.",
+)
+@click.option("--strip", is_flag=True, help="Leave out colour profile, EXIF and XMP.")
 @click.option(
     "--verify/--no-verify",
     default=True,
     show_default=True,
     help="Decode what was encoded, up to the latents, and compare, before it is written.",
 )
-def compress(*, request: Request, weights: str | None, quality: float, verify: bool) -> None:
+@click.pass_context
+def compress(
+    context: click.Context,
+    /,
+    *,
+    request: Request,
+    weights: str | None,
+    quality: float,
+    bpp: float | None,
+    size: float | None,
+    psnr: float | None,
+    ms_ssim: float | None,
+    strip: bool,
+    verify: bool,
+) -> None:
     """Compress pictures, each to an .rdae file beside it.
 
     An INPUT is a picture in any format that Pillow reads, a folder (with -r), a pattern in quotes such as
@@ -80,5 +129,18 @@ def compress(*, request: Request, weights: str | None, quality: float, verify: b
     """
     from rdae.pictures import SUFFIXES
 
-    task = Task(weights, request.threads, force=request.force, quality=quality, verify=verify)
+    wanted: dict[Kind, float | None] = {"bpp": bpp, "size": size, "psnr": psnr, "ms-ssim": ms_ssim}
+    targets = [(kind, value) for kind, value in wanted.items() if value is not None]
+    chosen = context.get_parameter_source("quality") is ParameterSource.COMMANDLINE
+    if len(targets) + chosen > 1:
+        raise click.UsageError("--quality, --bpp, --size, --psnr and --ms-ssim exclude each other.")
+    task = Task(
+        weights,
+        request.threads,
+        force=request.force,
+        quality=quality,
+        target=targets[0] if targets else None,
+        verify=verify,
+        metadata=not strip,
+    )
     request.run(task, SUFFIXES, SUFFIX)

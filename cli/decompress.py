@@ -29,6 +29,7 @@ class Task:
     exact: bool
     max_pixels: int
     suffix: str | None
+    region: tuple[int, int, int, int] | None
     name: ClassVar[str] = "decompress"
 
     def __post_init__(self) -> None:
@@ -48,7 +49,12 @@ class Task:
         with clock.stage("model"):
             model = self._models.for_file(data)
         with clock.stage("decode"):
-            image = model.decompress(data, exact=self.exact, max_pixels=self.max_pixels)
+            try:
+                image = model.decompress(
+                    data, exact=self.exact, max_pixels=self.max_pixels, region=self.region
+                )
+            except ValueError as error:  # the region is not inside of this picture
+                raise PictureError(str(error)) from error
         with clock.stage("write"):
             picture = picture_bytes(image, form, note)
             target.write(picture, force=self.force)
@@ -84,8 +90,21 @@ def max_pixels_option(command: Callable[..., None]) -> Callable[..., None]:
     help="Pixels that are the same on every machine; else they may differ by one level.",
 )
 @max_pixels_option
+@click.option(
+    "--region",
+    metavar="X,Y,W,H",
+    callback=lambda _context, _option, value: _region(value),
+    help="Only a part of the picture, in pixels from the left upper corner; of large pictures only what it needs is "
+    "decoded.",
+)
 def decompress(
-    *, request: Request, weights: str | None, picture_format: str | None, exact: bool, max_pixels: int
+    *,
+    request: Request,
+    weights: str | None,
+    picture_format: str | None,
+    exact: bool,
+    max_pixels: int,
+    region: tuple[int, int, int, int] | None,
 ) -> None:
     """Decompress .rdae files, each to a PNG beside it.
 
@@ -96,9 +115,25 @@ def decompress(
     if suffix is None and request.to_standard_output:
         suffix = ".png"
     task = Task(
-        weights, request.threads, force=request.force, exact=exact, max_pixels=max_pixels, suffix=suffix
+        weights,
+        request.threads,
+        force=request.force,
+        exact=exact,
+        max_pixels=max_pixels,
+        suffix=suffix,
+        region=region,
     )
     request.run(task, {SUFFIX}, suffix or ".png")
+
+
+def _region(text: str | None) -> tuple[int, int, int, int] | None:
+    if text is None:
+        return None
+    numbers = text.split(",")
+    if len(numbers) != 4 or not all(number.strip().isdecimal() for number in numbers):
+        raise click.BadParameter(f"{text!r}, expected four whole numbers: x,y,width,height.")
+    x, y, width, height = map(int, numbers)
+    return x, y, width, height
 
 
 def _checked(picture_format: str) -> str:

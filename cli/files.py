@@ -333,8 +333,8 @@ _MANNER = (
 )
 
 
-def finite(_context: click.Context, _option: click.Parameter, value: float) -> float:
+def finite(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:
     """A callback that refuses "nan"."""
-    if math.isnan(value):  # no comparison holds for it, so the range lets it through
+    if value is not None and math.isnan(value):  # no comparison holds for it, so the range lets it through
         raise click.BadParameter("not a number.")
     return value

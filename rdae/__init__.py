@@ -31,6 +31,7 @@ from rdae.errors import (
 
 if TYPE_CHECKING:
     from rdae.api import compress, decompress, open_model
+    from rdae.targets import Target
 
 __version__ = "0.1.0"
 
@@ -43,6 +44,7 @@ __all__ = [
     "RdaeError",
     "ResultsError",
     "StreamError",
+    "Target",
     "TargetError",
     "TrainingError",
     "TruncatedError",
@@ -55,16 +57,16 @@ __all__ = [
     "open_model",
 ]
 
-_FROM_API = frozenset({"compress", "decompress", "open_model"})
+_FROM = {"compress": "api", "decompress": "api", "open_model": "api", "Target": "targets"}
 
 
 def __getattr__(name: str) -> Any:
-    """Load `rdae.api`, and with it torch, when one of its names is first asked for (PEP 562)."""
-    if name not in _FROM_API:
+    """Load what a name is in, `rdae.api` and with it torch, when it is first asked for (PEP 562)."""
+    if name not in _FROM:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from rdae import api
+    import importlib
 
-    value = getattr(api, name)
+    value = getattr(importlib.import_module(f"rdae.{_FROM[name]}"), name)
     globals()[name] = value  # from now on a plain attribute
     return value
 

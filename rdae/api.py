@@ -7,10 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rdae import codec, weights
+from rdae import codec, metrics, weights
+from rdae.alpha import fill
 from rdae.container import MAX_PIXELS, parse
+from rdae.errors import TargetError
 from rdae.quality import to_index
 from rdae.raster import to_pillow, to_raster
+from rdae.targets import Target, meet
+from rdae.tiles import Region
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,29 +46,66 @@ class Model:
         return self.loaded.model_id
 
     def compress(
-        self, image: Picture, quality: float = 50.0, *, verify: bool = False, metadata: bool = True
+        self,
+        image: Picture,
+        quality: float = 50.0,
+        *,
+        target: Target | None = None,
+        verify: bool = False,
+        metadata: bool = True,
     ) -> bytes:
         """Return the bytes of an .rdae file.
 
         image: a Pillow image of any mode, or uint8 (h, w), (h, w, 3) or (h, w, 4) in sRGB, or a Raster. What is grey
         stays grey, and alpha is kept exactly; colours under alpha 0 are not.
-        quality: 0 (smallest) to 100 (best). metadata: keep a Pillow image's ICC, EXIF and XMP.
+        quality: 0 (smallest) to 100 (best). target: a size, rate or distortion, for which the quality is found in at
+        most eight encodings. metadata: keep a Pillow image's ICC, EXIF and XMP.
         verify: decode all but the pixels again and compare, VerifyError if it differs.
-        ValueError if quality is out of range, PictureError if the image cannot be coded.
+        ValueError if quality is out of range, PictureError if the image cannot be coded, TargetError if no quality
+        meets the target.
         """
         raster = to_raster(image, metadata=metadata)
-        return codec.compress(raster, self.loaded, to_index(quality), verify=verify)
+        if target is None:
+            return codec.compress(raster, self.loaded, to_index(quality), verify=verify)
+        met = meet(target, lambda index: self._trial(raster, index, target))
+        if verify:
+            codec.check(met.made, raster, self.loaded)
+        return met.made
+
+    def _trial(self, raster: Raster, index: int, target: Target) -> tuple[bytes, float]:
+        if target.at_most:
+            data = codec.compress(raster, self.loaded, index)
+            rate = 8 / (raster.width * raster.height)
+            return data, len(data) * (rate if target.kind == "bpp" else 1)
+        encoded = codec.encode(raster, self.loaded, index)
+        # Where nothing is to be seen any colour is right.
+        wanted = raster.levels if raster.alpha is None else fill(raster.levels, raster.alpha)
+        if target.kind == "psnr":
+            return encoded.data, metrics.psnr(wanted, encoded.reconstruction)
+        similarity = metrics.ms_ssim(wanted, encoded.reconstruction)
+        if similarity is None:
+            least = metrics.MS_SSIM_MIN_SIDE
+            raise TargetError(f"MS-SSIM of {raster.width} x {raster.height} pixels: it needs sides of {least} or more")
+        return encoded.data, similarity
 
     def decompress(
-        self, data: bytes, *, exact: bool = False, max_pixels: int | None = MAX_PIXELS
+        self,
+        data: bytes,
+        *,
+        exact: bool = False,
+        max_pixels: int | None = MAX_PIXELS,
+        region: tuple[int, int, int, int] | None = None,
     ) -> Image.Image:
         """Return the picture of an .rdae file's bytes; a StreamError or WeightsError if that cannot be done.
 
         Its mode is L, LA, RGB or RGBA; icc_profile, exif and xmp are in its info, if the file has them.
         exact: pixels that are the same on every machine, for more work; else they may differ by a level.
         max_pixels: larger pictures are refused before anything is allocated; None: take any size.
+        region: x, y, width and height in pixels of the part that is wanted; only the tiles that it needs are decoded.
+        ValueError if it is not inside of the picture.
         """
-        return to_pillow(codec.decode(data, self.loaded, max_pixels, exact=exact).raster)
+        part = None if region is None else Region(*region)
+        return to_pillow(codec.decode(data, self.loaded, max_pixels, exact=exact, region=part).raster)
 
     def encode(self, picture: npt.NDArray[np.uint8], at: float) -> Encoded:
         """Compress uint8 (h, w, 3) at quality `at` and say all that the encoder knows."""
@@ -114,15 +155,25 @@ def compress(
     quality: float = 50.0,
     model: Model | None = None,
     *,
+    target: Target | None = None,
     verify: bool = False,
     metadata: bool = True,
 ) -> bytes:
     """Return the bytes of an .rdae file: `Model.compress` with the given or the default model."""
-    return (model or _default_model()).compress(image, quality, verify=verify, metadata=metadata)
+    return (model or _default_model()).compress(
+        image, quality, target=target, verify=verify, metadata=metadata
+    )
 
 
 def decompress(
-    data: bytes, model: Model | None = None, *, exact: bool = False, max_pixels: int | None = MAX_PIXELS
+    data: bytes,
+    model: Model | None = None,
+    *,
+    exact: bool = False,
+    max_pixels: int | None = MAX_PIXELS,
+    region: tuple[int, int, int, int] | None = None,
 ) -> Image.Image:
     """Return the picture of an .rdae file's bytes: `Model.decompress` with the given model or the one it names."""
-    return (model or _model_for(data)).decompress(data, exact=exact, max_pixels=max_pixels)
+    return (model or _model_for(data)).decompress(
+        data, exact=exact, max_pixels=max_pixels, region=region
+    )

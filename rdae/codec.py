@@ -91,13 +91,20 @@ def compress(
             pass
         data = encoder.file()
     if verify:
-        try:
-            decoder = _Decoder(data, model, None, Clock())
-            decoder.skim()
-            decoder.compare(raster)
-        except StreamError as error:
-            raise VerifyError(f"what was encoded does not decode here to what was meant: {error}") from error
+        check(data, raster, model)
     return data
+
+
+@torch.inference_mode()
+@exact_float32()
+def check(data: bytes, raster: Raster, model: Model) -> None:
+    """Decode all but the pixels of what was just encoded of `raster`, and compare; VerifyError if it differs."""
+    try:
+        decoder = _Decoder(data, model, None, Clock())
+        decoder.skim()
+        decoder.compare(raster)
+    except StreamError as error:
+        raise VerifyError(f"what was encoded does not decode here to what was meant: {error}") from error
 
 
 @torch.inference_mode()

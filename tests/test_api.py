@@ -8,7 +8,7 @@ from PIL import Image
 from tiny_model import photo, write
 
 import rdae
-from rdae import api, registry, weights
+from rdae import api, metrics, registry, targets, weights
 from rdae.container import parse
 
 
@@ -108,3 +108,46 @@ def test_limits_and_exactness_can_be_asked_for(opened: api.Model) -> None:
         opened.decompress(data, max_pixels=7199)
     usual, exact = (np.asarray(opened.decompress(data, max_pixels=7200, exact=e)).astype(int) for e in (False, True))
     assert np.abs(usual - exact).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("size", 3000), ("bpp", 1.5), ("psnr", 15.0), ("ms-ssim", 0.2)]
+)
+def test_targets_are_met(opened: api.Model, kind: targets.Kind, value: float) -> None:
+    picture = photo(180, 170)
+    data = opened.compress(picture, target=rdae.Target(kind, value), verify=True)
+    decoded = np.asarray(opened.decompress(data))
+    found = {
+        "size": len(data),
+        "bpp": 8 * len(data) / (180 * 170),
+        "psnr": metrics.psnr(picture, decoded),
+        "ms-ssim": metrics.ms_ssim(picture, decoded) or 0.0,
+    }[kind]
+    assert rdae.Target(kind, value).meets(found)
+    if kind in {"size", "bpp"}:
+        assert found >= 0.95 * value  # the steps of so small a model are coarse
+
+
+def test_what_is_seen_counts_for_targets(opened: api.Model) -> None:
+    """Noise that nobody sees must not cost quality elsewhere, nor bits."""
+    picture = np.dstack([photo(180, 170), np.full((180, 170), 255, np.uint8)])
+    picture[:90, :, 3] = 0
+    hidden = picture.copy()
+    hidden[:90, :, :3] = np.random.default_rng(0).integers(0, 256, (90, 170, 3))
+    one, two = (opened.compress(p, target=rdae.Target("psnr", 15.0)) for p in (picture, hidden))
+    assert abs(len(two) / len(one) - 1) < 0.05
+
+
+def test_similarity_needs_a_picture_of_some_size(opened: api.Model) -> None:
+    with pytest.raises(rdae.TargetError, match="it needs sides of 161 or more"):
+        opened.compress(photo(100, 300), target=rdae.Target("ms-ssim", 0.9))
+
+
+def test_a_region_is_cut_from_the_picture(opened: api.Model) -> None:
+    data = opened.compress(photo(80, 90))
+    whole, part = opened.decompress(data), rdae.decompress(data, opened, region=(10, 20, 30, 40))
+    assert part.size == (30, 40)
+    difference = np.asarray(whole.crop((10, 20, 40, 60))).astype(int) - np.asarray(part)
+    assert np.abs(difference).max() <= 1
+    with pytest.raises(ValueError, match="not inside"):
+        opened.decompress(data, region=(70, 0, 30, 10))

@@ -17,7 +17,9 @@ from rdae import quality as quality_scale
 from rdae import registry
 from rdae.cli import main as cli_main
 from rdae.container import Container, Header, Section, SectionType, pack, parse
+from rdae.raster import Raster
 from rdae.registry import Installed
+from rdae.targets import Target
 
 MODEL = b"fake"
 
@@ -30,17 +32,31 @@ class FakeModel:
 
     verified: ClassVar[list[bool]] = []  # what the commands asked for
 
-    def compress(self, image: npt.NDArray[np.uint8], quality: float, *, verify: bool = False) -> bytes:
+    wanted: ClassVar[list[tuple[Any, bool]]] = []
+
+    def compress(
+        self,
+        image: Raster | npt.NDArray[np.uint8],
+        quality: float,
+        *,
+        verify: bool = False,
+        target: Any = None,
+        metadata: bool = True,
+    ) -> bytes:
+        self.wanted.append((target, metadata))
         self.verified.append(verify)
         buffer = io.BytesIO()
-        Image.fromarray(image).save(buffer, "PNG")
-        header = Header(image.shape[1], image.shape[0], MODEL, quality_scale.to_index(quality))
+        levels = image.levels if isinstance(image, Raster) else image
+        Image.fromarray(levels).save(buffer, "PNG")
+        header = Header(levels.shape[1], levels.shape[0], MODEL, quality_scale.to_index(quality))
         return pack(Container(header, (Section(SectionType.LATENTS, buffer.getvalue()),), 0))
 
     asked: ClassVar[list[tuple[bool, int]]] = []
+    regions: ClassVar[list[Any]] = []
 
-    def decompress(self, data: bytes, *, exact: bool, max_pixels: int) -> Image.Image:
+    def decompress(self, data: bytes, *, exact: bool, max_pixels: int, region: Any) -> Image.Image:
         self.asked.append((exact, max_pixels))
+        self.regions.append(region)
         container = parse(data)
         if container.header.model != MODEL:
             raise rdae.WeightsError(f"written with model {container.header.model.hex()}")
@@ -141,11 +157,11 @@ def test_quiet_prints_nothing_but_errors() -> None:
     assert_one_line_error(rdae_command("compress", "--quiet", "a.png"), "a.png", "already there")
 
 
-def test_dropped_alpha_is_noted() -> None:
-    Image.new("RGBA", (3, 3)).save("alpha.png")
-    result = rdae_command("compress", "alpha.png")
+def test_what_cannot_be_kept_is_noted() -> None:
+    Image.new("I;16", (3, 3)).save("deep.png")
+    result = rdae_command("compress", "deep.png")
     assert result.exit_code == 0
-    assert result.stderr.splitlines()[0] == "rdae: alpha.png: alpha dropped"
+    assert result.stderr.splitlines()[0] == "rdae: deep.png: 16 bits rounded to 8"
 
 
 def test_the_model_is_opened_once_for_all_files(opened: list[Path | None]) -> None:
@@ -280,9 +296,58 @@ def test_what_was_encoded_is_verified_unless_told_otherwise() -> None:
 
 def test_exactness_and_limits_reach_the_decoder() -> None:
     FakeModel.asked.clear()
+    FakeModel.regions.clear()
+    assert rdae_command("decompress", "c.rdae", "-f", "--region", "1, 2,3,4").exit_code == 0
+    assert FakeModel.regions == [(1, 2, 3, 4)]
+    FakeModel.asked.clear()
     for options in ([], ["--exact"], ["--max-pixels", "5000"]):
         assert rdae_command("decompress", "c.rdae", "-f", *options).exit_code == 0
     assert FakeModel.asked == [(False, 100_000_000), (True, 100_000_000), (False, 5000)]
     result = rdae_command("decompress", "c.rdae", "-f", "--max-pixels", "4095")
     assert result.exit_code == 1
     assert "more than the 4095 allowed" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], (None, True)),
+        (["--strip"], (None, False)),
+        (["--bpp", "0.25"], (Target("bpp", 0.25), True)),
+        (["--size", "40KB"], (Target("size", 40000), True)),
+        (["--size", "1.5 MiB"], (Target("size", 1.5 * 2**20), True)),
+        (["--size", "900"], (Target("size", 900), True)),
+        (["--psnr", "36"], (Target("psnr", 36), True)),
+        (["--ms-ssim", "0.98", "--strip"], (Target("ms-ssim", 0.98), False)),
+    ],
+)
+def test_targets_reach_the_encoder(options: list[str], expected: tuple[Any, bool]) -> None:
+    FakeModel.wanted.clear()
+    assert rdae_command("compress", "a.png", "-f", *options).exit_code == 0
+    assert FakeModel.wanted == [expected]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--bpp", "1", "--size", "3KB"], "exclude each other"),
+        (["-q", "50", "--psnr", "36"], "exclude each other"),
+        (["--size", "KB"], "no size such as"),
+        (["--size", "3PB"], "no size such as"),
+        (["--size", "0"], "no size such as"),
+        (["--bpp", "0"], "not in the range"),
+        (["--ms-ssim", "1"], "not in the range"),
+        (["--ms-ssim", "nan"], "not a number"),
+    ],
+)
+def test_targets_that_make_no_sense_are_wrong_usage(options: list[str], words: str) -> None:
+    result = rdae_command("compress", "a.png", *options)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+@pytest.mark.parametrize("region", ["1,2,3", "a,b,c,d", "-1,0,1,1", "1.5,0,1,1", ""])
+def test_a_region_is_four_numbers(region: str) -> None:
+    result = rdae_command("decompress", "c.rdae", "-f", "--region", region)
+    assert result.exit_code == 2
+    assert "expected four whole numbers" in result.stderr
