@@ -5,6 +5,7 @@ Folders, patterns and lists become jobs here, in one order that each machine fin
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import glob
@@ -104,8 +105,10 @@ class Request:
         report = Report(task, len(jobs), as_json=self.as_json, quiet=self.quiet, verbose=self.verbose)
         before = functools.partial(self._before, Sources([each.source for each in found]))
         try:
-            with orderly_termination():
-                for done in results(task, jobs, min(self.workers or 1, len(jobs)), before):
+            workers = min(self.workers or 1, len(jobs))
+            # Closed here, not when it is collected: workers end before anything else is said.
+            with orderly_termination(), contextlib.closing(results(task, jobs, workers, before)) as ends:
+                for done in ends:
                     if done is None:
                         report.tick()
                     else:

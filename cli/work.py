@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -28,6 +28,8 @@ from rdae.errors import OutputExistsError, RdaeError
 from .report import Failure, describe
 
 TICK_S = 0.5  # how often the caller of `results` is given a turn when nothing is done
+# Not -m, by which modules would be looked for in the current folder first, where a stranger's torch.py may lie.
+START = "import sys; sys.path[:] = filter(None, sys.path); from rdae.cli.worker import main; main()"
 PATIENCE_S = 5.0  # for a worker that was asked to end
 
 
@@ -111,7 +113,7 @@ def perform(task: Task, job: Job) -> Done:
 
 def results(
     task: Task, jobs: Iterable[Job], workers: int, before: Callable[[Job], Done | Job]
-) -> Iterator[Done | None]:
+) -> Generator[Done | None, None, None]:
     """Do the jobs and yield how each ended: in their order with one worker, which is this process, else as they come.
 
     before: is asked ahead of each job, here; if it knows the end already, no worker is asked, else it returns the job.
@@ -246,8 +248,8 @@ class _Worker:
                 alone: dict[str, Any] = {"start_new_session": True}
                 if os.name == "nt":
                     alone = {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", "rdae.cli.worker"],
+                self._process = subprocess.Popen(  # noqa: S603 - our own words
+                    [sys.executable, "-c", START],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},

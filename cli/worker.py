@@ -1,4 +1,4 @@
-"""A process that does jobs for `rdae.cli.work`: `python -m rdae.cli.worker`, with JSON lines on its standard streams.
+"""A process that does jobs for `rdae.cli.work`, which starts it: JSON lines on its standard streams.
 
 The first line says what to do with each job; every further one is a job, and is answered by one line.  The end of the
 input, or of whoever reads the answers, is the end.
@@ -59,6 +59,3 @@ def _own_streams() -> tuple[BinaryIO, BinaryIO]:
 def _leave(number: int, _frame: types.FrameType | None) -> None:
     sys.exit(128 + number)
 
-
-if __name__ == "__main__":
-    main()

@@ -43,11 +43,12 @@ def contents(folder: str) -> dict[str, bytes]:
 
 
 def test_any_number_of_workers_makes_the_same_bytes_and_loads_a_model_each() -> None:
-    """The parent loads no torch; bad files fail alone."""
+    """The parent loads no torch, and the workers not the one in this folder; bad files fail alone."""
     with contextlib.suppress(SystemExit):
         main(["compress", "-r", "in", "-d", "out1", "-j", "1", "--quiet", "--model", str(frozen_path())])
     assert len(contents("out1")) == 5
     Path("in/bad.png").write_bytes(b"junk")
+    Path("torch.py").write_text("raise SystemExit('not this one')")
     arguments = ["compress", "-r", "in", "none.png", "-d", "out2", "-j", "2", "--json", "-v"]
     code = (
         "import sys\n"
