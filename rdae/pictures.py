@@ -10,6 +10,7 @@ whatever Pillow stumbles over becomes a PictureError. Pillow's own decoders are 
 import io
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -157,12 +158,25 @@ def picture_bytes(picture: Image.Image | Picture, form: str, note: Note = silent
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     if image.mode in ("LA", "RGBA"):
         image = _alpha_for(image, form, note)
-    options = SAVE_OPTIONS.get(form, {}) | _metadata_for(image, form, note)
-    buffer = io.BytesIO()
+    metadata = _metadata_for(image, form, note)
+    if metadata:
+        try:
+            return _saved(image, form, metadata())
+        except Exception:  # noqa: BLE001 - Pillow parses some of it, and it may be a stranger's
+            note(f"metadata dropped: it cannot be written as {form}")
+    image = image.copy()
+    image.info.clear()  # of which Pillow takes some by itself
     try:
-        image.save(buffer, format=form, **options)
+        return _saved(image, form, {})
     except (OSError, ValueError, KeyError) as error:  # such as a side beyond what the format can say
         raise PictureError(f"cannot be written as {form}: {error}") from error
+
+
+def _saved(image: Image.Image, form: str, options: dict[str, object]) -> bytes:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd EXIF
+        image.save(buffer, format=form, **SAVE_OPTIONS.get(form, {}), **options)
     return buffer.getvalue()
 
 
@@ -174,14 +188,10 @@ def _alpha_for(image: Image.Image, form: str, note: Note) -> Image.Image:
     return image.convert("L" if image.mode == "LA" else "RGB")
 
 
-def _metadata_for(image: Image.Image, form: str, note: Note) -> dict[str, object]:
-    """Options of Pillow's that keep what the image's info has."""
-    places = (
-        ("icc_profile", "colour profile", WITH_PROFILE),
-        ("exif", "EXIF", WITH_EXIF),
-        ("xmp", "XMP", WITH_XMP),
-    )
-    options: dict[str, object] = {}
+def _metadata_for(image: Image.Image, form: str, note: Note) -> Callable[[], dict[str, object]] | None:
+    """What makes the options of Pillow's that keep what the image's info has; None if there is nothing to keep."""
+    places = (("icc_profile", "colour profile", WITH_PROFILE), ("exif", "EXIF", WITH_EXIF), ("xmp", "XMP", WITH_XMP))
+    kept: dict[str, bytes] = {}
     for name, called, forms in places:
         data = image.info.get(name)
         if not data:
@@ -190,14 +200,24 @@ def _metadata_for(image: Image.Image, form: str, note: Note) -> dict[str, object
             note(f"{called} dropped: {form} has no place for it")
         elif form in ("JPEG", "MPO") and len(data) > JPEG_SEGMENT.get(name, len(data)):
             note(f"{called} dropped: {len(data)} bytes are too many for {form}")
-        elif name == "xmp" and form == "PNG":
-            chunks = PngImagePlugin.PngInfo()
-            chunks.add_itxt("XML:com.adobe.xmp", data.decode("utf-8", "replace"))
-            options["pnginfo"] = chunks
-        elif name == "xmp" and form == "TIFF":
-            options["tiffinfo"] = {TIFF_XMP: data}
         else:
-            options[name] = data
+            kept[name] = data
+    return (lambda: _options(kept, form)) if kept else None
+
+
+def _options(kept: dict[str, bytes], form: str) -> dict[str, object]:
+    """Metadata as options of Pillow's, which has its own ways for XMP in some formats."""
+    options: dict[str, object] = dict(kept)
+    if "xmp" in kept and form == "PNG":
+        chunks = PngImagePlugin.PngInfo()
+        chunks.add_itxt("XML:com.adobe.xmp", kept["xmp"].decode("utf-8", "replace"))
+        del options["xmp"]
+        options["pnginfo"] = chunks
+    if "xmp" in kept and form == "TIFF":
+        tags = Image.Exif()
+        tags.load(kept.get("exif", b""))
+        tags[TIFF_XMP] = options.pop("xmp")
+        options["exif"] = tags
     return options
 
 

@@ -108,6 +108,11 @@ def grey(height: int, width: int) -> Picture:
     return one
 
 
+def four_alphas(height: int, width: int) -> Raster:
+    """Grey, with alpha that differences make larger."""
+    return Raster(grey(height, width), grey=True, alpha=noise(6, height, width)[:, :, 0] // 64 * 85)
+
+
 def whole(exif: bytes = b"II*\0\x08\0\0\0\0\0\0\0\0\0") -> Raster:
     """All that a picture can have."""
     icc = bytes(range(100)) * 3
@@ -132,7 +137,7 @@ FILES: dict[str, Case] = {
         "sections that are skipped, and metadata", photo(30, 20), 500, with_sections((EXTRA,), (EXTRA, *METADATA))
     ),
     "grey": Case("grey", Raster(grey(61, 83), grey=True), 345),
-    "grey-alpha": Case("alpha as it is", Raster(grey(40, 70), grey=True, alpha=noise(6, 40, 70)[:, :, 0] // 64 * 85), 400),
+    "grey-alpha": Case("alpha as it is", four_alphas(40, 70), 400),
     "alpha": Case("alpha by its differences", Raster(photo(70, 60), alpha=sloping(70, 60)), 400),
     "veil": Case("one alpha for all", Raster(photo(33, 20), alpha=flat(33, 20, 99)[:, :, 0]), 200),
     "whole": Case("grey, alpha, a profile, EXIF and XMP, in tiles", whole(), 300, tile=4),
