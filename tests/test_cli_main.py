@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 import rdae
 from rdae.cli.main import COMMANDS, main
@@ -164,3 +165,12 @@ def test_an_error_is_one_line_and_no_traceback(tmp_path: Path) -> None:
     assert result.stdout == ""
     assert result.stderr.startswith(f"rdae: {path}: ")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("chosen", [None, "active"])
+def test_threads_wait_without_taking_the_processor(monkeypatch: pytest.MonkeyPatch, chosen: str | None) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", chosen or "")  # so that it is put back after the test
+    if chosen is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    assert CliRunner().invoke(main, ["models"]).exit_code == 0
+    assert os.environ["OMP_WAIT_POLICY"] == (chosen or "passive")

@@ -2,7 +2,9 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,12 +51,16 @@ def test_the_readme_shows_every_kind_of_block_that_is_tried_here() -> None:
     assert blocks(ROOT / "README.md", "python")
 
 
-def test_the_python_example_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+def test_the_python_examples_of_the_readme_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "data", tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {}
     for example in blocks(ROOT / "README.md", "python"):
-        names: dict[str, object] = {}
+        names: dict[str, Any] = {}
         exec(compile(example, "README.md", "exec"), names)  # noqa: S102 - our own page
-        image, sizes = names["image"], names["sizes"]
-        assert getattr(image, "mode", None) == "RGB"
-        assert isinstance(sizes, list)
-        assert sizes == sorted(sizes)
+        found |= names
+        assert names["image"].mode == "RGB"
+    assert found["sizes"] == sorted(found["sizes"])
+    assert len(found["small"]) <= 20_000
+    assert found["corner"].size == (64, 64)
+    assert (tmp_path / "example.rdae").is_file()
