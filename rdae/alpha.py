@@ -20,6 +20,8 @@ from rdae.packing import pack, unpack_parts
 CONSTANT, PLAIN, LEFT = 0, 1, 2
 THOROUGH_PIXELS = 1 << 22  # more are packed with less effort: seconds, not minutes
 
+BAND = 512  # rows that are filled at once, an even number
+
 Plane = npt.NDArray[np.uint8]  # (h, w)
 Levels = npt.NDArray[np.uint8]  # (h, w, 3)
 
@@ -66,28 +68,46 @@ def fill(levels: Levels, alpha: Plane) -> Levels:
         return levels
     if not seen.any():
         return np.full_like(levels, 128)
-    filled = _filled(Image.fromarray(levels), Image.fromarray(seen.astype(np.uint8) * np.uint8(255)))
-    return np.array(filled)
+    # In bands, as a large picture several times over is what memory has no room for.
+    bands = [slice(top, top + BAND) for top in range(0, len(levels), BAND)]
+    halves = [np.asarray(_halved(Image.fromarray(levels[rows]), _mask(seen[rows]))) for rows in bands]
+    coarse = _solid(Image.fromarray(np.concatenate(halves)))
+    filled = levels.copy()
+    for rows in bands:
+        unseen = ~seen[rows]
+        if unseen.any():
+            smooth = np.asarray(_doubled(coarse, levels.shape[1], len(unseen), rows.start))
+            np.copyto(filled[rows], smooth, where=unseen[:, :, None])
+    return filled
 
 
-def _filled(image: Image.Image, seen: Image.Image) -> Image.Image:
-    """An RGB image with the colours of the next coarser one where `seen` is 0 rather than 255."""
-    if seen.getextrema() == (255, 255):
-        return image
-    part = image.copy()
-    part.putalpha(seen)
-    part = part.reduce(2)  # weights colours by alpha
-    *_, coverage = part.split()
-    coarse = _filled(part.convert("RGB"), coverage.point(lambda level: 255 if level else 0))
-    box = (
-        0,
-        0,
-        image.width / 2,
-        image.height / 2,
-    )  # where the sides are odd, `coarse` is half a pixel longer
-    below = coarse.resize(image.size, Image.Resampling.BILINEAR, box)
-    below.paste(image, mask=seen)
-    return below
+def _mask(seen: npt.NDArray[np.bool_]) -> Image.Image:
+    return Image.fromarray(seen.astype(np.uint8) * np.uint8(255))
+
+
+def _halved(image: Image.Image, seen: Image.Image) -> Image.Image:
+    """RGBA at half the size, rounded up: means of what is seen, and how much that is."""
+    image = image.copy()
+    image.putalpha(seen)
+    return image.reduce(2)  # weights colours by alpha
+
+
+def _doubled(coarse: Image.Image, width: int, height: int, top: int = 0) -> Image.Image:
+    """Rows top, ... of the image at twice the size, interpolated."""
+    box = (0, top / 2, width / 2, (top + height) / 2)
+    return coarse.resize((width, height), Image.Resampling.BILINEAR, box)
+
+
+def _solid(image: Image.Image) -> Image.Image:
+    """RGB of an RGBA image; where its alpha is 0, of the next coarser one."""
+    solid = image.convert("RGB")
+    coverage = image.getchannel("A")
+    if coverage.getextrema()[0] == 0:
+        seen = coverage.point(lambda level: 255 if level else 0)
+        smooth = _doubled(_solid(_halved(solid, seen)), *image.size)
+        smooth.paste(solid, mask=seen)
+        return smooth
+    return solid
 
 
 def _differences(alpha: Plane) -> Plane:
