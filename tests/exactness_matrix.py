@@ -193,7 +193,7 @@ def elsewhere(
 ) -> Report:
     """What a process with this setting makes of a case's files."""
     environment = dict(os.environ, OMP_NUM_THREADS=str(setting.threads), ONEDNN_VERBOSE="1")
-    environment["OMP_WAIT_POLICY"] = "PASSIVE"  # threads that spin while they wait take minutes on a busy machine
+    environment["OMP_WAIT_POLICY"] = "PASSIVE"  # threads that spin take minutes on a busy machine
     for name, value in (("ONEDNN_MAX_CPU_ISA", setting.onednn), ("ATEN_CPU_CAPABILITY", setting.aten)):
         environment.pop(name, None)
         if value is not None:
