@@ -57,15 +57,13 @@ class Task:
 
         source = place(job.source)
         with clock.stage("read"), source.open(PictureError, PictureError) as file:
-            picture = raster_in(file, note)
+            picture = raster_in(file, note, metadata=self.metadata)
             job.check()
         with clock.stage("model"):
             model = self._model.opened
         with clock.stage("encode"):
             target = None if self.target is None else Target(*self.target)
-            data = model.compress(
-                picture, self.quality, target=target, verify=self.verify, metadata=self.metadata
-            )
+            data = model.compress(picture, self.quality, target=target, verify=self.verify)
         with clock.stage("write"):
             place(job.target).write(data, force=self.force)
         return Facts(len(data), source.size(), len(data), picture.width, picture.height)

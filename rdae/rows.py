@@ -15,6 +15,9 @@ from torch import Tensor
 _BYTES = {"cpu": 10 << 20, "cuda": 1 << 30}
 """Of a band's widest array.  Less costs calls, more leaves the cache of a CPU; a GPU wants as much as it can get."""
 
+_LEAST = 8
+"""Rows of a band, however wide: a block computes two more than it keeps."""
+
 Span = tuple[int, int]  # first row, and one past the last
 Stream = Iterator[Tensor]
 Work = Callable[[Tensor, bool, bool], Tensor]
@@ -23,10 +26,10 @@ Work = Callable[[Tensor, bool, bool], Tensor]
 def bands(height: int, row_bytes: int, device: torch.device) -> Iterator[Span]:
     """Cut rows 0..height into bands (top, bottom) of like height, of which none needs more than the device's share.
 
-    row_bytes: what a row needs.  All bands but the last have an even number of rows, at least two.
+    row_bytes: what a row needs.  All bands but the last have an even number of rows, at least _LEAST.
     """
     count = max(1, -(-height * row_bytes // _BYTES.get(device.type, _BYTES["cpu"])))
-    rows = max(2, -(-height // count))
+    rows = max(_LEAST, -(-height // count))
     rows += rows % 2
     for top in range(0, height, rows):
         yield top, min(top + rows, height)
@@ -46,7 +49,7 @@ def cut(parts: Iterable[Tensor], row_bytes: Callable[[int], int]) -> tuple[int, 
 
     row_bytes: what a row, or column, of so many positions needs.
     Returns the dimension along which the bands follow each other, and them.  It is 1, rows; but 2 if the picture comes
-    in one part and is wider than high, or if it comes in several so wide that two rows are more than a band may be.
+    in one part and is wider than high, or if it comes in several so wide that a row is more than a band may be.
     """
     coming = iter(parts)
     first = next(coming)
@@ -54,7 +57,7 @@ def cut(parts: Iterable[Tensor], row_bytes: Callable[[int], int]) -> tuple[int, 
     if second is not None:
         coming = chain([first, second], coming)
         width, device = first.shape[2], first.device
-        if 2 * row_bytes(width) <= _BYTES.get(device.type, _BYTES["cpu"]):
+        if row_bytes(width) <= _BYTES.get(device.type, _BYTES["cpu"]):
             return 1, (
                 part[:, top:bottom]
                 for part in coming

@@ -12,8 +12,8 @@ import numpy as np
 
 from rdae import container, quality
 from rdae.evaluation import fresh
-from rdae.metrics import Picture
 from rdae.evaluation.peers import PEERS
+from rdae.metrics import Picture
 
 JPEG = PEERS["jpeg"]
 

@@ -32,7 +32,7 @@ class FakeModel:
 
     verified: ClassVar[list[bool]] = []  # what the commands asked for
 
-    wanted: ClassVar[list[tuple[Any, bool]]] = []
+    wanted: ClassVar[list[Any]] = []
 
     def compress(
         self,
@@ -41,9 +41,8 @@ class FakeModel:
         *,
         verify: bool = False,
         target: Any = None,
-        metadata: bool = True,
     ) -> bytes:
-        self.wanted.append((target, metadata))
+        self.wanted.append(target)
         self.verified.append(verify)
         buffer = io.BytesIO()
         levels = image.levels if isinstance(image, Raster) else image
@@ -311,17 +310,16 @@ def test_exactness_and_limits_reach_the_decoder() -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ([], (None, True)),
-        (["--strip"], (None, False)),
-        (["--bpp", "0.25"], (Target("bpp", 0.25), True)),
-        (["--size", "40KB"], (Target("size", 40000), True)),
-        (["--size", "1.5 MiB"], (Target("size", 1.5 * 2**20), True)),
-        (["--size", "900"], (Target("size", 900), True)),
-        (["--psnr", "36"], (Target("psnr", 36), True)),
-        (["--ms-ssim", "0.98", "--strip"], (Target("ms-ssim", 0.98), False)),
+        ([], None),
+        (["--bpp", "0.25"], Target("bpp", 0.25)),
+        (["--size", "40KB"], Target("size", 40000)),
+        (["--size", "1.5 MiB"], Target("size", 1.5 * 2**20)),
+        (["--size", "900"], Target("size", 900)),
+        (["--psnr", "36"], Target("psnr", 36)),
+        (["--ms-ssim", "0.98"], Target("ms-ssim", 0.98)),
     ],
 )
-def test_targets_reach_the_encoder(options: list[str], expected: tuple[Any, bool]) -> None:
+def test_targets_reach_the_encoder(options: list[str], expected: Target | None) -> None:
     FakeModel.wanted.clear()
     assert rdae_command("compress", "a.png", "-f", *options).exit_code == 0
     assert FakeModel.wanted == [expected]
@@ -351,3 +349,20 @@ def test_a_region_is_four_numbers(region: str) -> None:
     result = rdae_command("decompress", "c.rdae", "-f", "--region", region)
     assert result.exit_code == 2
     assert "expected four whole numbers" in result.stderr
+
+
+def test_metadata_is_kept_unless_stripped(monkeypatch: pytest.MonkeyPatch) -> None:
+    exif = Image.Exif()
+    exif[315] = "somebody"
+    Image.new("RGB", (5, 4)).save("tagged.png", exif=exif)
+    rasters: list[Raster] = []
+    plain = FakeModel.compress
+
+    def seen(self: FakeModel, image: Raster, *rest: Any, **options: Any) -> bytes:
+        rasters.append(image)
+        return plain(self, image, *rest, **options)
+
+    monkeypatch.setattr(FakeModel, "compress", seen)
+    for options in ([], ["--strip"]):
+        assert rdae_command("compress", "tagged.png", "-f", *options).exit_code == 0
+    assert [b"somebody" in (raster.exif or b"") for raster in rasters] == [True, False]

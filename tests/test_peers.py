@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from rdae.errors import ResultsError
-from rdae.metrics import psnr
 from rdae.evaluation.peers import PEERS, find_peers
+from rdae.metrics import psnr
 
 ROWS, COLUMNS = np.mgrid[:48, :64]
 PICTURE = np.stack([ROWS * 5, COLUMNS * 4, 128 + 60 * np.sin(ROWS * COLUMNS / 90)], axis=2).astype(np.uint8)

@@ -65,6 +65,7 @@ def test_latents_are_cut_after_the_analysis(small: Model, monkeypatch: pytest.Mo
         spans = [(0, 16), (16, 19)] if tiled else [(0, 19)]
         if tiled:
             monkeypatch.setitem(rows._BYTES, "cpu", 1)  # bands of two rows
+            monkeypatch.setattr(rows, "_LEAST", 2)
         seen[tiled] = [y.numpy() for y in small.analyse(picture, 400, spans)]
     assert [part.shape[1] for part in seen[True]] == [16, 3]
     assert np.allclose(np.concatenate(seen[True], axis=1), seen[False][0], rtol=1e-4, atol=1e-3)
