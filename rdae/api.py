@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rdae import codec, metrics, weights
-from rdae.alpha import fill
 from rdae.container import MAX_PIXELS, parse
 from rdae.errors import TargetError
+from rdae.extras.alpha import fill
+from rdae.pictures.raster import to_pillow, to_raster
 from rdae.quality import to_index
-from rdae.raster import to_pillow, to_raster
 from rdae.targets import Target, meet
 from rdae.tiles import Region
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rdae import model as models
     from rdae.codec import Decoded, Encoded
-    from rdae.raster import Raster
+    from rdae.pictures.raster import Raster
 
     Picture = Image.Image | npt.NDArray[np.uint8] | Raster
 

@@ -18,15 +18,15 @@ import torch
 from torch import Tensor
 
 from rdae import container, extras, latents
-from rdae.alpha import fill
 from rdae.architecture import PATCH
 from rdae.clock import Clock
 from rdae.container import Container, Header, Section, SectionType
 from rdae.errors import CorruptError, PictureError, StreamError, VerifyError, WeightsError
+from rdae.extras.alpha import fill
 from rdae.latents import Coded, Digest, Latents
 from rdae.model import Model
+from rdae.pictures.raster import Raster
 from rdae.prior.layers import exact_float32
-from rdae.raster import Raster
 from rdae.rows import Span
 from rdae.tiles import Grid, Region, automatic, window
 

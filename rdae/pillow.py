@@ -16,11 +16,12 @@ from typing import IO, Any, BinaryIO, cast
 from PIL import Image, ImageFile
 
 import rdae
-from rdae import container, metadata
+from rdae import container
 from rdae.container import Flag, SectionType
 from rdae.errors import CorruptError, RdaeError, StreamError
+from rdae.extras import metadata
 from rdae.files import read_bounded
-from rdae.raster import info_of, mode_of
+from rdae.pictures.raster import info_of, mode_of
 
 FORMAT = "RDAE"
 MIME = "image/x-rdae"

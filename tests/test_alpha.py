@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from tiny_model import noise, photo
 
-from rdae import alpha, codec
+from rdae import codec
 from rdae.errors import CorruptError
+from rdae.extras import alpha
+from rdae.extras.packing import pack
 from rdae.model import Model
-from rdae.packing import pack
-from rdae.raster import Raster
+from rdae.pictures.raster import Raster
 
 Plane = npt.NDArray[np.uint8]
 

@@ -17,7 +17,7 @@ from rdae import quality as quality_scale
 from rdae import registry
 from rdae.cli import main as cli_main
 from rdae.container import Container, Header, Section, SectionType, pack, parse
-from rdae.raster import Raster
+from rdae.pictures.raster import Raster
 from rdae.registry import Installed
 from rdae.targets import Target
 

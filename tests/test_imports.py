@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FACTS = {"errors", "quality", "architecture", "clock", "rows", "tiles"}  # known to every stage that needs it
 STAGES = FACTS | {"container", "coding", "files", "pictures", "prior", "latents", "transforms", "model", "weights"}
 STAGES |= {"registry", "metrics", "targets"}
-STAGES |= {"exif", "profiles", "packing", "alpha", "metadata", "raster", "extras"}
+STAGES |= {"extras"}
 
 # A module or package directly under rdae -> those of rdae that it may import.
 ALLOWED: dict[str, set[str]] = {
@@ -26,14 +26,8 @@ ALLOWED: dict[str, set[str]] = {
     "container": {"errors"},
     "coding": {"errors"},
     "files": {"errors", "container"},  # how a file of ours begins
-    "exif": set(),
-    "profiles": set(),
-    "packing": {"errors"},
-    "alpha": {"errors", "packing"},
-    "metadata": {"errors", "packing"},
-    "raster": {"errors", "container", "exif", "profiles"},  # one number: how many pixels a file may announce
-    "extras": {"alpha", "metadata", "container", "raster"},
-    "pictures": {"errors", "files", "raster"},
+    "pictures": {"errors", "container", "files"},  # one number: how many pixels a file may announce
+    "extras": {"errors", "container", "pictures"},
     "pillow": STAGES | {"api"},
     "rows": set(),
     "tiles": {"architecture", "rows"},

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_model import photo
 
-from rdae import codec, metadata
+from rdae import codec
 from rdae.errors import CorruptError, PictureError, VerifyError
-from rdae.extras import Extras
+from rdae.extras import Extras, metadata
+from rdae.extras.packing import pack, unpack
 from rdae.model import Model
-from rdae.packing import pack, unpack
-from rdae.raster import Raster
+from rdae.pictures.raster import Raster
 
 XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>" + (b" " * 99 + b"\n") * 20 + b"</x:xmpmeta>"
 

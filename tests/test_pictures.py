@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from sample_profiles import SRGB, gamma_profile
 
-from rdae import container, pictures, raster
+from rdae import container, pictures
 from rdae.errors import OutputExistsError, PictureError
 from rdae.files import write_atomically
-from rdae.pictures import read_picture, to_rgb_array, write_picture
+from rdae.pictures import raster, read_picture, to_rgb_array, write_picture
 
 
 def gradient(height: int = 6, width: int = 9) -> pictures.Picture:

@@ -11,10 +11,10 @@ from PIL import Image, ImageOps
 from sample_profiles import SRGB, cmyk_profile, gamma_profile, grey_profile
 from tiny_model import photo
 
-from rdae import exif, pictures, profiles
+from rdae import pictures
 from rdae.errors import PictureError
-from rdae.pictures import picture_bytes, read_raster
-from rdae.raster import Raster, from_array, from_pillow, to_pillow, to_raster
+from rdae.pictures import exif, picture_bytes, profiles, read_raster
+from rdae.pictures.raster import Raster, from_array, from_pillow, to_pillow, to_raster
 
 RGB = Image.fromarray(photo(20, 30))
 SLOPE = Image.linear_gradient("L").resize((30, 20))

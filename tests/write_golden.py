@@ -22,13 +22,14 @@ import tiny_model
 import torch
 from tiny_model import GOLDEN, noise, photo
 
-from rdae import codec, container, latents, metadata, packing, weights
+from rdae import codec, container, latents, weights
 from rdae.coding import SymbolEncoder
 from rdae.container import Container, Header, Section, SectionType, least_payload, pack, parse
 from rdae.errors import RdaeError
+from rdae.extras import metadata, packing
 from rdae.model import Model
+from rdae.pictures.raster import Raster
 from rdae.prior.exact import SYMBOL_MAX, Places
-from rdae.raster import Raster
 from rdae.training import tables
 
 Picture = npt.NDArray[np.uint8]

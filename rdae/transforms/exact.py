@@ -173,7 +173,7 @@ def _pointwise(state: dict[str, Tensor], name: str, limit: float) -> _Layer:
 
 def _geometric_mean(numbers: list[float]) -> float:
     """The same on every machine: the decimal module rounds logarithm and exponential correctly."""
-    with decimal.localcontext(decimal.Context(prec=40)):
+    with decimal.localcontext(decimal.Context(prec=40, rounding=decimal.ROUND_HALF_EVEN)):
         mean = sum((decimal.Decimal(number).ln() for number in numbers), decimal.Decimal(0)) / len(numbers)
         return float(mean.exp())
 

@@ -1,7 +1,7 @@
 """Picture files in and out: the one place that knows which formats there are, and what each has a place for.
 
 What cannot be taken or kept is said: each function that may drop something takes `note`, which is called with a short
-line for it. What pictures are in memory is for `rdae.raster` to say.
+line for it. What pictures are in memory is for `rdae.pictures.raster` to say.
 
 Pictures may come from strangers. Their size is checked before a pixel is decoded, only FORMATS are looked for, and
 whatever Pillow stumbles over becomes a PictureError. Pillow's own decoders are trusted with the rest.
@@ -20,7 +20,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from rdae.errors import PictureError
 from rdae.files import check_output, open_input, read_bounded, write_atomically
-from rdae.raster import (
+from rdae.pictures.raster import (
     ROUNDED,
     Note,
     Raster,

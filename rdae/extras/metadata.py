@@ -1,11 +1,11 @@
 """Profiles and notes that travel with a picture: ICC, EXIF, XMP, byte for byte, in few bytes.
 
-A payload is a byte that names the method, then the bytes as they are (RAW) or packed (PACKED, rdae.packing). What it
+A payload is a byte that names the method, then the bytes as they are (RAW) or packed (PACKED, `packing`). What it
 says is for others to understand; here it is only kept.
 """
 
 from rdae.errors import CorruptError, PictureError
-from rdae.packing import pack, unpack
+from rdae.extras.packing import pack, unpack
 
 RAW, PACKED = 0, 1
 MAX_BYTES = 1 << 26  # unpacked: no profile or note has more, and a few bytes must not become gigabytes

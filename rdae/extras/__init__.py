@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rdae import alpha, metadata
-from rdae.alpha import Plane
 from rdae.container import Container, Section, SectionType
-from rdae.raster import Raster
+from rdae.extras import alpha, metadata
+from rdae.extras.alpha import Plane
+from rdae.pictures.raster import Raster
 
 
 @dataclass(frozen=True, eq=False)

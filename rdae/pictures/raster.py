@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from rdae import exif, profiles
 from rdae.container import MAX_PIXELS, counted_pixels  # what is compressed shall be decompressed
 from rdae.errors import PictureError
+from rdae.pictures import exif, profiles
 
 Levels = npt.NDArray[np.uint8]  # (h, w, 3)
 Plane = npt.NDArray[np.uint8]  # (h, w)

@@ -3,7 +3,7 @@
 A payload is a byte that names the method, then for
 
     CONSTANT  one byte, the alpha of all pixels
-    PLAIN     all rows, top to bottom, left to right, packed (rdae.packing)
+    PLAIN     all rows, top to bottom, left to right, packed (rdae.extras.packing)
     LEFT      the same, but of each pixel less its left neighbour (0 at the border), modulo 256
 
 Masks of text and shapes are smallest plain, soft ones by their differences. The size comes from the file's header,
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from rdae.errors import CorruptError
-from rdae.packing import pack, unpack_parts
+from rdae.extras.packing import pack, unpack_parts
 
 CONSTANT, PLAIN, LEFT = 0, 1, 2
 THOROUGH_PIXELS = 1 << 22  # more are packed with less effort: seconds, not minutes
