@@ -167,10 +167,16 @@ def test_an_error_is_one_line_and_no_traceback(tmp_path: Path) -> None:
     assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("chosen", [None, "active"])
-def test_threads_wait_without_taking_the_processor(monkeypatch: pytest.MonkeyPatch, chosen: str | None) -> None:
-    monkeypatch.setenv("OMP_WAIT_POLICY", chosen or "")  # so that it is put back after the test
-    if chosen is None:
-        monkeypatch.delenv("OMP_WAIT_POLICY")
+@pytest.mark.parametrize(
+    ("policy", "count", "expected"),
+    [(None, None, "10000"), (None, "7", "7"), ("active", None, None), ("passive", "7", "7")],
+)
+def test_threads_do_not_wait_in_loops_for_long(
+    monkeypatch: pytest.MonkeyPatch, policy: str | None, count: str | None, expected: str | None
+) -> None:
+    for name, value in (("OMP_WAIT_POLICY", policy), ("GOMP_SPINCOUNT", count)):
+        monkeypatch.setenv(name, value or "")  # so that it is put back after the test
+        if value is None:
+            monkeypatch.delenv(name)
     assert CliRunner().invoke(main, ["models"]).exit_code == 0
-    assert os.environ["OMP_WAIT_POLICY"] == (chosen or "passive")
+    assert os.environ.get("GOMP_SPINCOUNT") == expected
