@@ -131,6 +131,10 @@ def with_crc(body: bytes) -> bytes:
     return body + zlib.crc32(body).to_bytes(4, "little")
 
 
+RICH = ("alpha", "grey-alpha", "sections", "veil", "whole")
+"""Golden files with alpha, metadata or tiles."""
+
+
 class Mutants:
     """All mutants, by (seed, index)."""
 
@@ -142,6 +146,7 @@ class Mutants:
             for (width, height) in SIZES
             for style in LATENT_STYLES[:3]
         ]
+        self.bases += [self.golden(name) for name in RICH]
 
     def mutant(self, seed: int, index: int) -> Mutant:
         rng = random.Random(f"{seed}/{index}")
@@ -167,6 +172,22 @@ class Mutants:
         )
         payload = coded.payload()
         return self._base(width, height, index, payload, coded.latents.checksum)
+
+    def golden(self, name: str) -> Base:
+        """A golden file with more than one section; latents first."""
+        parsed = container.parse((frozen_path().parent / f"{name}.rdae").read_bytes())
+        header, checksum = parsed.header, parsed.latent_checksum
+        assert header.model == self.model.model_id
+        assert checksum is not None
+        base = self._base(header.width, header.height, header.quality_index, b"", checksum)
+        sections = sorted(parsed.sections, key=lambda section: section.type != SectionType.LATENTS)
+        base.draft.flags = varint(parsed.flags)
+        base.draft.tile = b"" if header.tile is None else varint(header.tile)
+        base.draft.pieces = [
+            Piece(section.type | section.skippable << 7, varint(len(section.payload)), section.payload)
+            for section in sections
+        ]
+        return base
 
     def _base(self, width: int, height: int, index: int, payload: bytes, checksum: int) -> Base:
         draft = Draft(
