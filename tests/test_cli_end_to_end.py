@@ -1,30 +1,20 @@
 """The command line on a tiny real model: from a picture to a file and back, and every error of a user's making."""
 
-import contextlib
-import io
 import json
 import subprocess
 import sys
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from rdae_command import Result, rdae_command
 from tiny_model import noise, photo, write
 
 from rdae import codec
-from rdae.cli.main import main
 from rdae.container import parse
 from rdae.model import Model
-
-
-@dataclass(frozen=True)
-class Result:
-    exit_code: object
-    stdout: str
-    stderr: str
 
 
 @pytest.fixture(autouse=True)
@@ -40,17 +30,6 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Model) -> P
 @pytest.fixture
 def model(tiny_path: Path) -> tuple[str, str]:
     return ("--model", str(tiny_path))
-
-
-def rdae_command(*arguments: str) -> Result:
-    stdout, stderr = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
-        try:
-            main(arguments, prog_name="rdae")
-            code: object = None
-        except SystemExit as end:
-            code = end.code
-    return Result(code, stdout.getvalue(), stderr.getvalue())
 
 
 def rdae_process(*arguments: str) -> Result:

@@ -1,8 +1,6 @@
 """rdae compress and decompress with a model that needs no weights: what goes where, what errors look like."""
 
-import contextlib
 import io
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
+from rdae_command import Result, rdae_command
 
 import rdae
 from rdae import quality as quality_scale
@@ -86,25 +85,6 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path | None]
     Image.fromarray(255 - picture).save("b.png")
     Path("c.rdae").write_bytes(FakeModel().compress(picture, 12.5))
     return asked
-
-
-@dataclass(frozen=True)
-class Result:
-    exit_code: object
-    stdout: str
-    stderr: str
-
-
-def rdae_command(*arguments: str) -> Result:
-    """Run the command in this process. (click's own runner gives stderr in another way in each version.)"""
-    stdout, stderr = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
-        try:
-            cli_main.main(arguments, prog_name="rdae")
-            code: object = None
-        except SystemExit as end:
-            code = end.code
-    return Result(code, stdout.getvalue(), stderr.getvalue())
 
 
 def assert_one_line_error(result: Result, *words: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import resource
 import shutil
@@ -14,7 +12,6 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,35 +19,17 @@ import numpy.typing as npt
 import pytest
 from fuzzing import frozen_path
 from PIL import Image, ImageFile, features
+from rdae_command import Result, rdae_command
 from tiny_model import photo
 
-from rdae.cli.main import main
 from rdae.container import parse
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="pipes and devices")
 
 
-@dataclass(frozen=True)
-class Result:
-    exit_code: object
-    stdout: str
-    stderr: str
-
-
 @pytest.fixture(autouse=True)
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def rdae_command(*arguments: str) -> Result:
-    stdout, stderr = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
-        try:
-            main(arguments, prog_name="rdae")
-            code: object = None
-        except SystemExit as end:
-            code = end.code
-    return Result(code, stdout.getvalue(), stderr.getvalue())
 
 
 def compress(name: str) -> Result:

@@ -1,8 +1,6 @@
 """Models side by side: which one a name, a path or a file means, and what is said when there is none."""
 
-import contextlib
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -12,10 +10,10 @@ from typing import Any
 
 import pytest
 import tiny_model
+from rdae_command import rdae_command
 
 import rdae
 from rdae import codec, registry, weights
-from rdae.cli.main import main
 from rdae.cli.opening import LazyModel
 from rdae.container import Container, Header, Section, SectionType, pack
 from rdae.errors import WeightsError
@@ -53,17 +51,6 @@ def other_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def sha(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def rdae_command(*arguments: str) -> tuple[object, str, str]:
-    stdout, stderr = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
-        try:
-            main(arguments, prog_name="rdae")
-            code: object = None
-        except SystemExit as end:
-            code = end.code
-    return code or 0, stdout.getvalue(), stderr.getvalue()
 
 
 def one_line(error: BaseException) -> str:
