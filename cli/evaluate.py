@@ -67,7 +67,7 @@ def evaluate(
     if peers_only and not _names(peers):
         raise click.UsageError("--peers-only needs --peers")
 
-    from rdae.evaluation import report, run
+    from rdae.evaluation import run, tables
     from rdae.evaluation.curves import published, read_curve
     from rdae.evaluation.peers import find_peers
     from rdae.evaluation.results import Evaluation
@@ -90,7 +90,7 @@ def evaluate(
 
     def finish(result: Evaluation, name: str) -> None:
         results.append(result)
-        click.echo("\n".join([*report.table(result), *report.checks(result), ""]))
+        click.echo("\n".join([*tables.table(result), *tables.checks(result), ""]))
         if outputs:
             write_atomically(outputs[name], result.to_json().encode(), force=force)
 
@@ -113,10 +113,10 @@ def evaluate(
             )
 
     test, *others = [result.curve() for result in results]
-    if known and not report.is_kodak(results[0]):
+    if known and not tables.is_kodak(results[0]):
         click.echo("no BD-rate against published curves: these are not the 24 Kodak pictures")
         known = []
-    click.echo("\n".join(report.deltas(test, [*others, *references, *known])))
+    click.echo("\n".join(tables.deltas(test, [*others, *references, *known])))
     if any(result.failures for result in results):
         raise SystemExit(1)
 

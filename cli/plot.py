@@ -44,8 +44,8 @@ def plot(
     them out with --anchors none for results of other pictures.
     """
     from rdae.evaluation.curves import published, read_curve
-    from rdae.evaluation.plot import FORMATS, draw
     from rdae.files import check_output, write_atomically
+    from rdae.reporting.rate_distortion import FORMATS, draw
 
     file_format = output.suffix.lower().lstrip(".")
     if file_format not in FORMATS:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from rdae import quality
 from rdae.errors import ResultsError
-from rdae.evaluation import report
+from rdae.evaluation import tables
 from rdae.evaluation.curves import read_curve
 from rdae.evaluation.peers import PEERS
 from rdae.evaluation.results import Evaluation
@@ -116,7 +116,7 @@ def test_a_picture_that_fails_is_noted_and_the_others_go_on(pictures: list[Path]
     ((name, message),) = result.failures
     assert name == "a.png"
     assert message == "No such file or directory"
-    assert any(line.startswith("failed: a.png") for line in report.checks(result))
+    assert any(line.startswith("failed: a.png") for line in tables.checks(result))
     pictures[1].write_bytes(b"")
     with pytest.raises(ResultsError, match="no picture could be measured"):
         evaluate_model(FakeModel(), pictures, QUALITIES, folder=work, progress=silent)
@@ -129,7 +129,7 @@ def test_a_decoder_that_differs_from_its_encoder_is_reported(pictures: list[Path
         assert decoded is not None
         assert decoded.differing_pixels > 0
         assert decoded.max_difference > 9
-    assert any("0 of 2 pictures identical" in line for line in report.checks(result))
+    assert any("0 of 2 pictures identical" in line for line in tables.checks(result))
 
 
 @pytest.mark.parametrize("offset", [0, 200])
@@ -184,7 +184,7 @@ def test_a_psnr_that_falls_is_named_with_its_qualities(pictures: list[Path], wor
     assert line.startswith("a.png: PSNR ")
     assert "at quality 20" in line
     assert json.loads(fallen.to_json())["monotone"]["holds"] is False
-    assert "bpp and PSNR rise with quality on 1 of 2 pictures" in report.checks(fallen)
+    assert "bpp and PSNR rise with quality on 1 of 2 pictures" in tables.checks(fallen)
 
 
 def test_a_lossless_point_has_no_number_in_json_and_no_place_in_the_curve(

@@ -8,7 +8,7 @@ from PIL import Image
 
 from rdae.errors import MissingExtraError, ResultsError
 from rdae.evaluation.curves import Curve, published
-from rdae.evaluation.plot import draw
+from rdae.reporting.rate_distortion import draw
 
 OWN = Curve("rdae", (0.1, 0.4, 1.2), (28.0, 32.0, 38.0), (0.92, 0.97, 1.0))
 

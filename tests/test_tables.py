@@ -1,6 +1,6 @@
 from rdae.evaluation.curves import published
-from rdae.evaluation.report import checks, deltas, is_kodak, table
 from rdae.evaluation.results import Account, Agreement, Evaluation, PictureResult, Point
+from rdae.evaluation.tables import checks, deltas, is_kodak, table
 
 
 def point(quality: float, size: int, psnr: float) -> Point:
