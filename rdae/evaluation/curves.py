@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,9 @@ PUBLISHED: Mapping[str, tuple[str, str]] = {
     "cheng2020": ("cai-cheng2020-anchor_mse", "Cheng 2020"),
     "elic": ("paper-elic2022_mse", "ELIC 2022"),
     "evc-s": ("evc-SS", "EVC-S 2023"),
+    "evc-l": ("evc-LL", "EVC-L 2023"),
+    "tcm": ("tcm-large_mse", "TCM-Large 2023"),
+    "mlic++": ("mlicplusplus_mse", "MLIC++ 2023"),
     "shallow-ntc": ("shallow-ntc-2layer", "Shallow NTC 2023"),
     "shallow-ntc-sga": ("shallow-ntc-2layer-sga", "Shallow NTC + SGA 2023"),
     "coolchic": ("coolchic-v5.0", "Cool-Chic 5.0"),
@@ -39,12 +42,19 @@ PUBLISHED: Mapping[str, tuple[str, str]] = {
     "hpcm": ("hpcm-large_mse", "HPCM-Large 2025"),
 }
 
+KODAK = frozenset(f"kodim{i:02d}" for i in range(1, 25))
+"""The pictures that the published curves are of."""
+
+_NAMED = ("bpp", "psnr-rgb", "psnr", "ms-ssim-rgb", "ms-ssim")  # columns that are fields of a Curve
+
 
 @dataclass(frozen=True)
 class Curve:
     """Rate-distortion points of one codec, means over a set of pictures, by rising rate.
 
     bpp: bits per pixel. psnr: dB, RGB. ms_ssim: 0 to 1; empty if the source has none. source: whence.
+    columns: whatever else the source has a number of for each point, under its own key ("psnr-y", "encoding_time").
+    pictures: names, without suffix, of the pictures it is a mean of; empty if the source does not say.
     """
 
     name: str
@@ -52,6 +62,13 @@ class Curve:
     psnr: tuple[float, ...]
     ms_ssim: tuple[float, ...] = ()
     source: str = ""
+    columns: Mapping[str, tuple[float, ...]] = field(default_factory=dict, hash=False)
+    pictures: frozenset[str] = frozenset()
+
+    def values(self, metric: str) -> tuple[float, ...]:
+        """The points' values of "psnr", "ms-ssim" or a key of `columns`; empty if this curve has none."""
+        known = {"psnr": self.psnr, "psnr-rgb": self.psnr, "ms-ssim": self.ms_ssim, "ms-ssim-rgb": self.ms_ssim}
+        return known[metric] if metric in known else self.columns.get(metric, ())
 
 
 def published(name: str) -> Curve:
@@ -60,8 +77,7 @@ def published(name: str) -> Curve:
         raise ResultsError(f"unknown curve {name!r}, expected one of {', '.join(PUBLISHED)}")
     file, title = PUBLISHED[name]
     text = (resources.files("rdae.data") / "curves" / f"{file}.json").read_text(encoding="utf-8")
-    curve = curve_from_json(json.loads(text), name)
-    return Curve(title, curve.bpp, curve.psnr, curve.ms_ssim, curve.source)
+    return replace(curve_from_json(json.loads(text), name), name=title, pictures=KODAK)
 
 
 def read_curve(path: Path) -> Curve:
@@ -83,11 +99,10 @@ def read_json(path: Path) -> dict[str, Any]:
 def curve_from_json(content: Mapping[str, Any], fallback_name: str) -> Curve:
     """A curve from the content of a result file; points without a rate or PSNR (lossless) are left out."""
     results = content.get("results")
-    columns = {}
-    for key in ("bpp", "psnr-rgb", "psnr", "ms-ssim-rgb", "ms-ssim"):
-        column = results.get(key) if isinstance(results, Mapping) else None
+    columns: dict[str, list[Any]] = {}
+    for key, column in results.items() if isinstance(results, Mapping) else ():
         if isinstance(column, list) and all(v is None or _is_number(v) for v in column):
-            columns[key] = column
+            columns[str(key)] = column
     bpp = columns.get("bpp")
     psnr = columns.get("psnr-rgb", columns.get("psnr"))  # CompressAI's eval_model writes the short keys
     ms_ssim = columns.get("ms-ssim-rgb", columns.get("ms-ssim"))
@@ -95,16 +110,30 @@ def curve_from_json(content: Mapping[str, Any], fallback_name: str) -> Curve:
         raise ResultsError(f"{fallback_name}: expected results with as many numbers of bpp as of psnr-rgb")
     kept = [i for i in range(len(bpp)) if bpp[i] is not None and psnr[i] is not None]
     kept.sort(key=lambda i: bpp[i])
-    has_ms_ssim = (
-        ms_ssim is not None and len(ms_ssim) == len(bpp) and all(ms_ssim[i] is not None for i in kept)
-    )
+
+    def at_kept(column: list[Any] | None) -> tuple[float, ...]:
+        """The column at the points kept; empty unless there is a number for each."""
+        if column is None or len(column) != len(bpp) or any(column[i] is None for i in kept):
+            return ()
+        return tuple(float(column[i]) for i in kept)
+
+    others = {key: at_kept(column) for key, column in columns.items() if key not in _NAMED}
     return Curve(
         str(content.get("name") or fallback_name.removesuffix(".json")),
-        tuple(float(bpp[i]) for i in kept),
-        tuple(float(psnr[i]) for i in kept),
-        tuple(float(ms_ssim[i]) for i in kept) if ms_ssim is not None and has_ms_ssim else (),
+        at_kept(bpp),
+        at_kept(psnr),
+        at_kept(ms_ssim),
         str(content.get("source", "")),
+        {key: values for key, values in others.items() if values},
+        _picture_names(content.get("pictures")),
     )
+
+
+def _picture_names(pictures: object) -> frozenset[str]:
+    """The names in a result file's table of pictures, without folders and suffixes."""
+    rows = pictures if isinstance(pictures, list) else []
+    names = [row["name"] for row in rows if isinstance(row, Mapping) and isinstance(row.get("name"), str)]
+    return frozenset(name.rsplit("/", 1)[-1].rsplit(".", 1)[0].lower() for name in names)
 
 
 def _is_number(value: object) -> bool:

@@ -6,10 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from rdae.errors import ResultsError
 from rdae.evaluation.bdrate import bd_psnr, bd_rate
-from rdae.evaluation.curves import Curve
+from rdae.evaluation.curves import KODAK, Curve
 from rdae.evaluation.results import Agreement, Evaluation
-
-KODAK = frozenset(f"kodim{i:02d}" for i in range(1, 25))
 
 # Key of the means, heading, format.
 COLUMNS = (
