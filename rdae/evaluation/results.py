@@ -10,119 +10,38 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from rdae.evaluation.curves import Curve
+from rdae.errors import ResultsError
+from rdae.evaluation.curves import Curve, read_json
+from rdae.evaluation.points import (
+    Account,
+    Agreement,
+    Point,
+    decibels,
+    number,
+    point_from_json,
+    rounded,
+    whole,
+)
+from rdae.metrics import PEAK
 
-
-@dataclass(frozen=True)
-class Account:
-    """The two terms of the loss (the negative ELBO, up to constants) for one real file.
-
-    estimated_bits: -log2 of the probability of all coded integers. overhead_bits: what is in the file besides
-    them: header, section lengths, checksums. beta: the weight of the MSE (0..255) in loss = bpp + beta * MSE.
-    """
-
-    estimated_bits: float
-    overhead_bits: int
-    beta: float
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How a decoded picture and its latents compare with the encoder's own."""
-
-    differing_pixels: int
-    max_difference: int  # levels, 0..255
-    latents_equal: bool
-
-
-@dataclass(frozen=True)
-class Point:
-    """One picture at one quality. bpp counts all bytes of the file; metrics are of the decoded picture."""
-
-    quality: float
-    file_bytes: int
-    pixels: int
-    mse: float
-    psnr: float  # dB, infinite for a lossless file
-    ms_ssim: float | None  # None for pictures too small for it
-    encoding_s: float
-    decoding_s: float
-    account: Account | None = None
-    decoded: Agreement | None = None  # in the process that encoded
-    decoded_fresh: Agreement | None = None  # in a process of its own
-
-    @property
-    def bpp(self) -> float:
-        """Bits of the file per pixel of the picture."""
-        return 8 * self.file_bytes / self.pixels
-
-    @property
-    def estimated_bpp(self) -> float | None:
-        """The estimated rate per pixel."""
-        return None if self.account is None else self.account.estimated_bits / self.pixels
-
-    @property
-    def overhead_bpp(self) -> float | None:
-        """What the container costs per pixel."""
-        return None if self.account is None else self.account.overhead_bits / self.pixels
-
-    @property
-    def beta(self) -> float | None:
-        """The weight of the MSE in the loss."""
-        return None if self.account is None else self.account.beta
-
-    @property
-    def gap_percent(self) -> float | None:
-        """By how much the file is larger than its estimated rate and overhead together."""
-        if self.account is None:
-            return None
-        return 100 * (8 * self.file_bytes / (self.account.estimated_bits + self.account.overhead_bits) - 1)
-
-    @property
-    def loss(self) -> float | None:
-        """The bpp really paid + beta * MSE."""
-        return None if self.account is None else self.bpp + self.account.beta * self.mse
-
-    def as_json(self) -> dict[str, Any]:
-        """The point as it stands in a result file; None where a value does not apply or is infinite."""
-        values: dict[str, Any] = {
-            "quality": self.quality,
-            "bytes": self.file_bytes,
-            "bpp": self.bpp,
-            "psnr-rgb": self.psnr,
-            "ms-ssim-rgb": self.ms_ssim,
-            "mse-rgb": self.mse,
-            "encoding_time": self.encoding_s,
-            "decoding_time": self.decoding_s,
-        }
-        if self.account is not None:
-            values |= {
-                "estimated_bits": self.account.estimated_bits,
-                "overhead_bits": self.account.overhead_bits,
-                "gap_percent": self.gap_percent,
-                "beta": self.account.beta,
-                "loss": self.loss,
-            }
-        for name, agreement in (("decoded", self.decoded), ("decoded_fresh", self.decoded_fresh)):
-            if agreement is not None:
-                values[name] = {
-                    "differing_pixels": agreement.differing_pixels,
-                    "max_difference": agreement.max_difference,
-                    "latents_equal": agreement.latents_equal,
-                }
-        return {key: _rounded(value) for key, value in values.items()}
+__all__ = ["Account", "Agreement", "Evaluation", "Memory", "PictureResult", "Point", "read"]
 
 
 @dataclass(frozen=True)
 class PictureResult:
-    """The points of one picture, by rising quality."""
+    """The points of one picture, by rising quality.
+
+    sha256: of its pixels (rdae.evaluation.run.picture_hash), hex; empty in files older than it.
+    """
 
     name: str
     width: int
     height: int
     points: tuple[Point, ...]
+    sha256: str = ""
 
     def falls(self) -> list[str]:
         """Where bpp or PSNR does not rise from one quality to the next, in words; empty if both always do."""
@@ -136,10 +55,27 @@ class PictureResult:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What a codec takes of one picture, each in a process of its own: the peak beyond the loaded program.
+
+    Bytes; picture, width, height and quality say of what.
+    """
+
+    picture: str
+    width: int
+    height: int
+    quality: float
+    encoding_bytes: int
+    decoding_bytes: int
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """One codec on a set of pictures. All pictures have a point for each of the qualities.
 
     failures: (picture, message) of those that could not be measured; they are in no mean.
+    codec: what decides about the numbers: name, version, settings, weights. Points of two files with equal
+        codecs are interchangeable. Empty in files older than it.
     """
 
     name: str
@@ -148,19 +84,32 @@ class Evaluation:
     pictures: tuple[PictureResult, ...]
     failures: tuple[tuple[str, str], ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
+    codec: Mapping[str, Any] = field(default_factory=dict)
+    memory: Memory | None = None
 
     def means(self) -> dict[str, list[float | None]]:
-        """Means over the pictures, an entry a quality; PSNR is the mean of the pictures' PSNR."""
+        """Means over the pictures, an entry a quality.
+
+        "psnr-rgb" is the mean of the pictures' PSNR, as CompressAI and most papers have it;
+        "psnr-rgb-of-mean-mse" is the PSNR of the mean of their MSE, as video and Cool-Chic have it. It is the
+        lower of the two. "ms-ssim-rgb-db" is the mean MS-SSIM in dB.
+        """
         getters: dict[str, Callable[[Point], float | None]] = {
             "quality": lambda p: p.quality,
             "bpp": lambda p: p.bpp,
             "psnr-rgb": lambda p: p.psnr,
+            "psnr-y": lambda p: p.psnr_y,
             "ms-ssim-rgb": lambda p: p.ms_ssim,
+            "ssimulacra2": lambda p: p.ssimulacra2,
             "mse-rgb": lambda p: p.mse,
             "encoding_time": lambda p: p.encoding_s,
             "decoding_time": lambda p: p.decoding_s,
         }
-        if any(point.account for picture in self.pictures for point in picture.points):
+        points = [point for picture in self.pictures for point in picture.points]
+        for key in ("psnr-y", "ssimulacra2"):
+            if all(getters[key](point) is None for point in points):
+                del getters[key]
+        if any(point.account for point in points):
             getters |= {
                 "estimated_bpp": lambda p: p.estimated_bpp,
                 "overhead_bpp": lambda p: p.overhead_bpp,
@@ -169,7 +118,11 @@ class Evaluation:
                 "loss": lambda p: p.loss,
             }
         columns = list(zip(*(picture.points for picture in self.pictures), strict=True))
-        return {key: [_mean([get(p) for p in column]) for column in columns] for key, get in getters.items()}
+        means = {key: [_mean([get(p) for p in column]) for column in columns] for key, get in getters.items()}
+        means["psnr-rgb-of-mean-mse"] = [_psnr(mse) for mse in means["mse-rgb"]]
+        if any(value is not None for value in means["ms-ssim-rgb"]):
+            means["ms-ssim-rgb-db"] = [None if v is None else decibels(v) for v in means["ms-ssim-rgb"]]
+        return means
 
     def curve(self) -> Curve:
         """The mean points that have a finite PSNR, by rising rate."""
@@ -185,27 +138,96 @@ class Evaluation:
         )
 
     def to_json(self) -> str:
-        """The content of a result file."""
-        results = {key: [_rounded(v) for v in column] for key, column in self.means().items()}
+        """The content of a result file: JSON with a line for each column of means and for each point."""
         falls = [line for picture in self.pictures for line in picture.falls()]
-        content = {
-            "name": self.name,
-            "description": self.description,
-            "meta": dict(self.meta),
-            "results": results,
+        head: dict[str, Any] = {"name": self.name, "description": self.description, "meta": dict(self.meta)}
+        if self.codec:
+            head["codec"] = dict(self.codec)
+        tail: dict[str, Any] = {
             "monotone": {"holds": not falls, "exceptions": falls},
             "failures": [{"picture": name, "error": message} for name, message in self.failures],
-            "pictures": [
-                {
-                    "name": picture.name,
-                    "width": picture.width,
-                    "height": picture.height,
-                    "points": [point.as_json() for point in picture.points],
-                }
-                for picture in self.pictures
-            ],
         }
-        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        if self.memory is not None:
+            tail = {"memory": vars(self.memory), **tail}
+        columns = [f"{_json(key)}: {_json(list(map(rounded, v)))}" for key, v in self.means().items()]
+        pictures = [
+            f'{{"name": {_json(picture.name)}, "width": {picture.width}, "height": {picture.height}, '
+            + (f'"sha256": {_json(picture.sha256)}, ' if picture.sha256 else "")
+            + '"points": [\n   '
+            + ",\n   ".join(_json(point.as_json()) for point in picture.points)
+            + "\n  ]}"
+            for picture in self.pictures
+        ]
+        parts = [f"{_json(key)}: {_json(value)}" for key, value in head.items()]
+        parts.append('"results": {\n  ' + ",\n  ".join(columns) + "\n }")
+        parts += [f"{_json(key)}: {_json(value)}" for key, value in tail.items()]
+        parts.append('"pictures": [\n  ' + ",\n  ".join(pictures) + "\n ]")
+        return "{\n " + ",\n ".join(parts) + "\n}\n"
+
+
+def read(path: Path) -> Evaluation:
+    """The evaluation in a result file of `rdae eval`, with the points of each picture.
+
+    ResultsError for everything else: also for files of means only, as CompressAI's and published curves are,
+    which `rdae.evaluation.curves.read_curve` takes.
+    """
+    content = read_json(path)
+    if "pictures" not in content:
+        raise ResultsError(f"{path}: holds no points of single pictures, expected a result file of rdae eval")
+    try:
+        return _from_json(content)
+    except KeyError as error:
+        raise ResultsError(f"{path}: no result file of rdae eval: {error.args[0]!r} is missing") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ResultsError(f"{path}: no result file of rdae eval: {error}") from error
+
+
+def _from_json(content: Mapping[str, Any]) -> Evaluation:
+    pictures = tuple(_picture(entry) for entry in content["pictures"])
+    qualities = tuple(point.quality for point in pictures[0].points) if pictures else ()
+    if not qualities or list(qualities) != sorted(set(qualities)):
+        raise ValueError("no points by rising quality")
+    for picture in pictures:
+        if tuple(point.quality for point in picture.points) != qualities:
+            raise ValueError(f"{picture.name} has other qualities than {pictures[0].name}")
+    memory = content.get("memory")
+    return Evaluation(
+        name=_text(content["name"]),
+        description=_text(content["description"]),
+        qualities=qualities,
+        pictures=pictures,
+        failures=tuple((_text(entry["picture"]), _text(entry["error"])) for entry in content["failures"]),
+        meta=dict(content["meta"].items()),
+        codec=dict(content.get("codec", {}).items()),
+        memory=None if memory is None else _memory(memory),
+    )
+
+
+def _picture(entry: Mapping[str, Any]) -> PictureResult:
+    width, height = whole(entry["width"], at_least=1), whole(entry["height"], at_least=1)
+    points = tuple(point_from_json(values, width * height) for values in entry["points"])
+    return PictureResult(_text(entry["name"]), width, height, points, _text(entry.get("sha256", "")))
+
+
+def _memory(values: Mapping[str, Any]) -> Memory:
+    return Memory(
+        _text(values["picture"]),
+        whole(values["width"], at_least=1),
+        whole(values["height"], at_least=1),
+        number(values["quality"]),
+        whole(values["encoding_bytes"]),
+        whole(values["decoding_bytes"]),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"found {type(value).__name__}, expected a text")
+    return value
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -213,12 +235,11 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
+def _psnr(mse: float | None) -> float | None:
+    if mse is None:
+        return None
+    return math.inf if mse == 0 else 10 * math.log10(PEAK**2 / mse)
+
+
 def _first(row: tuple[float | None, ...]) -> float:
     return row[0] or 0.0
-
-
-def _rounded(value: Any) -> Any:
-    """Nine significant digits keep result files readable; JSON has no infinity."""
-    if isinstance(value, float):
-        return float(f"{value:.9g}") if math.isfinite(value) else None
-    return value
