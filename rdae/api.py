@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from rdae import codec, metrics, weights
 from rdae.container import MAX_PIXELS, parse
 from rdae.errors import TargetError
-from rdae.extras.alpha import fill
 from rdae.pictures.raster import to_pillow, to_raster
 from rdae.quality import to_index
 from rdae.targets import Target, meet
@@ -67,26 +66,10 @@ class Model:
         raster = to_raster(image, metadata=metadata)
         if target is None:
             return codec.compress(raster, self.loaded, to_index(quality), verify=verify)
-        met = meet(target, lambda index: self._trial(raster, index, target))
+        data = _met(codec.Trials(raster, self.loaded), target)
         if verify:
-            codec.check(met.made, raster, self.loaded)
-        return met.made
-
-    def _trial(self, raster: Raster, index: int, target: Target) -> tuple[bytes, float]:
-        if target.at_most:
-            data = codec.compress(raster, self.loaded, index)
-            rate = 8 / (raster.width * raster.height)
-            return data, len(data) * (rate if target.kind == "bpp" else 1)
-        encoded = codec.encode(raster, self.loaded, index)
-        # Where nothing is to be seen any colour is right.
-        wanted = raster.levels if raster.alpha is None else fill(raster.levels, raster.alpha)
-        if target.kind == "psnr":
-            return encoded.data, metrics.psnr(wanted, encoded.reconstruction)
-        similarity = metrics.ms_ssim(wanted, encoded.reconstruction)
-        if similarity is None:
-            least = metrics.MS_SSIM_MIN_SIDE
-            raise TargetError(f"MS-SSIM of {raster.width} x {raster.height} pixels: it needs sides of {least} or more")
-        return encoded.data, similarity
+            codec.check(data, raster, self.loaded)
+        return data
 
     def decompress(
         self,
@@ -118,6 +101,28 @@ class Model:
     def kmac_per_pixel(self) -> dict[str, float]:
         """Return thousands of multiply-accumulates per pixel of each part."""
         return self.loaded.kmac_per_pixel()
+
+
+def _met(trials: codec.Trials, target: Target) -> bytes:
+    """The file that comes closest to a target on its right side."""
+    height, width, _ = trials.wanted.shape
+
+    def rate(index: int) -> tuple[Callable[[], bytes], float]:
+        data = trials.compress(index)
+        return lambda: data, len(data) * (8 / (width * height) if target.kind == "bpp" else 1)
+
+    def likeness(index: int) -> tuple[Callable[[], bytes], float]:
+        # Where nothing is to be seen any colour is right.
+        seen, file = trials.reconstruct(index)
+        if target.kind == "psnr":
+            return file, metrics.psnr(trials.wanted, seen)
+        similarity = metrics.ms_ssim(trials.wanted, seen)
+        if similarity is None:
+            least = metrics.MS_SSIM_MIN_SIDE
+            raise TargetError(f"MS-SSIM of {width} x {height} pixels: it needs sides of {least} or more")
+        return file, similarity
+
+    return meet(target, rate if target.at_most else likeness).made()
 
 
 _opened: dict[bytes, Model] = {}

@@ -8,8 +8,9 @@ alpha, profile, EXIF, XMP   -> extras                          -> sections -^
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -32,6 +33,9 @@ from rdae.tiles import Grid, Region, automatic, window
 
 Tile = int | Literal["auto"] | None
 Picture = npt.NDArray[np.uint8]
+
+KEEP_PIXELS = 1 << 22
+"""Of larger pictures nothing is kept from one trial to the next: it would take 50 MB and more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +71,7 @@ class Decoded:
 @torch.inference_mode()
 def quantise(picture: Picture | Raster, model: Model, quality_index: int) -> Coded:
     """Analyse and round a picture at a quality index 0..800, as one tile."""
-    raster = picture if isinstance(picture, Raster) else Raster(picture)
-    ((_, _, coded),) = _Encoder(raster, model, quality_index, tile=None, clock=Clock()).tiles()
+    ((_, _, coded),) = _Encoder(_Subject(picture, model, tile=None), quality_index, Clock()).tiles()
     return coded
 
 
@@ -84,14 +87,10 @@ def compress(
     wrongly can bring about.
     tile: log2 of the tiles' side in latents, 4..16; None: one tile; "auto": as `rdae.tiles.automatic` says.
     """
-    raster = picture if isinstance(picture, Raster) else Raster(picture)
-    with _memory_for(raster.height, raster.width):
-        encoder = _Encoder(raster, model, quality_index, tile, Clock())
-        for _ in encoder.rows():
-            pass
-        data = encoder.file()
+    subject = _Subject(picture, model, tile)
+    data = subject.compress(quality_index, Clock())
     if verify:
-        check(data, raster, model)
+        check(data, subject.raster, model)
     return data
 
 
@@ -112,13 +111,48 @@ def check(data: bytes, raster: Raster, model: Model) -> None:
 def encode(picture: Picture | Raster, model: Model, quality_index: int, *, tile: Tile = "auto") -> Encoded:
     """Compress like `compress`, and say all that the encoder knows: its reconstruction, ideal rate and times."""
     clock = Clock()
-    raster = picture if isinstance(picture, Raster) else Raster(picture)
-    size = (raster.height, raster.width)
-    with _memory_for(*size):
-        encoder = _Encoder(raster, model, quality_index, tile, clock, account=True)
-        reconstruction = _synthesise(encoder.rows(), model, quality_index, size, clock, grey=raster.grey)
+    subject = _Subject(picture, model, tile)
+    with subject.memory():
+        encoder = _Encoder(subject, quality_index, clock, account=True)
+        reconstruction = encoder.reconstruct()
         data = encoder.file()
     return Encoded(data, reconstruction, encoder.rate_bits, encoder.digest.sha256, clock.seconds)
+
+
+class Trials:
+    """Encodings of one picture at several qualities, for which what no quality enters is computed once.
+
+    That is the analysis up to its first gain, what alpha and metadata become, and the colours under alpha 0.
+    """
+
+    def __init__(
+        self, picture: Picture | Raster, model: Model, *, tile: Tile = "auto", clock: Clock | None = None
+    ) -> None:
+        """Take a picture; picture, model and tile as in `compress`, clock: gets the seconds of all trials by stage."""
+        self._clock = clock or Clock()
+        self._subject = _Subject(picture, model, tile, keep=True)
+
+    @property
+    def wanted(self) -> Picture:
+        """What is encoded, uint8 (h, w, 3): the picture, with other colours under alpha 0."""
+        return self._subject.picture
+
+    @torch.inference_mode()
+    @exact_float32()
+    def compress(self, quality_index: int) -> bytes:
+        """Return the file's bytes, those of `compress`."""
+        return self._subject.compress(quality_index, self._clock)
+
+    @torch.inference_mode()
+    @exact_float32()
+    def reconstruct(self, quality_index: int) -> tuple[Picture, Callable[[], bytes]]:
+        """Return what such a file would decode to, uint8 (h, w, 3), without alpha, and what makes the file of it.
+
+        The range coder works only when the file is made, unless the picture is large.
+        """
+        with self._subject.memory():
+            encoder = _Encoder(self._subject, quality_index, self._clock, later=self._subject.small)
+            return encoder.reconstruct(), encoder.file
 
 
 @torch.inference_mode()
@@ -171,18 +205,64 @@ def verify(data: bytes, model: Model, max_pixels: int | None = container.MAX_PIX
         decoder.extras()
 
 
+class _Subject:
+    """A picture that is to be encoded, and what all its encodings share: with `keep`, of a small one, computed once."""
+
+    def __init__(self, picture: Picture | Raster, model: Model, tile: Tile, *, keep: bool = False) -> None:
+        raster = picture if isinstance(picture, Raster) else Raster(picture)
+        height, width = raster.height, raster.width
+        self.raster, self.model = raster, model
+        self.small = height * width <= KEEP_PIXELS
+        self.tile = automatic(height, width) if tile == "auto" else tile
+        self.grid = Grid.of(height, width, self.tile)
+        with self.memory():
+            self.picture = raster.levels if raster.alpha is None else fill(raster.levels, raster.alpha)
+        self._keep = keep and self.small
+        self._features: list[Tensor] | None = None
+
+    def features(self) -> Iterable[Tensor]:
+        """The part of the analysis that no quality enters."""
+        if not self._keep:
+            return self.model.features(self.picture, self.grid.rows())
+        if self._features is None:
+            self._features = list(self.model.features(self.picture, self.grid.rows()))
+        return self._features
+
+    @cached_property
+    def extras(self) -> tuple[list[Section], list[Section]]:
+        """The sections before and after the latents."""
+        return extras.sections_before(self.raster), extras.sections_after(self.raster)
+
+    def compress(self, quality_index: int, clock: Clock) -> bytes:
+        """The bytes of its file at a quality index."""
+        with self.memory():
+            encoder = _Encoder(self, quality_index, clock)
+            for _ in encoder.rows():
+                pass
+            return encoder.file()
+
+    def memory(self) -> AbstractContextManager[None]:
+        """What a lack of memory is called inside."""
+        return _memory_for(self.raster.height, self.raster.width)
+
+
 class _Encoder:
-    """A picture on its way into a file, a row of tiles at a time."""
+    """A picture on its way into a file, a row of tiles at a time.
+
+    account: sum up the ideal rate; later: hold back what is to be coded until the file is asked for.
+    """
 
     def __init__(
-        self, raster: Raster, model: Model, quality_index: int, tile: Tile, clock: Clock, *, account: bool = False
+        self, subject: _Subject, quality_index: int, clock: Clock, *, account: bool = False, later: bool = False
     ) -> None:
-        height, width = raster.height, raster.width
-        chosen = automatic(height, width) if tile == "auto" else tile
-        self._raster, self._model, self._clock, self._account = raster, model, clock, account
-        self._picture = raster.levels if raster.alpha is None else fill(raster.levels, raster.alpha)
-        self._header = Header(width, height, model.model_id, quality_index, raster.grey, chosen)
-        self._grid = Grid.of(height, width, chosen)
+        raster, model = subject.raster, subject.model
+        self._subject, self._model, self._clock = subject, model, clock
+        self._account, self._later = account, later
+        self._header = Header(
+            raster.width, raster.height, model.model_id, quality_index, raster.grey, subject.tile
+        )
+        self._grid = subject.grid
+        self._waiting: list[Coded] = []
         self._sections: list[Section] = []
         self.digest = Digest()
         self.rate_bits = 0.0
@@ -191,13 +271,9 @@ class _Encoder:
         """Encode everything; yield ŷ·64, int32 (latents, k, width), of each row of tiles."""
         row: list[Tensor] = []
         for _, right, coded in self.tiles():
-            with self._clock.stage("coding"):
-                payload = coded.payload()
-                self.digest.add(coded.latents)
-            if self._account:
-                with self._clock.stage("account"):
-                    self.rate_bits += coded.rate_bits()
-            self._sections.append(Section(SectionType.LATENTS, payload))
+            self._waiting.append(coded)
+            if not self._later:
+                self._code()
             row.append(coded.latents.y64)
             if right == self._grid.width:
                 yield row[0] if len(row) == 1 else torch.cat(row, dim=2)
@@ -206,7 +282,8 @@ class _Encoder:
     def tiles(self) -> Iterator[tuple[int, int, Coded]]:
         """Analyse and round; yield each tile's first and last column of latents (one past it) and what is coded."""
         index, model = self._header.quality_index, self._model
-        stream = model.analyse(self._picture, index, self._grid.rows())
+        with self._clock.stage("analysis"):
+            stream = model.latents(self._subject.features(), index, self._grid.rows())
         for _ in self._grid.rows():
             with self._clock.stage("analysis"):
                 row = next(stream)
@@ -218,11 +295,30 @@ class _Encoder:
                     coded = latents.quantise(y, z, model.prior, index)
                 yield left, right, coded
 
+    def reconstruct(self) -> Picture:
+        """Encode everything, and decode it as a decoder would: uint8 (h, w, 3), without alpha."""
+        raster = self._subject.raster
+        size, index = (raster.height, raster.width), self._header.quality_index
+        return _synthesise(self.rows(), self._model, index, size, self._clock, grey=raster.grey)
+
     def file(self) -> bytes:
         """The bytes of the file, when all rows were encoded."""
-        before, after = extras.sections_before(self._raster), extras.sections_after(self._raster)
+        self._code()
+        before, after = self._subject.extras
         sections = (*before, *self._sections, *after)
         return container.pack(Container(self._header, sections, self.digest.checksum))
+
+    def _code(self) -> None:
+        """Turn what waits into sections."""
+        for coded in self._waiting:
+            with self._clock.stage("coding"):
+                payload = coded.payload()
+                self.digest.add(coded.latents)
+            if self._account:
+                with self._clock.stage("account"):
+                    self.rate_bits += coded.rate_bits()
+            self._sections.append(Section(SectionType.LATENTS, payload))
+        self._waiting.clear()
 
 
 class _Decoder:

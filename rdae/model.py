@@ -72,10 +72,17 @@ class Model:
         index: quality index; rows: how the rows of latents, top to bottom, are to be cut.
         Yields y in quantisation steps, float32 (latents, k, w), for each of `rows`.
         """
-        gain = self.gains.analysis[index][None, :, None, None]
-        steps = self.gains.quantise[index][:, None, None]
         rows = list(rows)
-        stream = inference.analyse(self.analysis, picture, gain, rows)
+        return self.latents(self.features(picture, rows), index, rows)
+
+    def features(self, picture: npt.NDArray[np.uint8], rows: Iterable[Span]) -> Stream:
+        """Do that half of `analyse` which is the same for all qualities: bands of features, 12 bytes a pixel in all."""
+        return inference.features(self.analysis, picture, rows)
+
+    def latents(self, features: Iterable[Tensor], index: int, rows: Iterable[Span]) -> Iterator[Tensor]:
+        """Do the other half, with what `features` gave for the same rows; it stays as it is."""
+        steps = self.gains.quantise[index][:, None, None]
+        stream = inference.latents(self.analysis, features, self.gains.analysis[index][None, :, None, None])
         for top, bottom in rows:
             parts, missing = [], bottom - top
             while missing:

@@ -26,7 +26,9 @@ from rdae.errors import (
     WeightsError,
 )
 from rdae.model import Model
+from rdae.pictures.raster import Raster
 from rdae.prior.exact import SYMBOL_MAX
+from rdae.transforms import inference
 
 Picture = npt.NDArray[np.uint8]
 
@@ -352,3 +354,42 @@ def test_an_encoder_that_computes_wrongly_notices(tiny: Model, monkeypatch: pyte
     codec.compress(picture, tiny, 400)
     with pytest.raises(VerifyError, match="does not decode here to what was meant"):
         codec.compress(picture, tiny, 400, verify=True)
+
+
+def calls(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> list[str]:
+    """A list that gets an entry with each call of a function from now on."""
+    right, found = getattr(owner, name), list[str]()
+
+    def counted(*arguments: Any) -> Any:
+        found.append(name)
+        return right(*arguments)
+
+    monkeypatch.setattr(owner, name, counted)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("size", "tile", "keeps"), [((70, 90), None, True), ((300, 290), 4, True), ((70, 90), 4, False)]
+)
+def test_trials_share_the_analysis_and_change_no_byte(
+    tiny: Model, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], tile: int | None, keeps: bool
+) -> None:
+    alpha = np.full(size, 255, np.uint8)
+    alpha[:20, :30] = 0
+    raster = Raster(photo(*size), alpha=alpha, xmp=b"<x/>")
+    expected = {index: codec.encode(raster, tiny, index, tile=tile) for index in (100, 400, 700)}
+    if not keeps:
+        monkeypatch.setattr(codec, "KEEP_PIXELS", size[0] * size[1] - 1)
+    transformed, coded = calls(monkeypatch, inference, "features"), calls(monkeypatch, latents.Coded, "payload")
+    trials = codec.Trials(raster, tiny, tile=tile)
+    files = []
+    for index, encoded in expected.items():
+        assert trials.compress(index) == encoded.data
+        before = len(coded)
+        seen, file = trials.reconstruct(index)
+        np.testing.assert_array_equal(seen, encoded.reconstruction)
+        assert (len(coded) == before) is keeps  # then the range coder has not worked yet
+        files.append((file, encoded))
+    assert len(transformed) == (1 if keeps else 6)
+    for file, encoded in files:
+        assert file() == encoded.data

@@ -29,7 +29,7 @@ def synthesise(synthesis: Synthesis, y64: Iterable[Tensor], restore: Tensor, fin
     restore: what the integers are multiplied by, (latents,); fine_gain: (1, fine, 1, 1); blocks are folded.
     """
     restore = restore[None, :, None, None]
-    dim, stream = cut(y64, partial(_row_bytes, fine_gain))
+    dim, stream = cut(y64, partial(_row_bytes, fine_gain.shape[1]))
     stream = (y[None].to(torch.float32, memory_format=torch.channels_last).mul_(restore) for y in stream)
     stream = _blocks(synthesis.coarse, stream, dim + 1)
     stream = (F.pixel_shuffle(synthesis.to_fine(y), 2).mul_(fine_gain) for y in stream)
@@ -42,21 +42,28 @@ def _levels(h: Tensor) -> Tensor:
     return pixels.add_(0.5).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def analyse(
-    analysis: Analysis, levels: npt.NDArray[np.uint8], fine_gain: Tensor, rows: Iterable[Span]
-) -> Stream:
-    """Turn levels, uint8 (h, w, 3), into bands of latents (1, latents, k, w): `forward` of levels / 255.
+def features(analysis: Analysis, levels: npt.NDArray[np.uint8], rows: Iterable[Span]) -> Stream:
+    """Turn levels, uint8 (h, w, 3), into bands of the features at 1/8 that no gain has entered: (1, fine, 2 k, 2 w).
 
+    They are the first half of `forward` of levels / 255, the same for all qualities.
     rows: of latents, top to bottom; no band crosses from one of these spans to the next.
     """
-    row_bytes = _row_bytes(fine_gain, -(-levels.shape[1] // PATCH))
+    weight: Tensor = analysis.from_pixels.weight
+    row_bytes = _row_bytes(len(weight), -(-levels.shape[1] // PATCH))
     stream: Stream = (
-        analysis.from_pixels(F.pixel_unshuffle(_floats(levels, start + top, start + bottom, fine_gain.device), 8))
+        analysis.from_pixels(F.pixel_unshuffle(_floats(levels, start + top, start + bottom, weight.device), 8))
         for start, end in rows
-        for top, bottom in bands(end - start, row_bytes, fine_gain.device)
+        for top, bottom in bands(end - start, row_bytes, weight.device)
     )
-    stream = _blocks(analysis.fine, stream, 2)
-    stream = (analysis.to_coarse(F.pixel_unshuffle(h * fine_gain, 2)) for h in stream)
+    return _blocks(analysis.fine, stream, 2)
+
+
+def latents(analysis: Analysis, features: Iterable[Tensor], fine_gain: Tensor) -> Stream:
+    """Turn what `features` gave, which stays as it is, into bands of latents (1, latents, k, w).
+
+    fine_gain: (1, fine, 1, 1).
+    """
+    stream = (analysis.to_coarse(F.pixel_unshuffle(h * fine_gain, 2)) for h in features)
     return _blocks(analysis.coarse, stream, 2)
 
 
@@ -71,9 +78,9 @@ def _floats(levels: npt.NDArray[np.uint8], top: int, bottom: int, device: torch.
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def _row_bytes(fine_gain: Tensor, width: int) -> int:
+def _row_bytes(fine: int, width: int) -> int:
     """What a row of latents takes in the widest array: the expanded features of its two rows at 1/8."""
-    return 2 * 2 * width * 2 * fine_gain.shape[1] * 4
+    return 2 * 2 * width * 2 * fine * 4
 
 
 def _blocks(blocks: nn.Sequential, stream: Iterable[Tensor], dim: int) -> Stream:
