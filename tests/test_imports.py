@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "tiles": {"architecture", "rows"},
     "registry": {"errors"},
     "clock": set(),
+    "compressai_parts": {"errors"},
     "metrics": set(),
     "targets": {"errors", "quality"},
     "prior": FACTS | {"coding"},
@@ -42,16 +43,16 @@ ALLOWED: dict[str, set[str]] = {
     "weights": FACTS | {"coding", "prior", "transforms", "model", "registry"},
     "codec": STAGES,
     "api": STAGES | {"codec"},
-    "training": STAGES | {"codec", "api"},
-    "evaluation": STAGES | {"codec", "api"},
+    "training": STAGES | {"codec", "api", "compressai_parts"},
+    "evaluation": STAGES | {"codec", "api", "compressai_parts", "training"},  # what a run logged, and its objective
     "reporting": STAGES | {"codec", "api", "evaluation"},
 }
 """`cli` may import everything, and nothing but the tests imports `cli`."""
 
 # Only these parts may name these libraries, wherever in the file.
 LIBRARIES: dict[str, set[str]] = {
-    "compressai": {"training"},
-    "torchvision": {"training"},
+    "compressai": set(),  # training and evaluation have it from compressai_parts, which imports it by name
+    "torchvision": set(),
     "matplotlib": {"reporting"},
     "constriction": {"coding"},
 }
@@ -140,7 +141,8 @@ def test_a_round_trip_loads_neither_training_nor_evaluation_nor_their_libraries(
         "assert rdae.decompress(data).size == (33, 17)\n"
     )
     assert {"torch", "constriction", "rdae.codec"} <= modules
-    heavy = ("compressai", "torchvision", "matplotlib", "scipy", "rdae.training", "rdae.evaluation", "rdae.reporting")
+    heavy = ("compressai", "torchvision", "matplotlib", "scipy", "rdae.compressai_parts", "rdae.training")
+    heavy += ("rdae.evaluation", "rdae.reporting")
     assert not {name for name in modules if name.startswith(heavy)}
 
 

@@ -1,17 +1,13 @@
-"""The two training likelihoods, from compressai; the one place where it is imported."""
+"""The two training likelihoods, from compressai."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.machinery
-import sys
-import types
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from rdae.errors import MissingExtraError
+from rdae.compressai_parts import import_part
 
 
 def likelihood_models(hyper_latents: int, scale_min: float) -> tuple[nn.Module, nn.Module]:
@@ -44,37 +40,5 @@ def bottleneck_likelihood(bottleneck: Any, z: Tensor, *, noisy: bool) -> Tensor:
 
 
 def entropy_models() -> Any:
-    """Import and return `compressai.entropy_models`; MissingExtraError without compressai.
-
-    The package's own __init__ imports all it has, with torchvision, torch_geometric, pandas and more.  Where one of
-    these is missing or broken (PyPI's torchvision does not load beside a CPU build of torch), only the part needed
-    here is imported: it wants nothing but torch, numpy and scipy.
-    """
-    try:
-        return importlib.import_module("compressai.entropy_models")
-    except (ImportError, RuntimeError, OSError, AttributeError) as error:
-        try:
-            return _import_part()
-        except ImportError as second:
-            raise MissingExtraError(f"training needs compressai ({second}): pip install 'rdae[train]'") from error
-
-
-def _import_part() -> Any:
-    """Import `compressai.entropy_models` below a stand-in for the package compressai."""
-    for name in [name for name in sys.modules if name.split(".")[0] == "compressai"]:
-        del sys.modules[name]
-    spec = importlib.machinery.PathFinder.find_spec("compressai")
-    if spec is None or spec.submodule_search_locations is None:
-        raise ModuleNotFoundError("No module named 'compressai'", name="compressai")
-    package: Any = types.ModuleType("compressai")
-    package.__spec__ = spec
-    package.__path__ = list(spec.submodule_search_locations)
-    # What an entropy model asks of its package when it is built; it codes nothing here.
-    package.get_entropy_coder = lambda: "ans"
-    package.available_entropy_coders = lambda: ["ans"]
-    sys.modules["compressai"] = package
-    try:
-        return importlib.import_module("compressai.entropy_models")
-    except ImportError:
-        del sys.modules["compressai"]
-        raise
+    """Import and return `compressai.entropy_models`; MissingExtraError without compressai."""
+    return import_part("compressai.entropy_models", "training")

@@ -1,0 +1,70 @@
+"""Importing the parts of compressai that are used here, also where the whole of it cannot be imported.
+
+The package's own __init__ imports all it has, with torchvision, torch_geometric, pandas and more.  Where one of these
+is missing or broken (PyPI's torchvision does not load beside a CPU build of torch), stand-ins take the place of what
+brings them, and the rest is imported below those: it wants nothing but torch, numpy and scipy.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import sys
+import types
+from typing import Any
+
+from rdae.errors import MissingExtraError
+
+PACKAGE = "compressai"
+
+
+def import_part(name: str, purpose: str) -> Any:
+    """Import and return a module of compressai, such as "compressai.entropy_models".
+
+    MissingExtraError without compressai, which says what for (`purpose`) it is needed.
+    """
+    try:
+        return importlib.import_module(name)
+    except (ImportError, RuntimeError, OSError, AttributeError) as error:
+        try:
+            return _import_below_stand_ins(name)
+        except ImportError as second:
+            raise MissingExtraError(
+                f"{purpose} needs compressai ({second}): pip install 'rdae[train]'"
+            ) from error
+
+
+def _import_below_stand_ins(name: str) -> Any:
+    """Import a module without what the packages above it and the registry of data transforms import."""
+    if not hasattr(sys.modules.get(PACKAGE), "is_stand_in"):
+        for loaded in [module for module in sys.modules if module.split(".")[0] == PACKAGE]:
+            del sys.modules[loaded]
+        package = _stand_in(PACKAGE)
+        # What an entropy model asks of its package when it is built; it codes nothing by that.
+        package.get_entropy_coder = lambda: "ans"
+        package.available_entropy_coders = lambda: ["ans"]
+        _stand_in(f"{PACKAGE}.models")
+        # It imports torchvision and torch_geometric for a table of their classes' names.
+        transforms: Any = types.ModuleType(f"{PACKAGE}.registry.transforms")
+        transforms.TRANSFORMS, transforms.register_transform = {}, lambda _name: lambda cls: cls
+        sys.modules[transforms.__name__] = transforms
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        for loaded in [module for module in sys.modules if module.split(".")[0] == PACKAGE]:
+            del sys.modules[loaded]
+        raise
+
+
+def _stand_in(name: str) -> Any:
+    """Put a module in the place of a package, whose modules it finds but whose __init__ never runs."""
+    parent, _, _ = name.rpartition(".")
+    path = sys.modules[parent].__path__ if parent else None
+    spec = importlib.machinery.PathFinder.find_spec(name, path)
+    if spec is None or spec.submodule_search_locations is None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    package: Any = types.ModuleType(name)
+    package.__spec__, package.__path__ = spec, list(spec.submodule_search_locations)
+    package.is_stand_in = True
+    sys.modules[name] = package
+    return package
