@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("models", "List the models that are installed."),
     "eval": ("evaluate", "Measure rate and distortion on real pictures."),
     "plot": ("plot", "Draw rate-distortion curves of eval's results."),
+    "inspect": ("inspect", "Draw where the bits of a file went."),
     "benchmark": ("benchmark", "Measure how long each stage takes."),
     "train": ("train", "Train a model on a folder or shards of pictures."),
     "export": ("export", "Freeze a training run to a weights file."),

@@ -85,14 +85,18 @@ class Tables:
         symbols: int32, 1-D. rows: integers of the same length, each a row of these tables.
         Escapes are counted with the bits that follow them.
         """
+        return float(self.code_lengths(symbols, rows).sum())
+
+    def code_lengths(self, symbols: Int32s, rows: Rows) -> npt.NDArray[np.float64]:
+        """The bits of each symbol, which `bits` is the sum of: float64, of the same length."""
         symbols, row16 = self._checked(symbols, rows)
         indices, escaped = self._indices(symbols, row16)
-        bits = float(self._code_lengths[self._starts[row16] + indices].sum())
+        lengths: npt.NDArray[np.float64] = self._code_lengths[self._starts[row16] + indices]
         if escaped.any():
             exponents = _exponents(_excess(symbols[escaped], self.limits[row16[escaped]]))
             # unary prefix (the longest needs no end mark), sign, mantissa
-            bits += float((np.minimum(exponents + 1, MAX_EXPONENT) + 1 + exponents).sum())
-        return bits
+            lengths[escaped] += np.minimum(exponents + 1, MAX_EXPONENT) + 1 + exponents
+        return lengths
 
     @cached_property
     def _starts(self) -> npt.NDArray[np.int64]:
