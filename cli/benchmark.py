@@ -1,8 +1,10 @@
-"""rdae benchmark: seconds and share of each stage, beside Pillow's codecs."""
+"""rdae benchmark: seconds of encoding and decoding, beside other codecs and stage by stage."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,10 @@ from .files import finite
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from rdae.evaluation.speed.codecs import Codec
+
+LIBRARY_PEERS = ("jpeg", "webp", "avif", "jxl")
 
 
 @click.command("benchmark")
@@ -31,10 +37,33 @@ if TYPE_CHECKING:
     "--repeat", type=click.IntRange(1), default=5, show_default=True, help="Rounds; the median counts."
 )
 @click.option(
-    "--peers", help="Pillow's codecs to time too, or 'none'.  [default: jpeg,webp,avif, those that Pillow has]"
+    "--peers",
+    metavar="NAMES",
+    help="Codecs to time too, with commas, or 'none': Pillow's jpeg, webp, avif and more; jxl; CompressAI's "
+    "mbt2018-mean and bmshj2018-hyperprior.  [default: these six, but for what is not installed]",
+)
+@click.option(
+    "--compressai-quality",
+    type=click.IntRange(1, 8),
+    default=4,
+    show_default=True,
+    help="Of CompressAI's models, which are wider from 5 or 6 on.",
 )
 @click.option("--threads", type=click.IntRange(1), help="Threads of torch; by default as many as it takes.")
+@click.option(
+    "--clock",
+    type=click.Choice(["wall", "cpu"]),
+    default="wall",
+    show_default=True,
+    help="Count seconds that pass, or seconds of a processor: steadier on a machine with other work.",
+)
+@click.option(
+    "--process",
+    is_flag=True,
+    help="Also time whole processes of rdae decompress on the first picture, and their memory.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the table as Markdown.")
 def benchmark(
     *,
     images: tuple[Path, ...],
@@ -42,37 +71,97 @@ def benchmark(
     model: Path | None,
     repeat: int,
     peers: str | None,
+    compressai_quality: int,
     threads: int | None,
+    clock: str,
+    process: bool,
     as_json: bool,
+    as_markdown: bool,
 ) -> None:
     """Time encoding and decoding of IMAGES (pictures or folders) with the model loaded once.
 
-    Rounds alternate between rdae and Pillow's codecs, which run at the quality of nearest file size; the
-    median round is reported, with the share of each stage and the multiply-accumulates per pixel.
+    Each picture is done by rdae and by the other codecs in turns, in one process. Pillow's codecs run at the quality of
+    nearest file size, CompressAI's models with random weights. Medians are reported, the ratio to rdae in the same
+    round, the share of each stage and the multiply-accumulates per pixel.
     """
     import torch
 
     from rdae.api import open_model
-    from rdae.evaluation import benchmark as timing
-    from rdae.evaluation.peers import available_peers, find_peers
     from rdae.evaluation.run import collect_pictures
+    from rdae.evaluation.speed import codecs, measure, text
+    from rdae.evaluation.speed import process as processes
 
+    if as_json and as_markdown:
+        raise click.UsageError("--json and --markdown are two forms of one result: give one of them.")
     if threads is not None:
         torch.set_num_threads(threads)
-    if peers is None:
-        chosen = available_peers(("jpeg", "webp", "avif"))
-    else:
-        chosen = find_peers([name.strip() for name in peers.split(",") if name.strip() not in ("", "none")])
     pictures = [_read(path) for path in collect_pictures(images)]
-    found = timing.benchmark(
-        open_model(model),
-        pictures,
-        quality,
-        chosen,
-        rounds=repeat,
-        note=lambda line: click.echo(line, err=True),
-    )
-    click.echo(json.dumps(found.as_json(), indent=1) if as_json else "\n".join(timing.lines(found)))
+    opened = open_model(model)
+    files = [opened.compress(picture, quality) for picture in pictures]
+    chosen = [codecs.of_model(opened, quality)]
+    chosen += _peers(peers, compressai_quality, pictures, sum(map(len, files)))
+    kmac = opened.kmac_per_pixel()
+    found = measure.measure(chosen, pictures, rounds=repeat, kmac_per_pixel=kmac, note=_note, clock=clock)
+    whole = None
+    if process:
+        pixels = pictures[0].shape[0] * pictures[0].shape[1]
+        options = [] if model is None else ["--model", str(model)]
+        whole = processes.measure(
+            files[0],
+            pixels,
+            lambda: opened.decode(files[0]),
+            rounds=repeat,
+            note=_note,
+            options=options,
+            threads=threads,
+            clock=clock,
+        )
+    if as_json:
+        result = found.as_json() | ({} if whole is None else {"process": whole.as_json()})
+        click.echo(json.dumps(result, indent=1))
+        return
+    printed = text.markdown(found) if as_markdown else text.lines(found)
+    if whole is not None:
+        printed += ["", *whole.lines()] if as_markdown else whole.lines()
+    click.echo("\n".join(printed))
+
+
+def _peers(
+    asked: str | None, compressai_quality: int, pictures: Sequence[NDArray[np.uint8]], size: int
+) -> Iterator[Codec]:
+    """The codecs that were asked for, or those of the default that are there; a line for each that is not."""
+    from rdae.evaluation.peers import find_peers
+    from rdae.evaluation.speed import codecs, learned
+
+    names = (*LIBRARY_PEERS, *learned.LEARNED)
+    if asked is not None:
+        names = tuple(name for part in asked.split(",") if (name := part.strip()) not in ("", "none"))
+    for name in names:
+        with _left_out(name, also=asked is None):
+            if name in learned.LEARNED:
+                _note(f"building {name}")
+                yield learned.of_compressai(name, compressai_quality)
+            else:
+                (peer,) = find_peers([name])
+                _note(f"looking for the quality of {peer.title} that gives the same size")
+                yield codecs.of_peer(peer, pictures, size)
+
+
+@contextlib.contextmanager
+def _left_out(name: str, *, also: bool) -> Iterator[None]:
+    """Turn the error that a codec is not installed into a line, if it may also be left out."""
+    from rdae.errors import MissingExtraError, ResultsError
+
+    try:
+        yield
+    except (MissingExtraError, ResultsError) as error:
+        if not also:
+            raise
+        _note(f"without {name}: {error}")
+
+
+def _note(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _read(path: Path) -> NDArray[np.uint8]:

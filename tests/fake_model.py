@@ -53,6 +53,9 @@ class FakeModel:
         data = container.pack(container.Container(header, (section,)))
         return FakeEncoded(data, JPEG.decode(payload), 8 * len(payload) * 0.998, sha256(payload))
 
+    def compress(self, picture: Picture, at: float) -> bytes:
+        return self.encode(picture, at).data
+
     def decode(self, data: bytes) -> FakeDecoded:
         (payload,) = container.parse(data).payloads(container.SectionType.LATENTS)
         picture = JPEG.decode(payload)
