@@ -17,7 +17,7 @@ def test_a_figure_is_a_readable_900_pixels_wide() -> None:
     pytest.importorskip("matplotlib")
     data = draw([OWN, published("jpeg")], [published("vtm"), published("bpg444")], file_format="png")
     with Image.open(io.BytesIO(data)) as image:
-        assert (image.format, image.size) == ("PNG", (900, 600))
+        assert (image.format, image.size) == ("PNG", (900, 540))
         assert len(np.unique(np.asarray(image.convert("L")))) > 20  # not an empty frame
 
 

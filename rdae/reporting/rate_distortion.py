@@ -1,30 +1,51 @@
-"""Rate-distortion curves as a figure.
-
-The only module that needs matplotlib, which it imports when it draws.
-"""
+"""Rate-distortion curves of several codecs as a figure: measured ones solid, published ones dashed."""
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from rdae.errors import MissingExtraError, ResultsError
+import numpy as np
+
+from rdae.errors import ResultsError
+from rdae.evaluation.bdrate import MIN_POINTS, pchip_slopes
 from rdae.evaluation.curves import Curve
-
-FORMATS = ("png", "svg", "pdf")
-# Okabe and Ito's palette: told apart with any colour vision. Black and the strongest hues come first.
-COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8F8F8F")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-DASHES: tuple[tuple[float, ...], ...] = (
-    (5, 2),
-    (2, 1.5),
-    (7, 2, 1.5, 2),
-    (1, 1.5),
-    (9, 3),
-    (4, 1, 1, 1, 1, 1),
+from rdae.reporting.figures import (
+    COLOURS,
+    DASHES,
+    FORMATS,
+    MARKERS,
+    Floats,
+    canvas,
+    grid,
+    plain_log_ticks,
+    round_ticks,
+    to_bytes,
 )
-WIDTH_INCHES, HEIGHT_INCHES, DOTS_PER_INCH = 9.0, 6.0, 100  # 900 pixels wide, as a README shows it
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+__all__ = ["FORMATS", "draw", "legend_order", "values"]
+
+Limits = tuple[float, float]
+
+# Metric: the axis's label. Any other key of a result file is its own label.
+LABELS = {
+    "psnr": "PSNR (RGB), dB",
+    "psnr-rgb": "PSNR (RGB), dB",
+    "psnr-y": "PSNR (luma), dB",
+    "ms-ssim": "MS-SSIM, dB: −10 log₁₀(1 − MS-SSIM)",
+    "ms-ssim-rgb": "MS-SSIM",
+    "mse-rgb": "mean squared error of RGB levels",
+    "ssimulacra2": "SSIMULACRA 2",
+    "encoding_time": "seconds to encode a picture",
+    "decoding_time": "seconds to decode a picture",
+}
+HEIGHT_INCHES = 5.4
+_STEPS = 12  # pieces of a drawn line from one point of a curve to the next
 
 
 def draw(
@@ -34,76 +55,148 @@ def draw(
     file_format: str,
     metric: str = "psnr",
     title: str = "",
+    xlim: Limits | None = None,
+    ylim: Limits | None = None,
+    log: bool = False,
 ) -> bytes:
     """The bytes of a figure, in one of FORMATS, of measured curves (solid) and published ones (dashed).
 
-    metric: "psnr", or "ms-ssim" shown in dB. The axes frame the measured curves; of the published ones, what
-    lies in that frame is seen. ResultsError if a measured curve has no such metric; an anchor without it is
-    left out. MissingExtraError without matplotlib.
+    metric: "psnr", "ms-ssim" (drawn in dB), or the key of a column of the result files. xlim, in bits per pixel, and
+    ylim: the frame; by default that of the first measured curve. log: logarithmic rate. The legend stands beside the
+    axes, never over a curve, and lists the curves from the highest to the lowest.
+    ResultsError if a measured curve has no such metric, or if a frame is empty; an anchor without the metric is left
+    out. MissingExtraError without matplotlib.
     """
-    try:
-        import matplotlib as mpl
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("plotting needs matplotlib: pip install 'rdae[plot]'") from error
-
     for curve in measured:
-        if not _values(curve, metric):
-            raise ResultsError(f"{curve.name}: no {metric} to draw")
-    # Fixed salt and no date: a figure in git changes only when its curves do.
-    with mpl.rc_context({"font.size": 12, "svg.hashsalt": "rdae", "svg.fonttype": "path"}):
-        figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES), dpi=DOTS_PER_INCH, layout="constrained")
-        FigureCanvasAgg(figure)
+        if not values(curve, metric):
+            known = [key for key in ("psnr", "ms-ssim") if curve.values(key)] + sorted(curve.columns)
+            raise ResultsError(f"{curve.name}: no {metric} to draw, expected one of {', '.join(known)}")
+    for limits in (xlim, ylim):
+        if limits and not limits[0] < limits[1]:
+            raise ResultsError(f"a frame from {limits[0]:g} to {limits[1]:g} is empty")
+    if log and xlim and xlim[0] <= 0:
+        raise ResultsError(f"a logarithmic rate cannot start at {xlim[0]:g}")
+    shown = [curve for curve in anchors if values(curve, metric)]
+    with canvas(HEIGHT_INCHES) as figure:
         axes = figure.add_subplot()
-        shown = [curve for curve in anchors if _values(curve, metric)]
-        for i, curve in enumerate(measured):
-            axes.plot(
-                curve.bpp,
-                _values(curve, metric),
-                color=COLOURS[i % len(COLOURS)],
-                marker=MARKERS[i % len(MARKERS)],
-                markersize=6,
-                linewidth=2.6 if i == 0 else 1.6,
-                label=curve.name,
-                zorder=3 + len(measured) - i,
-            )
-        for i, curve in enumerate(shown):
-            axes.plot(
-                curve.bpp,
-                _values(curve, metric),
-                color=COLOURS[(len(measured) + i) % len(COLOURS)],
-                dashes=DASHES[i % len(DASHES)],
-                linewidth=1.5,
-                label=curve.name,
-                zorder=2,
-            )
-        _frame(axes, measured, metric)
+        lines = [_measured_line(axes, curve, metric, i, len(measured)) for i, curve in enumerate(measured)]
+        lines += [_published_line(axes, curve, metric, i) for i, curve in enumerate(shown)]
+        x_limits, y_limits = _frame(measured[0], metric, xlim, ylim, log=log)
+        if log:
+            axes.set_xscale("log")
+            plain_log_ticks(axes, "x", *x_limits)
+        round_ticks(axes, "y")
+        axes.set_xlim(x_limits)
+        axes.set_ylim(y_limits)
         axes.set_xlabel("bits per pixel")
-        axes.set_ylabel("PSNR (RGB), dB" if metric == "psnr" else "MS-SSIM, dB: -10 log10(1 - MS-SSIM)")
+        axes.set_ylabel(LABELS.get(metric, metric))
         if title:
             axes.set_title(title)
-        axes.grid(visible=True, alpha=0.3)
-        legend_title = "solid: measured, dashed: published" if shown else None
-        axes.legend(loc="lower right", framealpha=0.9, title=legend_title, alignment="left")
-        buffer = io.BytesIO()
-        metadata = (
-            {"Date": None} if file_format == "svg" else {"CreationDate": None} if file_format == "pdf" else {}
+        grid(axes)
+        order = legend_order([*measured, *shown], metric)
+        figure.legend(
+            handles=[lines[i] for i in order],
+            loc="outside right upper",
+            frameon=False,
+            title="— measured\n- - published" if shown else None,
+            alignment="left",
+            labelspacing=0.55,
+            handlelength=2.9,
         )
-        figure.savefig(buffer, format=file_format, metadata=metadata)
-    return buffer.getvalue()
+        return to_bytes(figure, file_format)
 
 
-def _values(curve: Curve, metric: str) -> tuple[float, ...]:
-    if metric == "psnr":
-        return curve.psnr
+def values(curve: Curve, metric: str) -> tuple[float, ...]:
+    """A curve's values as they are drawn: MS-SSIM by the name "ms-ssim" in dB; empty if it has none."""
+    found = curve.values(metric)
+    if metric != "ms-ssim":
+        return found
     # Above 60 dB, float and 8-bit rounding are all there is to see.
-    return tuple(-10 * math.log10(max(1 - value, 1e-6)) for value in curve.ms_ssim)
+    return tuple(-10 * math.log10(max(1 - value, 1e-6)) for value in found)
 
 
-def _frame(axes: object, measured: Sequence[Curve], metric: str) -> None:
+def legend_order(curves: Sequence[Curve], metric: str) -> list[int]:
+    """Places of the curves from the highest to the lowest, by the mean distance to the first one at equal rates.
+
+    A curve whose rates the first one has none of comes last.
+    """
+
+    def height(curve: Curve) -> float:
+        first = curves[0]
+        low, high = max(curve.bpp[0], first.bpp[0]), min(curve.bpp[-1], first.bpp[-1])
+        if low > high or low <= 0:
+            return -math.inf
+        rates = np.linspace(math.log(low), math.log(high), 33)
+        ours, theirs = (np.interp(rates, np.log(c.bpp), values(c, metric)) for c in (first, curve))
+        return float(np.mean(theirs - ours))
+
+    return sorted(range(len(curves)), key=lambda i: -height(curves[i]))
+
+
+def _measured_line(axes: Axes, curve: Curve, metric: str, number: int, count: int) -> Line2D:
+    points, rates, heights = _between(curve, metric)
+    (line,) = axes.plot(
+        rates,
+        heights,
+        color=COLOURS[number % len(COLOURS)],
+        marker=MARKERS[number % len(MARKERS)],
+        markevery=points,
+        markersize=6.5 if number == 0 else 4.5,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+        linewidth=2.8 if number == 0 else 1.5,
+        label=curve.name,
+        zorder=3 + count - number,
+    )
+    return line
+
+
+def _published_line(axes: Axes, curve: Curve, metric: str, number: int) -> Line2D:
+    # From the palette's other end, so that up to eight curves have a colour of their own.
+    _, rates, heights = _between(curve, metric)
+    (line,) = axes.plot(
+        rates,
+        heights,
+        color=COLOURS[-1 - number % (len(COLOURS) - 1)],
+        dashes=DASHES[number % len(DASHES)],
+        linewidth=1.6,
+        label=curve.name,
+        zorder=2,
+    )
+    return line
+
+
+def _between(curve: Curve, metric: str) -> tuple[list[int], Floats, Floats]:
+    """The line through a curve's points, and where on it they are: (places of the points, rates, values).
+
+    PCHIP over the logarithm of the rate, as BD-rate sees the curve; straight where that is not defined.
+    """
+    rates, heights = np.asarray(curve.bpp), np.asarray(values(curve, metric))
+    if len(rates) < MIN_POINTS or not (rates > 0).all() or not (np.diff(rates) > 0).all():
+        return list(range(len(rates))), rates, heights
+    x = np.log(rates)
+    slopes, step = pchip_slopes(x, heights), np.diff(x)
+    t = np.arange(_STEPS)[:, None] / _STEPS
+    # Cubic Hermite: (steps, points - 1).
+    inside = (
+        heights[:-1] * (2 * t**3 - 3 * t**2 + 1)
+        + heights[1:] * (3 * t**2 - 2 * t**3)
+        + step * slopes[:-1] * (t**3 - 2 * t**2 + t)
+        + step * slopes[1:] * (t**3 - t**2)
+    )
+    dense = np.append((x[:-1] + t * step).T.ravel(), x[-1])
+    points = list(range(0, len(dense), _STEPS))
+    return points, np.exp(dense), np.append(inside.T.ravel(), heights[-1])
+
+
+def _frame(
+    first: Curve, metric: str, xlim: Limits | None, ylim: Limits | None, *, log: bool
+) -> tuple[Limits, Limits]:
     """Limits a little wider than the first measured curve, which is what the figure is about."""
-    bpp, values = measured[0].bpp, _values(measured[0], metric)
-    margin = 0.08 * (max(values) - min(values)) or 1.0
-    axes.set_xlim(0, 1.08 * max(bpp))  # type: ignore[attr-defined]
-    axes.set_ylim(min(values) - margin, max(values) + margin)  # type: ignore[attr-defined]
+    x_limits = xlim or ((0.9 * min(first.bpp), 1.1 * max(first.bpp)) if log else (0.0, 1.06 * max(first.bpp)))
+    if ylim:
+        return x_limits, ylim
+    inside = [v for b, v in zip(first.bpp, values(first, metric), strict=True) if x_limits[0] <= b <= x_limits[1]]
+    inside += [float(np.interp(b, first.bpp, values(first, metric))) for b in x_limits]
+    margin = 0.06 * (max(inside) - min(inside)) or 1.0
+    return x_limits, (min(inside) - margin, max(inside) + margin)

@@ -1,0 +1,68 @@
+"""rdae relaxation: the training objective of whole pictures, with noise and with rounding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .evaluate import Progress
+from .numbers import qualities as list_of_qualities
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-q",
+    "--qualities",
+    callback=list_of_qualities,
+    default="0,20,40,60,80,100",
+    show_default=True,
+    help="Qualities to measure, 0 to 100, with commas between them.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Result file (JSON), for rdae plot.")
+@click.option(
+    "--model", metavar="NAME|PATH", help="An installed model's name or a weights file.  [default: rdae-base]"
+)
+@click.option(
+    "--draws",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Draws of noise to take the mean of.",
+)
+@click.option("-f", "--force", is_flag=True, help="Replace a result file that is already there.")
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+def relaxation(
+    *,
+    images: tuple[Path, ...],
+    qualities: list[float],
+    output: Path | None,
+    model: str | None,
+    draws: int,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Measure on IMAGES (pictures or folders) how well the training objective stands for the real one.
+
+    Rate and mean squared error three times: rounded, with uniform noise in place of rounding as in training, and of
+    the real file. Needs the extra train. A picture that fails is reported and the others go on; the exit status is
+    then 1.
+    """
+    from rdae import registry
+    from rdae.evaluation.relaxation import measure, table
+    from rdae.evaluation.run import collect_pictures
+    from rdae.files import check_output, write_atomically
+
+    pictures = collect_pictures(images)
+    path = registry.find(model) if model else registry.default_path()
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        check_output(output, force=force)
+    progress = (lambda _done, _total, _what: None) if quiet else Progress()
+    result = measure(path, pictures, qualities, draws=draws, progress=progress)
+    click.echo("\n".join([*table(result), *(f"failed: {name}: {message}" for name, message in result.failures)]))
+    if output is not None:
+        write_atomically(output, result.to_json().encode(), force=force)
+    if result.failures:
+        raise SystemExit(1)

@@ -1,0 +1,166 @@
+"""How a training went, as a figure: loss, rate, distortion and learning rate over pixels, and the validation curve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rdae.errors import ResultsError
+from rdae.evaluation.bdrate import bd_rate
+from rdae.evaluation.history import Run, Validation
+from rdae.reporting.figures import COLOURS, GREY, canvas, grid, plain_log_ticks, smoothed, to_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import SubFigure
+
+PANEL_INCHES = 2.0
+_SMOOTHED_SHARE = 0.05  # of a run's rows: what a smoothed value is the mean of
+_FIRST_SHARE = 0.03  # of all pixels: beginnings that may lie above the frame
+_LOG_SPAN = 5.0  # a largest value of so many times the median wants a logarithmic axis
+
+# Column of the training rows: the panel's label.
+_LABELS = {"loss": "loss", "bpp": "bits per pixel", "mse": "mean squared error"}
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """What pixels are counted in."""
+
+    name: str
+    size: float
+
+
+def draw(runs: Sequence[Run], *, file_format: str, title: str = "") -> bytes:
+    """The bytes of a figure of training runs, in one of FORMATS.
+
+    runs: each in a colour of its own, over the pixels that its weights had seen, so that runs which started from
+    each other's weights stand side by side, and others over each other. Left: loss, rate (with noise) and distortion
+    of the training crops, pale as logged and strong as a mean over a twentieth of the run, and learning rates where
+    they were logged. Right, where there was validation: its rate-distortion curve as it moved, and by how many
+    percent of bits (BD-rate) each was away from the last one.
+    MissingExtraError without matplotlib.
+    """
+    most = max(run.pixels for run in runs)
+    unit = _Unit("gigapixels", 1e9) if most >= 1e9 else _Unit("megapixels", 1e6)
+    checks = sorted((check for run in runs for check in run.validation), key=lambda check: check.pixels)
+    panels = [*_LABELS, *(["learning rate"] if any(run.rates for run in runs) else [])]
+    with canvas(PANEL_INCHES * len(panels) + (0.4 if title else 0.0)) as figure:
+        if title:
+            figure.suptitle(title)
+        sides = np.ravel(figure.subfigures(1, 2 if checks else 1, squeeze=False))
+        _training_panels(sides[0], runs, panels, unit)
+        if checks:
+            _validation_panels(sides[1], checks, unit)
+        return to_bytes(figure, file_format)
+
+
+def _training_panels(figure: SubFigure, runs: Sequence[Run], panels: Sequence[str], unit: _Unit) -> None:
+    rows: list[Axes] = list(np.atleast_1d(figure.subplots(len(panels), 1, sharex=True)))
+    for axes, key in zip(rows, panels, strict=True):
+        if key == "learning rate":
+            _rate_panel(axes, runs, unit)
+        else:
+            _measured_panel(axes, runs, key, unit)
+            axes.set_ylabel(_LABELS[key])
+        grid(axes)
+    rows[0].set_title("training crops, with noise")
+    rows[-1].set_xlabel(f"{unit.name} seen")
+    if len(runs) > 1:
+        rows[0].legend(frameon=False, fontsize="small", loc="upper right", ncols=min(len(runs), 3))
+
+
+def _measured_panel(axes: Axes, runs: Sequence[Run], key: str, unit: _Unit) -> None:
+    everything = []
+    for number, run in enumerate(runs):
+        pixels, raw = np.asarray(run.train["pixels"]) / unit.size, np.asarray(run.train[key])
+        mean = smoothed(raw, max(3, round(_SMOOTHED_SHARE * len(raw))))
+        colour = COLOURS[number % len(COLOURS)]
+        axes.plot(pixels, raw, color=colour, alpha=0.28, linewidth=0.7)
+        axes.plot(pixels, mean, color=colour, linewidth=2, label=run.name)
+        everything += list(zip(pixels, raw, strict=True))
+    all_pixels, values = np.asarray(everything).T
+    low, high = float(values.min()), float(values.max())
+    if low > 0 and high > _LOG_SPAN * np.median(values):
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.1, high * 1.1)
+        plain_log_ticks(axes, "y", low / 1.1, high * 1.1)
+    else:
+        # The fall of the first moments would press all the rest to the ground; it is seen to come from above.
+        begun = all_pixels >= all_pixels.min() + _FIRST_SHARE * np.ptp(all_pixels)
+        high = float(values[begun].max())
+        axes.set_ylim(low - 0.06 * (high - low), high + 0.1 * (high - low) or 1.0)
+
+
+def _rate_panel(axes: Axes, runs: Sequence[Run], unit: _Unit) -> None:
+    names = list(dict.fromkeys(name for run in runs for name in run.rates))
+    for number, name in enumerate(names):
+        for run in runs:
+            if name in run.rates:
+                pixels = np.asarray(run.train["pixels"]) / unit.size
+                label = name.replace("_", " ") if run is runs[0] else None
+                axes.plot(pixels, run.train[name], color=COLOURS[-1 - number % len(COLOURS)], label=label)
+    largest = max(max(run.train[name]) for run in runs for name in run.rates)
+    axes.set_yscale("log")
+    axes.set_ylim(largest / 300, largest * 1.4)
+    plain_log_ticks(axes, "y", largest / 300, largest * 1.4)
+    axes.set_ylabel("learning rate")
+    if len(names) > 1:
+        axes.legend(frameon=False, fontsize="small", loc="lower left")
+
+
+def _validation_panels(figure: SubFigure, checks: Sequence[Validation], unit: _Unit) -> None:
+    import matplotlib as mpl
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    above, below = figure.subplots(2, 1, height_ratios=(1.9, 1.0))
+    first, last = checks[0].pixels / unit.size, checks[-1].pixels / unit.size
+    # The palest part of the map is too pale for a line on white.
+    colours = ScalarMappable(Normalize(first - 0.25 * (last - first or 1.0), last), mpl.colormaps["viridis_r"])
+
+    def colour_of(check: Validation) -> tuple[float, ...]:
+        red, green, blue, _ = colours.to_rgba(np.asarray([check.pixels / unit.size]))[0]
+        return (float(red), float(green), float(blue))
+
+    for check in checks:
+        curve, colour = check.curve(), colour_of(check)
+        above.plot(curve.bpp, curve.psnr, color=colour, marker="o", markersize=3, linewidth=1.3)
+    rates = [rate for check in checks for rate in check.bpp if rate > 0]
+    above.set_xscale("log")
+    low, high = 0.9 * min(rates), 1.1 * max(rates)
+    above.set_xlim(low, high)
+    plain_log_ticks(above, "x", low, high)
+    above.set_xlabel("bits per pixel")
+    above.set_ylabel("PSNR (RGB), dB")
+    above.set_title("validation, rounded")
+    bar = figure.colorbar(colours, ax=above, label=f"{unit.name} seen", pad=0.02, aspect=30)
+    bar.ax.set_ylim(first, last if last > first else first + 1)
+    grid(above)
+
+    known = [(check, found) for check in checks if (found := _against(checks[-1], check)) is not None]
+    below.axhline(0, color=GREY, linewidth=1)
+    below.plot(
+        [check.pixels / unit.size for check, _ in known],
+        [found for _, found in known],
+        color=GREY,
+        linewidth=1,
+        zorder=2,
+    )
+    for check, found in known:
+        below.plot(check.pixels / unit.size, found, "o", color=colour_of(check), zorder=3)
+    below.set_xlabel(f"{unit.name} seen")
+    below.set_ylabel("bits against the\nlast curve, %")
+    grid(below)
+
+
+def _against(last: Validation, check: Validation) -> float | None:
+    """BD-rate in percent of a validation against the last one; None where there is none."""
+    anchor, test = last.curve(), check.curve()
+    try:
+        return bd_rate(anchor.bpp, anchor.psnr, test.bpp, test.psnr).value
+    except ResultsError:
+        return None
