@@ -1,7 +1,8 @@
-"""How far a decoded picture is from its original: MSE, PSNR, MS-SSIM.
+"""How far a decoded picture is from its original: MSE, PSNR, PSNR-Y, MS-SSIM.
 
 All take two uint8 RGB pictures of the same shape, (height, width, 3). PSNR is of the three channels together
-(one MSE over all samples), as CompressAI, and so most published learned codecs, report it.
+(one MSE over all samples), as CompressAI, and so most published learned codecs, report it. PSNR-Y is of the
+luma alone, which the eye sees sharpest and chroma subsampling leaves as it is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 Picture = NDArray[np.uint8]
 
 PEAK = 255.0
+# ITU-R BT.601's luma, in thousandths: what JPEG, WebP and AVIF code as Y, and most papers' PSNR-Y is of.
+LUMA = (299, 587, 114)
 # Wang, Simoncelli and Bovik 2003, "Multiscale structural similarity for image quality assessment".
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 WINDOW = 11
@@ -38,6 +41,19 @@ def psnr(first: Picture, second: Picture) -> float:
     """Peak signal-to-noise ratio in dB, peak 255; infinite for equal pictures."""
     error = mse(first, second)
     return math.inf if error == 0 else 10 * math.log10(PEAK**2 / error)
+
+
+def psnr_y(first: Picture, second: Picture) -> float:
+    """PSNR in dB, peak 255, of BT.601 luma at full range, not rounded; infinite if no luma differs."""
+    _check(first, second)
+    # In thousandths of a level and so in integers, like mse.
+    difference = sum(
+        weight * (first[..., channel].astype(np.int32) - second[..., channel])
+        for channel, weight in enumerate(LUMA)
+    )
+    squares = int(np.sum(np.square(difference, dtype=np.int64), dtype=np.int64))
+    pixels = first.shape[0] * first.shape[1]
+    return math.inf if squares == 0 else 10 * math.log10((1000 * PEAK) ** 2 * pixels / squares)
 
 
 def ms_ssim(first: Picture, second: Picture) -> float | None:

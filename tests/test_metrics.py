@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rdae.metrics import MS_SSIM_MIN_SIDE, Picture, ms_ssim, mse, psnr
+from rdae.metrics import MS_SSIM_MIN_SIDE, Picture, ms_ssim, mse, psnr, psnr_y
 
 
 def picture(height: int, width: int, seed: int = 0) -> Picture:
@@ -29,6 +29,15 @@ def test_psnr_of_one_level_everywhere_is_the_known_48_13_db() -> None:
     assert psnr(black, black + np.uint8(1)) == pytest.approx(20 * math.log10(255))
     assert psnr(black, black) == math.inf
     assert psnr(black, black + np.uint8(255)) == 0
+
+
+def test_psnr_y_is_of_the_luma_that_jpeg_codes() -> None:
+    a, b = picture(24, 40), picture(24, 40, seed=1)
+    lumas = [p @ np.array([0.299, 0.587, 0.114]) for p in (a, b)]
+    assert psnr_y(a, b) == pytest.approx(10 * math.log10(255**2 / np.mean((lumas[0] - lumas[1]) ** 2)))
+    grey = [np.repeat(p[..., :1], 3, axis=2) for p in (a, b)]
+    assert psnr_y(*grey) == pytest.approx(psnr(*grey))
+    assert psnr_y(a, a) == math.inf
 
 
 @pytest.mark.parametrize(("height", "width"), [(161, 161), (176, 203), (256, 192)])

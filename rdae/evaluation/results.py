@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rdae.errors import ResultsError
-from rdae.evaluation.curves import Curve, read_json
+from rdae.evaluation.curves import Curve, curve_from_json, read_json
 from rdae.evaluation.points import (
     Account,
     Agreement,
@@ -34,7 +34,7 @@ __all__ = ["Account", "Agreement", "Evaluation", "Memory", "PictureResult", "Poi
 class PictureResult:
     """The points of one picture, by rising quality.
 
-    sha256: of its pixels (rdae.evaluation.run.picture_hash), hex; empty in files older than it.
+    sha256: of its pixels (rdae.evaluation.reuse.picture_hash), hex; empty in files older than it.
     """
 
     name: str
@@ -126,16 +126,9 @@ class Evaluation:
 
     def curve(self) -> Curve:
         """The mean points that have a finite PSNR, by rising rate."""
-        means = self.means()
-        rows = sorted(zip(means["bpp"], means["psnr-rgb"], means["ms-ssim-rgb"], strict=True), key=_first)
-        finite = [(b, p, m) for b, p, m in rows if b is not None and p is not None and math.isfinite(p)]
-        ms_ssim = tuple(m for _, _, m in finite if m is not None)
-        return Curve(
-            self.name,
-            tuple(b for b, _, _ in finite),
-            tuple(p for _, p, _ in finite),
-            ms_ssim if len(ms_ssim) == len(finite) else (),
-        )
+        columns = {key: [_finite(value) for value in column] for key, column in self.means().items()}
+        pictures = [{"name": picture.name} for picture in self.pictures]
+        return curve_from_json({"name": self.name, "results": columns, "pictures": pictures}, self.name)
 
     def to_json(self) -> str:
         """The content of a result file: JSON with a line for each column of means and for each point."""
@@ -241,5 +234,5 @@ def _psnr(mse: float | None) -> float | None:
     return math.inf if mse == 0 else 10 * math.log10(PEAK**2 / mse)
 
 
-def _first(row: tuple[float | None, ...]) -> float:
-    return row[0] or 0.0
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

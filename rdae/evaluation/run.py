@@ -1,7 +1,7 @@
 """One evaluation: each picture at each quality to a real file, read back, decoded, measured.
 
 The model and the peers go through the same loop. Files are written to a folder and read again, so that what
-is counted is what is on the disk.
+is counted is what is on the disk. What an earlier result file knows already is not measured again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -21,14 +21,17 @@ import numpy as np
 import rdae
 from rdae import container, metrics, quality
 from rdae.errors import RdaeError, ResultsError
-from rdae.evaluation import fresh
-from rdae.evaluation.peers import Peer
+from rdae.evaluation import fresh, perceptual
+from rdae.evaluation.peers import OtherCodec
 from rdae.evaluation.results import Account, Agreement, Evaluation, PictureResult, Point
+from rdae.evaluation.reuse import Known, picture_hash
 from rdae.metrics import Picture
 from rdae.pictures import SUFFIXES, read_picture
 
-# Called with (points done, points in all, what is being done).
+# Called with (points measured, points to measure, what is being done); those known before count in neither.
 Progress = Callable[[int, int, str], None]
+KEEP_EVERY_S = 60.0
+NOT_MEASURED = "not measured: the run was stopped"
 
 
 class EncodedPicture(Protocol):
@@ -81,6 +84,20 @@ class FreshCheck:
     command: tuple[str, ...] = (sys.executable, "-m", "rdae.evaluation.fresh")
 
 
+@dataclass(frozen=True)
+class Extent:
+    """What is measured beside the metrics that always are, and what need not be.
+
+    known: points of an earlier run. ssimulacra2: also this metric, about a second for 0.4 megapixels.
+    keep: called now and then with what there is so far, and before the run ends by an error or Ctrl-C; pictures that
+    were not reached are among its failures.
+    """
+
+    known: Known = field(default_factory=Known)
+    ssimulacra2: bool = False
+    keep: Callable[[Evaluation], None] = lambda _partial: None
+
+
 def collect_pictures(paths: Sequence[Path]) -> list[Path]:
     """The files among the paths and the pictures directly in the folders among them, in order, each once."""
     found: dict[Path, None] = {}
@@ -95,6 +112,17 @@ def collect_pictures(paths: Sequence[Path]) -> list[Path]:
     return list(found)
 
 
+def labels(pictures: Sequence[Path]) -> list[str]:
+    """What pictures are called in results: their file names; where two folders hold the same one, the paths."""
+    unique = len({path.name for path in pictures}) == len(pictures)
+    return [path.name if unique else str(path) for path in pictures]
+
+
+def identity(model: Model) -> dict[str, Any]:
+    """All that decides about a model's numbers: the same for two runs whose points are interchangeable."""
+    return {"name": model.name, "rdae": rdae.__version__, "model": model.model_id.hex()}
+
+
 def evaluate_model(
     model: Model,
     pictures: Sequence[Path],
@@ -103,8 +131,10 @@ def evaluate_model(
     folder: Path,
     progress: Progress,
     fresh_check: FreshCheck | None = None,
+    extent: Extent | None = None,
 ) -> Evaluation:
     """Measure a model on pictures; folder takes the files and must be empty."""
+    extent = extent or Extent()
     meta = _meta(pictures, qualities) | {"model": model.model_id.hex()}
     jobs: dict[tuple[str, float], fresh.Job] = {}
 
@@ -137,6 +167,7 @@ def evaluate_model(
             file_bytes=len(data),
             encoding_s=encoding_s,
             decoding_s=decoding_s,
+            extent=extent,
         )
         return replace(point, account=account, decoded=agreement)
 
@@ -149,8 +180,11 @@ def evaluate_model(
         file_pattern=folder / "{}.rdae",
         progress=progress,
         meta=meta,
+        codec=identity(model),
+        extent=extent,
+        fresh=fresh_check is not None,
     )
-    if fresh_check:
+    if fresh_check and jobs:
         progress(0, 0, "decoding all files in a fresh process")
         try:
             found = fresh.run(list(jobs.values()), fresh_check.model, fresh_check.command)
@@ -161,33 +195,52 @@ def evaluate_model(
 
 
 def evaluate_peer(
-    peer: Peer, pictures: Sequence[Path], qualities: Sequence[float], *, folder: Path, progress: Progress
+    peer: OtherCodec,
+    pictures: Sequence[Path],
+    qualities: Sequence[float],
+    *,
+    folder: Path,
+    progress: Progress,
+    extent: Extent | None = None,
 ) -> Evaluation:
-    """Measure one of Pillow's codecs on pictures; folder takes the files and must be empty."""
+    """Measure another codec on pictures; folder takes the files and must be empty."""
+    extent = extent or Extent()
 
     def measure(original: Picture, at: float, file: Path, _name: str) -> Point:
-        start = time.perf_counter()
-        encoded = peer.encode(original, at)
-        encoding_s = time.perf_counter() - start
-        file.write_bytes(encoded)
-        data = file.read_bytes()
-        start = time.perf_counter()
-        decoded = peer.decode(data)
-        decoding_s = time.perf_counter() - start
+        try:
+            start = time.perf_counter()
+            encoded = peer.encode(original, at)
+            encoding_s = time.perf_counter() - start
+            file.write_bytes(encoded)
+            data = file.read_bytes()
+            start = time.perf_counter()
+            decoded = peer.decode(data)
+            decoding_s = time.perf_counter() - start
+        except (RdaeError, OSError):
+            raise
+        except Exception as error:  # whatever another package raises costs one picture, not the run
+            raise ResultsError(f"{peer.title} at quality {at:g}: {type(error).__name__}: {error}") from error
         return _point(
-            original, decoded, at=at, file_bytes=len(data), encoding_s=encoding_s, decoding_s=decoding_s
+            original,
+            decoded,
+            at=at,
+            file_bytes=len(data),
+            encoding_s=encoding_s,
+            decoding_s=decoding_s,
+            extent=extent,
         )
 
-    options = ", ".join(f"{key} {value}" for key, value in peer.options.items())
     return _evaluate(
         measure,
         name=peer.title,
-        description=f"{peer.file_format} by {peer.library}; {options}",
+        description=peer.description,
         pictures=pictures,
         qualities=qualities,
         file_pattern=folder / ("{}" + peer.suffix),
         progress=progress,
         meta=_meta(pictures, qualities),
+        codec=peer.identity,
+        extent=extent,
     )
 
 
@@ -201,36 +254,72 @@ def _evaluate(
     file_pattern: Path,
     progress: Progress,
     meta: Mapping[str, Any],
+    codec: Mapping[str, Any],
+    extent: Extent,
+    fresh: bool = False,
 ) -> Evaluation:
     """The loop over pictures and qualities: a picture that fails is noted, and the others go on."""
-    done, total = 0, len(pictures) * len(qualities)
+    qualities = sorted(qualities)
+    names = labels(pictures)
     results: list[PictureResult] = []
     failures: list[tuple[str, str]] = []
-    # Two folders may hold the same name; then the path tells them apart.
-    unique = len({path.name for path in pictures}) == len(pictures)
-    for i, path in enumerate(pictures):
-        label = path.name if unique else str(path)
-        points: list[Point] = []
-        try:
-            original = read_picture(path)
-            for at in sorted(qualities):
-                progress(done + len(points), total, f"{name}: {label} at quality {at:g}")
-                file = Path(str(file_pattern).format(f"{i:04d}-q{at:g}"))
-                points.append(measure(original, at, file, label))
-            results.append(PictureResult(label, original.shape[1], original.shape[0], tuple(points)))
-        except (RdaeError, OSError) as error:
-            # Without the file's place on this machine, which an OSError's full text has.
-            words = error.strerror if isinstance(error, OSError) else None
-            failures.append((label, words or str(error)))
-        done += len(qualities)
-    progress(done, total, f"{name}: done")
+    reused = 0
+
+    def so_far(rest: Sequence[str] = ()) -> Evaluation:
+        stated = meta if not reused else {**meta, "reused_points": reused}
+        failed = (*failures, *((label, NOT_MEASURED) for label in rest))
+        return Evaluation(name, description, tuple(qualities), tuple(results), failed, stated, codec)
+
+    total = len(pictures) * len(qualities)
+    kept_at = time.monotonic()
+    try:
+        for i, (path, label) in enumerate(zip(pictures, names, strict=True)):
+            points: list[Point] = []
+            try:
+                original = read_picture(path)
+                sha256 = picture_hash(original)
+                for at in qualities:
+                    point = extent.known.get(sha256, at, ssimulacra2=extent.ssimulacra2, fresh=fresh)
+                    if point is None:
+                        done = i * len(qualities) + len(points) - reused
+                        progress(done, total - reused, f"{name}: {label} at quality {at:g}")
+                        file = Path(str(file_pattern).format(f"{i:04d}-q{at:g}"))
+                        point = measure(original, at, file, label)
+                    else:
+                        reused += 1
+                    points.append(point)
+                results.append(
+                    PictureResult(label, original.shape[1], original.shape[0], tuple(points), sha256)
+                )
+            except (RdaeError, OSError, MemoryError) as error:
+                # Without the file's place on this machine, which an OSError's full text has.
+                words = error.strerror if isinstance(error, OSError) else None
+                failures.append((label, words or str(error) or type(error).__name__))
+            if results and time.monotonic() - kept_at > KEEP_EVERY_S:
+                extent.keep(so_far(names[i + 1 :]))
+                kept_at = time.monotonic()
+    except BaseException:
+        if results:
+            extent.keep(so_far(names[len(results) + len(failures) :]))
+        raise
+    progress(total - reused, total - reused, f"{name}: done" + (f", {reused} points known before" if reused else ""))
     if not results:
         raise ResultsError("no picture could be measured; the first failed so: " + ": ".join(failures[0]))
-    return Evaluation(name, description, tuple(sorted(qualities)), tuple(results), tuple(failures), meta)
+    known = extent.known.evaluation
+    if known is not None and reused == total:
+        return replace(so_far(), meta=known.meta, memory=known.memory)
+    return replace(so_far(), memory=None if known is None else known.memory)
 
 
 def _point(
-    original: Picture, decoded: Picture, *, at: float, file_bytes: int, encoding_s: float, decoding_s: float
+    original: Picture,
+    decoded: Picture,
+    *,
+    at: float,
+    file_bytes: int,
+    encoding_s: float,
+    decoding_s: float,
+    extent: Extent,
 ) -> Point:
     if decoded.shape != original.shape:
         raise ResultsError(f"decoded to a picture of shape {decoded.shape}, expected {original.shape}")
@@ -243,6 +332,8 @@ def _point(
         ms_ssim=metrics.ms_ssim(original, decoded),
         encoding_s=encoding_s,
         decoding_s=decoding_s,
+        psnr_y=metrics.psnr_y(original, decoded),
+        ssimulacra2=perceptual.ssimulacra2(original, decoded) if extent.ssimulacra2 else None,
     )
 
 
@@ -257,7 +348,8 @@ def _with_fresh(result: Evaluation, agreements: Mapping[tuple[str, float], Agree
         replace(
             picture,
             points=tuple(
-                replace(p, decoded_fresh=agreements[picture.name, p.quality]) for p in picture.points
+                replace(p, decoded_fresh=agreements.get((picture.name, p.quality), p.decoded_fresh))
+                for p in picture.points
             ),
         )
         for picture in result.pictures
