@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .files import finite
+from .opening import device_option, model_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +33,8 @@ LIBRARY_PEERS = ("jpeg", "webp", "avif", "jxl")
     callback=finite,
     help="Of the .rdae files, 0 to 100.",
 )
-@click.option("--model", type=click.Path(path_type=Path), help="Weights to use instead of the package's own.")
+@model_option
+@device_option
 @click.option(
     "--repeat", type=click.IntRange(1), default=5, show_default=True, help="Rounds; the median counts."
 )
@@ -69,6 +71,7 @@ def benchmark(
     images: tuple[Path, ...],
     quality: float,
     model: Path | None,
+    device: str | None,
     repeat: int,
     peers: str | None,
     compressai_quality: int,
@@ -96,7 +99,7 @@ def benchmark(
     if threads is not None:
         torch.set_num_threads(threads)
     pictures = [_read(path) for path in collect_pictures(images)]
-    opened = open_model(model)
+    opened = open_model(model, device=device)
     files = [opened.compress(picture, quality) for picture in pictures]
     chosen = [codecs.of_model(opened, quality)]
     chosen += _peers(peers, compressai_quality, pictures, sum(map(len, files)))
@@ -105,7 +108,8 @@ def benchmark(
     whole = None
     if process:
         pixels = pictures[0].shape[0] * pictures[0].shape[1]
-        options = [] if model is None else ["--model", str(model)]
+        given = {"--model": model, "--device": device}
+        options = [word for name, value in given.items() if value is not None for word in (name, str(value))]
         whole = processes.measure(
             files[0],
             pixels,

@@ -38,6 +38,7 @@ class Task:
     """What is done with each picture; target: kind and value, None: quality counts."""
 
     weights: str | None
+    device: str | None
     threads: int | None
     force: bool
     quality: float
@@ -47,7 +48,7 @@ class Task:
     name: ClassVar[str] = "compress"
 
     def __post_init__(self) -> None:
-        self._model = LazyModel(self.weights, self.threads)
+        self._model = LazyModel(self.weights, self.threads, self.device)
 
     def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
         """Compress one picture."""
@@ -112,6 +113,7 @@ def compress(
     *,
     request: Request,
     weights: str | None,
+    device: str | None,
     quality: float,
     bpp: float | None,
     size: float | None,
@@ -134,6 +136,7 @@ def compress(
         raise click.UsageError("--quality, --bpp, --size, --psnr and --ms-ssim exclude each other.")
     task = Task(
         weights,
+        device,
         request.threads,
         force=request.force,
         quality=quality,

@@ -24,6 +24,7 @@ class Task:
     """What is done with each .rdae file; suffix: of the picture format, None: what the output's name ends in."""
 
     weights: str | None
+    device: str | None
     threads: int | None
     force: bool
     exact: bool
@@ -33,7 +34,7 @@ class Task:
     name: ClassVar[str] = "decompress"
 
     def __post_init__(self) -> None:
-        self._models = LazyModel(self.weights, self.threads)
+        self._models = LazyModel(self.weights, self.threads, self.device)
 
     def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
         """Decompress one file."""
@@ -101,6 +102,7 @@ def decompress(
     *,
     request: Request,
     weights: str | None,
+    device: str | None,
     picture_format: str | None,
     exact: bool,
     max_pixels: int,
@@ -116,6 +118,7 @@ def decompress(
         suffix = ".png"
     task = Task(
         weights,
+        device,
         request.threads,
         force=request.force,
         exact=exact,

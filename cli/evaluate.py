@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from .opening import device_option, model_option
 from .progress import PassingLine, clock_time
 
 
@@ -21,7 +22,8 @@ from .progress import PassingLine, clock_time
     help="Qualities to measure, 0 to 100, with commas between them.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Result file (JSON) to write.")
-@click.option("--model", type=click.Path(path_type=Path), help="Weights to use instead of the package's own.")
+@model_option
+@device_option
 @click.option(
     "--peers", default="", help="Measure these too: jpeg, jpeg420, webp, avif, with commas between."
 )
@@ -49,6 +51,7 @@ def evaluate(
     qualities: str,
     output: Path | None,
     model: Path | None,
+    device: str | None,
     peers: str,
     peers_only: bool,
     against: tuple[Path, ...],
@@ -100,7 +103,7 @@ def evaluate(
             from rdae.api import open_model
 
             check = run.FreshCheck(model) if fresh_process else None
-            opened = open_model(model)
+            opened = open_model(model, device=device)
             own = Path(folder)
             finish(
                 run.evaluate_model(opened, pictures, at, folder=own, progress=progress, fresh_check=check), ""

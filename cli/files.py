@@ -23,6 +23,7 @@ import click
 from rdae.errors import OutputExistsError, RdaeError
 from rdae.files import Identity
 
+from .opening import MODEL_HELP, device_option
 from .places import STANDARD, File, below, is_folder, is_url, matching, place, without_scheme
 from .progress import Report
 from .report import describe
@@ -273,7 +274,7 @@ def _nothing_in(suffixes: Collection[str]) -> str:
 
 
 def many_files(*, outputs: bool) -> Callable[[Decorated], Callable[..., Any]]:
-    """Give a command the arguments and options of a Request, which it gets as `request`, and --model as `weights`."""
+    """Give a command what it takes to make a Request, which it gets as `request`, and `weights` and `device`."""
 
     def decorate(command: Decorated) -> Callable[..., Any]:
         @functools.wraps(command)
@@ -327,9 +328,9 @@ _MANNER = (
         "weights",
         metavar="NAME|PATH",
         type=click.Path(),
-        help="An installed model's name (see rdae models) or a weights file.  [default: rdae-base to compress, "
-        "else the one that the file names]",
+        help=f"{MODEL_HELP}  [default: rdae-base to compress, else the one that the file names]",
     ),
+    device_option,
     click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each file, a line each."),
     click.option("-v", "--verbose", is_flag=True, help="Print the seconds of each stage too."),
     click.option("--quiet", is_flag=True, help="Print errors only."),

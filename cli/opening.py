@@ -1,11 +1,17 @@
-"""The models of a command, each opened when the first file needs it, so that errors that need none come first."""
+"""The models of a command, each opened when the first file needs it, so that errors that need none come first.
 
+Here too are the options that say which model, and on which device.
+"""
+
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rdae import container, registry
-from rdae.errors import RdaeError, WeightsError
+import click
+
+from rdae import container, devices, registry
+from rdae.errors import DeviceError, RdaeError, WeightsError
 
 from .report import Failure, describe
 
@@ -13,15 +19,50 @@ if TYPE_CHECKING:
     from rdae.api import Model
 
 
+MODEL_HELP = "An installed model's name (see rdae models) or a weights file."
+
+
+def model_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option of commands that run one model: `model`, a Path or None."""
+    return click.option(
+        "--model",
+        metavar="NAME|PATH",
+        type=click.Path(path_type=Path),
+        help=f"{MODEL_HELP}  [default: rdae-base]",
+    )(command)
+
+
+def _device_name(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not devices.NAMES.fullmatch(value):
+        raise click.BadParameter(f"{value!r}, expected cpu, cuda, or cuda:1 and so on.")
+    return value
+
+
+def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option of all that run a model: `device`."""
+    return click.option(
+        "--device",
+        metavar="NAME",
+        envvar=devices.VARIABLE,
+        show_envvar=True,
+        callback=_device_name,
+        help="cpu, cuda, or cuda:1 and so on: where the networks run. Files decode to the same latents on each.  "
+        "[default: cpu]",
+    )(command)
+
+
 class LazyModel:
     """The model that was asked for, or those that files name.
 
-    threads: of torch, from the first opening on; None: as many as torch chooses.
+    threads: of torch, from the first opening on; None: as many as torch chooses.  device: as `devices.find` takes it.
     """
 
-    def __init__(self, weights: str | Path | None, threads: int | None = None) -> None:
+    def __init__(
+        self, weights: str | Path | None, threads: int | None = None, device: str | None = None
+    ) -> None:
         self._weights = weights
         self._threads = threads
+        self._device = device
         self._by_id: dict[bytes, Model] = {}
 
     @cached_property
@@ -60,4 +101,7 @@ class LazyModel:
             import torch
 
             torch.set_num_threads(self._threads)
-        return rdae.open_model(None if weights is None else Path(weights))
+        try:
+            return rdae.open_model(None if weights is None else Path(weights), device=self._device)
+        except DeviceError as error:
+            raise Failure(str(error)) from error  # no file of this command can do without

@@ -25,12 +25,13 @@ class Task:
     """What is done with each .rdae file."""
 
     weights: str | None
+    device: str | None
     threads: int | None
     max_pixels: int
     name: ClassVar[str] = "verify"
 
     def __post_init__(self) -> None:
-        self._models = LazyModel(self.weights, self.threads)
+        self._models = LazyModel(self.weights, self.threads, self.device)
 
     def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
         """Decode the latents of one file and compare them with their checksum."""
@@ -57,11 +58,11 @@ class Task:
 @click.command()
 @many_files(outputs=False)
 @max_pixels_option
-def verify(*, request: Request, weights: str | None, max_pixels: int) -> None:
+def verify(*, request: Request, weights: str | None, device: str | None, max_pixels: int) -> None:
     """Check .rdae files: decode what is exact in them and compare checksums. Nothing is written.
 
     A line on standard output for each file that is sound, one on standard error for each that is not; exit status 1
     if there is any of these. Without the synthesis this takes a part of the time of decompressing. An INPUT is an
     .rdae file, a folder (with -r), a pattern in quotes, a URL, or - for standard input.
     """
-    request.run(Task(weights, request.threads, max_pixels=max_pixels), {SUFFIX}, None)
+    request.run(Task(weights, device, request.threads, max_pixels=max_pixels), {SUFFIX}, None)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rdae.errors import (
     CorruptError,
+    DeviceError,
     MissingExtraError,
     NotRdaeError,
     OutputExistsError,
@@ -37,6 +38,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CorruptError",
+    "DeviceError",
     "MissingExtraError",
     "NotRdaeError",
     "OutputExistsError",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rdae import codec, metrics, weights
+from rdae import codec, devices, metrics, weights
 from rdae.container import MAX_PIXELS, parse
 from rdae.errors import TargetError
 from rdae.pictures.raster import to_pillow, to_raster
@@ -129,12 +129,14 @@ _opened: dict[bytes, Model] = {}
 _lock = threading.Lock()
 
 
-def open_model(name_or_path: str | Path | None = None) -> Model:
-    """Read a model for repeated use; WeightsError if it cannot be had.
+def open_model(name_or_path: str | Path | None = None, *, device: str | None = None) -> Model:
+    """Read a model for repeated use; WeightsError if it cannot be had, DeviceError if the device cannot.
 
     name_or_path: an installed model's name, or a weights file; default: the one that comes with rdae.
+    device: "cpu", "cuda", or "cuda:1" and so on; default: what RDAE_DEVICE says, else the CPU. Files decode to the same
+    latents on each.
     """
-    return Model(weights.load(name_or_path))
+    return Model(weights.load(name_or_path, devices.find(device)))
 
 
 def _default_model() -> Model:

@@ -22,6 +22,10 @@ class WeightsError(RdaeError):
     """Weights that are missing, damaged, or not the ones a file was written with."""
 
 
+class DeviceError(RdaeError):
+    """A device for the networks, such as a GPU, that is not there."""
+
+
 class TargetError(RdaeError):
     """A size, rate or distortion that no quality gives for a picture."""
 

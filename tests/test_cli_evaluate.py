@@ -37,7 +37,7 @@ def rdae(*arguments: object) -> Result:
 @pytest.fixture
 def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with two pictures, while open_model gives the fake model."""
-    monkeypatch.setitem(sys.modules, "rdae.api", SimpleNamespace(open_model=lambda _path=None: FakeModel()))
+    monkeypatch.setitem(sys.modules, "rdae.api", SimpleNamespace(open_model=lambda _path=None, **_options: FakeModel()))
     folder = tmp_path / "pictures"
     folder.mkdir()
     rows, columns = np.mgrid[:32, :48]

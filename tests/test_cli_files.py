@@ -66,7 +66,7 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path | None]
     """The weights that commands asked for; commands run in tmp_path, which holds a.png, b.png and c.rdae."""
     asked: list[Path | None] = []
 
-    def open_model(path: Path | None = None) -> FakeModel:
+    def open_model(path: Path | None = None, **_options: object) -> FakeModel:
         asked.append(path)
         if path is not None and path.name == "missing":
             raise FileNotFoundError(2, "No such file or directory", str(path))

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 FACTS = {"errors", "quality", "architecture", "clock", "rows", "tiles"}  # known to every stage that needs it
 STAGES = FACTS | {"container", "coding", "files", "pictures", "prior", "latents", "transforms", "model", "weights"}
-STAGES |= {"registry", "metrics", "targets"}
+STAGES |= {"registry", "metrics", "targets", "devices"}
 STAGES |= {"extras"}
 
 # A module or package directly under rdae -> those of rdae that it may import.
@@ -34,6 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "registry": {"errors"},
     "clock": set(),
     "compressai_parts": {"errors"},
+    "devices": {"errors"},
     "metrics": set(),
     "targets": {"errors", "quality"},
     "prior": FACTS | {"coding"},

@@ -227,9 +227,9 @@ def test_files_of_several_models_decode_in_one_call_each_with_its_own(
     opened: list[str] = []
     original = rdae.open_model
 
-    def open_model(path: Path) -> object:
+    def open_model(path: Path, **options: Any) -> object:
         opened.append(path.stem)
-        return original(path)
+        return original(path, **options)
 
     monkeypatch.setitem(rdae.__dict__, "open_model", open_model)
     code, _, errors = rdae_command("decompress", "a.rdae", "d.rdae", "b.rdae", "c.rdae")

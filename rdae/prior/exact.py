@@ -97,7 +97,7 @@ class ExactPrior(nn.Module):
         latents, group_size = self.architecture.latents, self.context.group_size
         row = normaliser.row(index)
         to_context, from_mean, offset = self.to_context[row], self.from_mean[row], self.index_offset[row]
-        weights = torch.tensor(hats(index), dtype=torch.float32, device=device)[None, :, None, None]
+        weights = torch.tensor(hats(index), dtype=torch.float32).to(device)[None, :, None, None]
         y64 = torch.zeros(latents, height, width, dtype=torch.int32, device=device)
         known = torch.zeros(1, latents, height, width, dtype=torch.float32, device=device).contiguous(
             memory_format=torch.channels_last

@@ -72,6 +72,30 @@ def convolve(spec: LayerSpec, x: Tensor, weight: Tensor, bias: Tensor | None) ->
     return F.conv2d(x, weight[:, :, None, None], bias)
 
 
+def exact_sums(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
+    """Convolve in no other way than by sums of products: (B, in, H, W) -> (B, out, H, W).
+
+    weight: (out, in) of a 1x1 convolution, else (out, 1, k, k) of a depthwise one, zero-padded.
+    On a CPU that is conv2d. The libraries behind it on a GPU may take Winograd's way or a Fourier transform, on which
+    integers meet fractions, so there it is one matrix product, or k² additions of a shifted product.
+    """
+    if x.device.type == "cpu":
+        if weight.dim() == 2:
+            return F.conv2d(x, weight[:, :, None, None], bias)
+        return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2, groups=len(weight))
+    if weight.dim() == 2:
+        return (x.permute(0, 2, 3, 1) @ weight.T + bias).permute(0, 3, 1, 2)
+    height, width = x.shape[2:]
+    kernel = weight.shape[-1]
+    padded = F.pad(x, [kernel // 2] * 4)
+    total = torch.zeros_like(x).add_(bias[:, None, None])
+    for row in range(kernel):
+        for column in range(kernel):
+            shifted = padded[:, :, row : row + height, column : column + width]
+            total.addcmul_(shifted, weight[:, 0, row, column, None, None])
+    return total
+
+
 class ExactLayer(nn.Module):
     """Integers to integers: clamp(floor((w·a + b + 2^(s-1)) · 2^-s)), each operation exact in float32.
 
@@ -96,7 +120,10 @@ class ExactLayer(nn.Module):
         # Powers of two by shifting: exp2 of an integer is exact in practice, but nobody promises it.
         half = (1 << (self.shift.long() - 1)).float()
         # The rounding term joins the bias: one integer more in the same sum.
-        total = convolve(self.spec, x, self.weight, self.bias + half)
+        bias = self.bias + half
+        # A cell of a 2x2 that a picture of one row or column of latents does not have; conv2d refuses it.
+        empty = 0 in x.shape
+        total = x.new_zeros(len(x), len(bias), *x.shape[2:]) if empty else exact_sums(self.weight, bias, x)
         scaled = total.mul_((0.5 / half)[:, None, None])
         return scaled.floor_().clamp_(self.spec.low, self.spec.high)
 
@@ -114,7 +141,7 @@ class ExactLayer(nn.Module):
 
 
 def check_arithmetic(device: torch.device) -> None:
-    """Raise ArithmeticError unless float32 convolutions of this device and process are exact where they can be.
+    """Raise ArithmeticError unless the float32 sums of this device and process are exact where they can be.
 
     Settings from outside of Python can make them inexact (oneDNN's ONEDNN_DEFAULT_FPMATH_MODE, for one), and then an
     encoder would write files that decode nowhere else.  Sums here come close to 2^24, with all bits in use.
@@ -124,10 +151,11 @@ def check_arithmetic(device: torch.device) -> None:
     w = torch.arange(channels * channels).mul(53).remainder(511).sub(255).view(channels, channels)
     d = torch.arange(channels * 9).mul(71).remainder(3601).sub(1800).view(channels, 1, 3, 3)
     with exact_float32():
-        mixed = F.conv2d(a.float().to(device), w.float().to(device)[:, :, None, None])
-        spread = F.conv2d(a.float().to(device), d.float().to(device), groups=channels)
+        x, none = a.float().to(device), torch.zeros(channels, device=device)
+        mixed = exact_sums(w.float().to(device), none, x)
+        spread = exact_sums(d.float().to(device), none, x)
     expected = (w @ a.view(channels, -1)).view(1, channels, side, side)
-    windows = a.unfold(2, 3, 1).unfold(3, 3, 1)  # (1, C, 14, 14, 3, 3)
+    windows = F.pad(a, (1, 1, 1, 1)).unfold(2, 3, 1).unfold(3, 3, 1)  # (1, C, 16, 16, 3, 3)
     if not torch.equal(mixed.cpu().long(), expected) or not torch.equal(
         spread.cpu().long(), (windows * d.view(1, channels, 1, 1, 3, 3)).sum(dim=(4, 5))
     ):

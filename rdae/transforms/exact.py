@@ -148,7 +148,7 @@ def _blocks(state: dict[str, Tensor], name: str) -> list[_Block]:
 
 def _block(state: dict[str, Tensor], name: str) -> _Block:
     scale = state[f"{name}.scale"]
-    reach = _geometric_mean(scale.tolist())
+    reach = _geometric_mean(scale.cpu().tolist())
     taps = state[f"{name}.depthwise"].flatten(1).T.contiguous()  # (9, 2C)
     return _Block(
         _layer(
