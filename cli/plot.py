@@ -130,7 +130,8 @@ def _curves(paths: tuple[Path, ...], anchors: str | None) -> tuple[list[Curve], 
         for curve, path in zip(measured, paths, strict=True)
     ]
     if anchors is None:
-        anchors = ANCHORS if all(curve.pictures == KODAK for curve in measured) else ""
+        sets = {curve.pictures for curve in measured if curve.pictures}
+        anchors = ANCHORS if sets == {KODAK} else ""
     chosen = [name.strip() for name in anchors.split(",") if name.strip() not in ("", "none")]
     for curve, path in zip(measured, paths, strict=True):
         if chosen and curve.pictures and curve.pictures != KODAK:

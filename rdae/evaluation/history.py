@@ -135,7 +135,7 @@ def read_history(path: Path) -> list[Run]:
         if content["kind"] != KIND:
             raise ResultsError(f"{path}: of kind {content['kind']!r}, expected {KIND!r}")
         return [_run_from_json(run) for run in content["runs"]]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ResultsError(f"{path}: not the history of a training ({type(error).__name__}: {error})") from error
 
 
@@ -221,13 +221,15 @@ def _run_to_json(run: Run) -> dict[str, Any]:
 
 
 def _run_from_json(content: Mapping[str, Any]) -> Run:
-    train = {str(key): tuple(map(float, column)) for key, column in content["train"].items()}
+    train = {str(key): _numbers(column) for key, column in content["train"].items()}
     if len({len(column) for column in train.values()}) != 1 or not {"pixels", *_MEASURED} <= set(train):
         raise ValueError("train has not the columns it should")
+    if not train["pixels"]:
+        raise ValueError("train has no rows")
     checks = []
     for check in content["validation"]:
-        columns = {key: tuple(map(float, check[key])) for key in ("quality", "bpp", "psnr", "loss")}
-        if len({len(column) for column in columns.values()}) != 1:
+        columns = {key: _numbers(check[key]) for key in ("quality", "bpp", "psnr", "loss")}
+        if len({len(column) for column in columns.values()}) != 1 or not columns["bpp"]:
             raise ValueError("validation has columns of different lengths")
         checks.append(
             Validation(int(check["step"]), int(check["pixels"]), float(check["hours"]), **columns)
@@ -241,6 +243,13 @@ def _run_from_json(content: Mapping[str, Any]) -> Run:
         validation=tuple(checks),
         **numbers,
     )
+
+
+def _numbers(column: Sequence[Any]) -> tuple[float, ...]:
+    numbers = tuple(map(float, column))
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError("a number is not finite")
+    return numbers
 
 
 def _short(value: Any) -> Any:

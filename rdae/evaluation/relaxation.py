@@ -11,6 +11,7 @@ Source: Ballé, Laparra and Simoncelli 2017, arXiv:1611.01704, section 3.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -134,7 +135,7 @@ def read_relaxation(path: Path) -> Relaxation:
         failures = tuple((str(name), str(message)) for name, message in content["failures"])
         name, model, draws = str(content["name"]), str(content["model"]), int(content["draws"])
         return Relaxation(name, model, draws, pictures, failures)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ResultsError(f"{path}: not a relaxation's results ({type(error).__name__}: {error})") from error
 
 
@@ -178,6 +179,8 @@ def _pictures(rows: Sequence[Mapping[str, Any]]) -> tuple[PictureRelaxation, ...
     found = []
     for row in rows:
         columns = [[float(value) for value in row[field.name]] for field in fields(Point)]
+        if not all(math.isfinite(value) for column in columns for value in column):
+            raise ValueError("a number is not finite")
         points = tuple(Point(*values) for values in zip(*columns, strict=True))
         found.append(PictureRelaxation(str(row["name"]), points))
     qualities = {tuple(point.quality for point in picture.points) for picture in found}

@@ -103,7 +103,7 @@ def _rate_panel(axes: Axes, runs: Sequence[Run], unit: _Unit) -> None:
                 pixels = np.asarray(run.train["pixels"]) / unit.size
                 label = name.replace("_", " ") if run is runs[0] else None
                 axes.plot(pixels, run.train[name], color=COLOURS[-1 - number % len(COLOURS)], label=label)
-    largest = max(max(run.train[name]) for run in runs for name in run.rates)
+    largest = max(max(run.train[name]) for run in runs for name in run.rates) or 1.0
     axes.set_yscale("log")
     axes.set_ylim(largest / 300, largest * 1.4)
     plain_log_ticks(axes, "y", largest / 300, largest * 1.4)
