@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rdae.errors import ResultsError
-from rdae.evaluation.bdrate import MIN_POINTS, pchip_slopes
+from rdae.evaluation.bdrate import pchip_slopes
 from rdae.evaluation.curves import Curve
 from rdae.reporting.figures import (
     COLOURS,
@@ -46,6 +46,7 @@ LABELS = {
 }
 HEIGHT_INCHES = 5.4
 _STEPS = 12  # pieces of a drawn line from one point of a curve to the next
+_PCHIP_POINTS = 3  # with fewer, lines are straight
 
 
 def draw(
@@ -172,7 +173,7 @@ def _between(curve: Curve, metric: str) -> tuple[list[int], Floats, Floats]:
     PCHIP over the logarithm of the rate, as BD-rate sees the curve; straight where that is not defined.
     """
     rates, heights = np.asarray(curve.bpp), np.asarray(values(curve, metric))
-    if len(rates) < MIN_POINTS or not (rates > 0).all() or not (np.diff(rates) > 0).all():
+    if len(rates) < _PCHIP_POINTS or not (rates > 0).all() or not (np.diff(rates) > 0).all():
         return list(range(len(rates))), rates, heights
     x = np.log(rates)
     slopes, step = pchip_slopes(x, heights), np.diff(x)
