@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rdae import codec, devices, metrics, weights
+from rdae.clock import Clock
 from rdae.container import MAX_PIXELS, parse
 from rdae.errors import TargetError
 from rdae.pictures.raster import to_pillow, to_raster
@@ -52,6 +53,7 @@ class Model:
         target: Target | None = None,
         verify: bool = False,
         metadata: bool = True,
+        clock: Clock | None = None,
     ) -> bytes:
         """Return the bytes of an .rdae file.
 
@@ -60,15 +62,17 @@ class Model:
         quality: 0 (smallest) to 100 (best). target: a size, rate or distortion, for which the quality is found in at
         most eight encodings. metadata: keep a Pillow image's ICC, EXIF and XMP.
         verify: decode all but the pixels again and compare, VerifyError if it differs.
+        clock: gets the seconds by stage.
         ValueError if quality is out of range, PictureError if the image cannot be coded, TargetError if no quality
         meets the target.
         """
         raster = to_raster(image, metadata=metadata)
         if target is None:
-            return codec.compress(raster, self.loaded, to_index(quality), verify=verify)
-        data = _met(codec.Trials(raster, self.loaded), target)
+            return codec.compress(raster, self.loaded, to_index(quality), verify=verify, clock=clock)
+        clock = clock or Clock()
+        data = _met(codec.Trials(raster, self.loaded, clock=clock), target, clock)
         if verify:
-            codec.check(data, raster, self.loaded)
+            codec.check(data, raster, self.loaded, clock)
         return data
 
     def decompress(
@@ -78,6 +82,8 @@ class Model:
         exact: bool = False,
         max_pixels: int | None = MAX_PIXELS,
         region: tuple[int, int, int, int] | None = None,
+        scale: int = 1,
+        clock: Clock | None = None,
     ) -> Image.Image:
         """Return the picture of an .rdae file's bytes; a StreamError or WeightsError if that cannot be done.
 
@@ -86,9 +92,15 @@ class Model:
         max_pixels: larger pictures are refused before anything is allocated; None: take any size.
         region: x, y, width and height in pixels of the part that is wanted; only the tiles that it needs are decoded.
         ValueError if it is not inside of the picture.
+        scale: 2, 4 or 8 for a picture of half, a quarter or an eighth of the width and height, rounded up: the means of
+        boxes of so many by so many pixels, counted from the left upper corner. That saves memory, and time less so.
+        clock: gets the seconds by stage.
         """
         part = None if region is None else Region(*region)
-        return to_pillow(codec.decode(data, self.loaded, max_pixels, exact=exact, region=part).raster)
+        decoded = codec.decode(
+            data, self.loaded, max_pixels, exact=exact, region=part, scale=scale, clock=clock
+        )
+        return to_pillow(decoded.raster)
 
     def encode(self, picture: npt.NDArray[np.uint8], at: float) -> Encoded:
         """Compress uint8 (h, w, 3) at quality `at` and say all that the encoder knows."""
@@ -103,8 +115,8 @@ class Model:
         return self.loaded.kmac_per_pixel()
 
 
-def _met(trials: codec.Trials, target: Target) -> bytes:
-    """The file that comes closest to a target on its right side."""
+def _met(trials: codec.Trials, target: Target, clock: Clock) -> bytes:
+    """The file that comes closest to a target on its right side; clock: gets the seconds of comparing, as "metric"."""
     height, width, _ = trials.wanted.shape
 
     def rate(index: int) -> tuple[Callable[[], bytes], float]:
@@ -115,8 +127,10 @@ def _met(trials: codec.Trials, target: Target) -> bytes:
         # Where nothing is to be seen any colour is right.
         seen, file = trials.reconstruct(index)
         if target.kind == "psnr":
-            return file, metrics.psnr(trials.wanted, seen)
-        similarity = metrics.ms_ssim(trials.wanted, seen)
+            with clock.stage("metric"):
+                return file, metrics.psnr(trials.wanted, seen)
+        with clock.stage("metric"):
+            similarity = metrics.ms_ssim(trials.wanted, seen)
         if similarity is None:
             least = metrics.MS_SSIM_MIN_SIDE
             raise TargetError(f"MS-SSIM of {width} x {height} pixels: it needs sides of {least} or more")
@@ -179,8 +193,9 @@ def decompress(
     exact: bool = False,
     max_pixels: int | None = MAX_PIXELS,
     region: tuple[int, int, int, int] | None = None,
+    scale: int = 1,
 ) -> Image.Image:
     """Return the picture of an .rdae file's bytes: `Model.decompress` with the given model or the one it names."""
     return (model or _model_for(data)).decompress(
-        data, exact=exact, max_pixels=max_pixels, region=region
+        data, exact=exact, max_pixels=max_pixels, region=region, scale=scale
     )

@@ -23,7 +23,7 @@ from rdae.architecture import PATCH
 from rdae.clock import Clock
 from rdae.container import Container, Header, Section, SectionType
 from rdae.errors import CorruptError, PictureError, StreamError, VerifyError, WeightsError
-from rdae.extras.alpha import fill
+from rdae.extras.alpha import fill, means
 from rdae.latents import Coded, Digest, Latents
 from rdae.model import Model
 from rdae.pictures.raster import Raster
@@ -33,6 +33,9 @@ from rdae.tiles import Grid, Region, automatic, window
 
 Tile = int | Literal["auto"] | None
 Picture = npt.NDArray[np.uint8]
+
+SCALES = (1, 2, 4, 8)
+"""How many pixels to a side one pixel of a reduced decode stands for."""
 
 KEEP_PIXELS = 1 << 22
 """Of larger pictures nothing is kept from one trial to the next: it would take 50 MB and more."""
@@ -78,7 +81,13 @@ def quantise(picture: Picture | Raster, model: Model, quality_index: int) -> Cod
 @torch.inference_mode()
 @exact_float32()
 def compress(
-    picture: Picture | Raster, model: Model, quality_index: int, *, verify: bool = False, tile: Tile = "auto"
+    picture: Picture | Raster,
+    model: Model,
+    quality_index: int,
+    *,
+    verify: bool = False,
+    tile: Tile = "auto",
+    clock: Clock | None = None,
 ) -> bytes:
     """Compress a picture at a quality index 0..800 to a file's bytes.
 
@@ -86,22 +95,28 @@ def compress(
     verify: decode all but the pixels again and compare; VerifyError if it differs, which only a machine that computes
     wrongly can bring about.
     tile: log2 of the tiles' side in latents, 4..16; None: one tile; "auto": as `rdae.tiles.automatic` says.
+    clock: gets the seconds by stage.
     """
+    clock = clock or Clock()
     subject = _Subject(picture, model, tile)
-    data = subject.compress(quality_index, Clock())
+    data = subject.compress(quality_index, clock)
     if verify:
-        check(data, subject.raster, model)
+        check(data, subject.raster, model, clock)
     return data
 
 
 @torch.inference_mode()
 @exact_float32()
-def check(data: bytes, raster: Raster, model: Model) -> None:
-    """Decode all but the pixels of what was just encoded of `raster`, and compare; VerifyError if it differs."""
+def check(data: bytes, raster: Raster, model: Model, clock: Clock | None = None) -> None:
+    """Decode all but the pixels of what was just encoded of `raster`, and compare; VerifyError if it differs.
+
+    clock: gets the seconds, as one stage "verify".
+    """
     try:
-        decoder = _Decoder(data, model, None, Clock())
-        decoder.skim()
-        decoder.compare(raster)
+        with (clock or Clock()).stage("verify"):
+            decoder = _Decoder(data, model, None, Clock())
+            decoder.skim()
+            decoder.compare(raster)
     except StreamError as error:
         raise VerifyError(f"what was encoded does not decode here to what was meant: {error}") from error
 
@@ -164,6 +179,8 @@ def decode(
     *,
     exact: bool = False,
     region: Region | None = None,
+    scale: int = 1,
+    clock: Clock | None = None,
 ) -> Decoded:
     """Decompress the bytes of a file; a StreamError or WeightsError if that cannot be done soundly.
 
@@ -171,8 +188,13 @@ def decode(
     max_pixels: larger pictures are refused before anything is allocated; None: take any size.
     region: the part of the picture that is wanted, for which only the tiles that it needs are decoded; ValueError if it
     does not lie in the picture.
+    scale: 1, or 2, 4 or 8 for the means of boxes of so many by so many pixels, counted from the picture's left upper
+    corner, as far as they have pixels in the region.  At the other edges what the synthesis makes beyond counts too.
+    clock: gets the seconds by stage.
     """
-    clock = Clock()
+    if scale not in SCALES:
+        raise ValueError(f"scale is {scale}, expected 1, 2, 4 or 8")
+    clock = clock or Clock()
     decoder = _Decoder(data, model, max_pixels, clock)
     header = decoder.header
     if region is None:
@@ -183,23 +205,37 @@ def decode(
         # A window of latents, of which those at its borders only serve as neighbours.
         top, bottom = window(region.y, region.height, decoder.grid.height, model.reach)
         left, right = window(region.x, region.width, decoder.grid.width, model.reach)
-        origin = (region.y - top * PATCH, region.x - left * PATCH)
+        boxes = region.boxes(scale)
+        origin = (boxes.y - top * PATCH // scale, boxes.x - left * PATCH // scale)
         rows = decoder.rows((top, bottom), (left, right))
-        size = (region.height, region.width)
+        size = (boxes.height, boxes.width)
         found = decoder.extras()
         picture = _synthesise(
-            rows, model, header.quality_index, size, clock, origin=origin, exact=exact, grey=header.grey
+            rows,
+            model,
+            header.quality_index,
+            size,
+            clock,
+            origin=origin,
+            exact=exact,
+            scale=scale,
+            grey=header.grey,
         )
-    alpha = None if found.alpha is None else np.ascontiguousarray(region.of(found.alpha))
+        alpha = None if found.alpha is None else np.ascontiguousarray(boxes.of(means(found.alpha, scale)))
     raster = Raster(picture, header.grey, alpha, found.icc, found.exif, found.xmp)
     return Decoded(raster, decoder.digest.sha256, clock.seconds)
 
 
 @torch.inference_mode()
 @exact_float32()
-def verify(data: bytes, model: Model, max_pixels: int | None = container.MAX_PIXELS) -> None:
-    """Decode all of a file but its pixels, compare the latents with their checksum; the errors of `decode`."""
-    decoder = _Decoder(data, model, max_pixels, Clock())
+def verify(
+    data: bytes, model: Model, max_pixels: int | None = container.MAX_PIXELS, clock: Clock | None = None
+) -> None:
+    """Decode all of a file but its pixels, compare the latents with their checksum; the errors of `decode`.
+
+    clock: gets the seconds by stage.
+    """
+    decoder = _Decoder(data, model, max_pixels, clock or Clock())
     decoder.skim()
     with _memory_for(decoder.header.height, decoder.header.width):
         decoder.extras()
@@ -390,6 +426,7 @@ def _synthesise(
     *,
     origin: tuple[int, int] = (0, 0),
     exact: bool = False,
+    scale: int = 1,
     grey: bool = False,
 ) -> Picture:
     """Return the part of what the latents say that has its left upper corner at `origin`: uint8 (*size, 3).
@@ -400,7 +437,7 @@ def _synthesise(
     picture = np.empty((height, width, 3), np.uint8)
     top = -origin[0]
     with clock.stage("synthesis"):
-        for levels in model.synthesise(rows, quality_index, exact=exact):
+        for levels in model.synthesise(rows, quality_index, exact=exact, scale=scale):
             start, end = max(0, -top), max(0, min(len(levels), height - top))
             if start < end:
                 part = levels[start:end, origin[1] : origin[1] + width].cpu().numpy()

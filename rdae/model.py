@@ -97,16 +97,18 @@ class Model:
         z: Tensor = self.hyper_analysis((y * scale[:, None, None])[None])
         return z[0].round().long()
 
-    def synthesise(self, y64: Iterable[Tensor], index: int, *, exact: bool = False) -> Stream:
-        """Turn bands of ŷ·64, int32 (latents, k, w), into bands of levels: uint8 (16 k, 16 w, 3), RGB.
+    def synthesise(self, y64: Iterable[Tensor], index: int, *, exact: bool = False, scale: int = 1) -> Stream:
+        """Turn bands of ŷ·64, int32 (latents, k, w), into bands of levels: uint8 (16 k / scale, 16 w / scale, 3), RGB.
 
-        exact: by `rdae.transforms.exact`, the same on every machine.
+        exact: by `rdae.transforms.exact`, the same on every machine.  scale: 1, 2, 4 or 8, for the means of so many by
+        so many pixels; of an exact synthesis, of its levels, halves up.
         """
         restore, gain = self.gains.restore[index], self.gains.synthesis[index]
         if exact:
-            return self._exact_synthesis.run(y64, restore, gain)
+            stream = self._exact_synthesis.run(y64, restore, gain)
+            return stream if scale == 1 else (_means(levels, scale) for levels in stream)
         return inference.synthesise(
-            self.synthesis, y64, restore / normaliser.STEP_UNIT, gain[None, :, None, None]
+            self.synthesis, y64, restore / normaliser.STEP_UNIT, gain[None, :, None, None], scale
         )
 
     @property
@@ -126,6 +128,13 @@ class Model:
             "synthesis": _kmac(self.synthesis, fine_modules=("to_pixels", "fine")),
             "prior": _kmac_prior(self.prior),
         }
+
+
+def _means(levels: Tensor, scale: int) -> Tensor:
+    """Average boxes of scale x scale levels, uint8 (h, w, 3), with halves up."""
+    height, width, channels = levels.shape
+    boxes = levels.view(height // scale, scale, width // scale, scale, channels)
+    return boxes.sum(dim=(1, 3)).add_(scale**2 // 2).div_(scale**2, rounding_mode="floor").to(torch.uint8)
 
 
 def _macs(module: torch.nn.Module) -> int:

@@ -37,6 +37,12 @@ class Region(NamedTuple):
         across = 0 <= self.x < self.x + self.width <= width
         return across and 0 <= self.y < self.y + self.height <= height
 
+    def boxes(self, scale: int) -> Region:
+        """Return what it touches of boxes of scale x scale pixels: a rectangle counted in boxes."""
+        left, top = self.x // scale, self.y // scale
+        right, bottom = -(-(self.x + self.width) // scale), -(-(self.y + self.height) // scale)
+        return Region(left, top, right - left, bottom - top)
+
     def of(self, plane: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Return the rectangle of a picture's plane, (h, w) or (h, w, channels)."""
         return plane[self.y : self.y + self.height, self.x : self.x + self.width]

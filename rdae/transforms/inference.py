@@ -19,26 +19,41 @@ from torch import Tensor, nn
 from rdae.architecture import PATCH
 from rdae.rows import Span, Stream, bands, cut, with_neighbours
 from rdae.transforms.analysis import Analysis
-from rdae.transforms.blocks import VALUE_MAX, Block
+from rdae.transforms.blocks import VALUE_MAX, Block, Pointwise
 from rdae.transforms.synthesis import Synthesis
 
 
-def synthesise(synthesis: Synthesis, y64: Iterable[Tensor], restore: Tensor, fine_gain: Tensor) -> Stream:
+def synthesise(
+    synthesis: Synthesis, y64: Iterable[Tensor], restore: Tensor, fine_gain: Tensor, scale: int = 1
+) -> Stream:
     """Turn bands of integers (latents, k, w) into bands of levels, uint8 (16 k, 16 w, 3): `forward`, in 0..255.
 
     restore: what the integers are multiplied by, (latents,); fine_gain: (1, fine, 1, 1); blocks are folded.
+    scale: 1, 2, 4 or 8, for the means of so many by so many pixels: bands of (16 k / scale, 16 w / scale, 3).
     """
+    last = _last_layer(synthesis.to_pixels, scale)
     restore = restore[None, :, None, None]
     dim, stream = cut(y64, partial(_row_bytes, fine_gain.shape[1]))
     stream = (y[None].to(torch.float32, memory_format=torch.channels_last).mul_(restore) for y in stream)
     stream = _blocks(synthesis.coarse, stream, dim + 1)
     stream = (F.pixel_shuffle(synthesis.to_fine(y), 2).mul_(fine_gain) for y in stream)
-    stream = (_levels(synthesis.to_pixels(h)) for h in _blocks(synthesis.fine, stream, dim + 1))
+    stream = (_levels(last, scale, h) for h in _blocks(synthesis.fine, stream, dim + 1))
     yield from stream if dim == 1 else [torch.cat(list(stream), dim=1)]
 
 
-def _levels(h: Tensor) -> Tensor:
-    pixels = F.pixel_shuffle(h, 8)[0].permute(1, 2, 0)
+def _last_layer(to_pixels: Pointwise, scale: int) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the last layer.  It is linear: means of its rows give means of boxes of its 8x8 pixels."""
+    weight: Tensor = to_pixels.weight
+    bias: Tensor = to_pixels.bias
+    if scale > 1:
+        boxes = (3, 8 // scale, scale, 8 // scale, scale)
+        weight = weight.double().view(*boxes, -1).mean(dim=(2, 4)).flatten(0, 2).float()
+        bias = bias.double().view(boxes).mean(dim=(2, 4)).flatten().float()
+    return weight[:, :, None, None], bias
+
+
+def _levels(last: tuple[Tensor, Tensor], scale: int, h: Tensor) -> Tensor:
+    pixels = F.pixel_shuffle(F.conv2d(h, *last), 8 // scale)[0].permute(1, 2, 0)
     return pixels.add_(0.5).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
