@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import shutil
 import signal
 import sys
 import types
@@ -16,9 +16,9 @@ from click.core import ParameterSource
 
 from rdae.architecture import Architecture
 from rdae.errors import TrainingError
-from rdae.quality import BETA_DECADES, BETA_MIN, MAX_INDEX, from_index, to_index
-from rdae.training.config import TrainingConfig
+from rdae.training.config import PARTS, TrainingConfig
 
+from . import train_settings
 from .progress import PassingLine
 
 if TYPE_CHECKING:
@@ -26,10 +26,15 @@ if TYPE_CHECKING:
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
+WORKERS = "Processes that decode pictures; 0 for threads."
+
 DEFAULT = {field.name: field.default for field in dataclasses.fields(TrainingConfig)}
 
 # Options that change nothing but where and how long a run is trained: these may be given when one is resumed.
 WITH_RESUME = {"data", "run", "validation", "hours", "steps", "device", "threads", "resume", "quiet"}
+WITH_RESUME |= {"workers", "compiled", "tensorboard"}
+
+LAST, AUTO, CONSTANT = "last", "auto", "constant"
 
 
 def setting(flag: str, help_text: str, kind: Any = float) -> Callable[[Decorated], Decorated]:
@@ -39,21 +44,31 @@ def setting(flag: str, help_text: str, kind: Any = float) -> Callable[[Decorated
 
 
 @click.command()
-@click.argument("data", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--run", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder of the run."
-)
-@click.option("--validation", multiple=True, type=click.Path(path_type=Path), help="Held-out pictures, like DATA.")
+@click.argument("data", nargs=-1)
+@click.option("--run", type=click.Path(path_type=Path, file_okay=False), help="Folder of the run.")
+@click.option("--validation", multiple=True, metavar="DATA", help="Held-out pictures, like DATA.")
 @click.option("--hours", type=click.FloatRange(0, min_open=True), help="Train until this much time was spent.")
 @click.option("--steps", type=click.IntRange(1), help="Train until this many steps were made.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
+@click.option("--compile", "compiled", is_flag=True, help="Let torch.compile make the passes; pays on GPUs.")
+@click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help=WORKERS)
 @setting("--precision", "Of the networks; the rest is float32.", click.Choice(["float32", "bf16"]))
 @click.option("--quality", type=float, nargs=2, metavar="LOW HIGH", help="Train for these qualities only.")
 @click.option("--beta", type=float, help="Train for one trade-off only: bpp + BETA * MSE, 0.0004 to 0.4.")
+@setting("--objective", "The distortion in the loss.", click.Choice(["mse", "ms-ssim"]))
+@click.option("--only", metavar="PART,…", help=f"Train these alone, of {', '.join(PARTS)}; the rest stays.")
+@click.option("--rounded", is_flag=True, help="Train on truly rounded latents, without noise.")
 @click.option(
     "--init", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Start from an exported weights file."
 )
-@click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint, with its settings.")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value=LAST,
+    type=click.Choice([LAST, AUTO, CONSTANT]),
+    help="Go on from the run's last sound checkpoint, with its settings. auto: begin if there is none. "
+    "constant: from where the learning rate began to fall.  [without a value: last]",
+)
 @click.option("-f", "--force", is_flag=True, help="Begin anew in a folder that holds a run.")
 @click.option(
     "--architecture",
@@ -61,7 +76,28 @@ def setting(flag: str, help_text: str, kind: Any = float) -> Callable[[Decorated
     help="Sizes that differ from the default's, or from those of --init: latents=320,synthesis_fine=4.",
 )
 @setting("--batch", "Crops a step.", int)
-@setting("--crop", "Their side in pixels, a multiple of 64.", int)
+@click.option(
+    "--crop",
+    default=str(DEFAULT["crop"]),
+    show_default=True,
+    metavar="SIDE",
+    help="Their side in pixels, a multiple of 64; 128:0.3,192:0.6,256 to use 128 until 0.3 of the budget, and so on.",
+)
+@click.option(
+    "--weight",
+    "weight",
+    multiple=True,
+    metavar="PATTERN=W",
+    help="Draw pictures whose name matches W times as often; the first that matches counts.",
+)
+@setting("--reduce", "Share of the crops that are cut from pictures halved in size.")
+@click.option(
+    "--stream",
+    type=click.FloatRange(0, min_open=True),
+    metavar="MPX",
+    help="Hold so many megapixels at a time, of more pictures than fit into memory.  [default: hold all]",
+)
+@setting("--reuse", "Times its own pixels that a streamed picture gives in crops.")
 @setting("--matrix-rate", "Learning rate of Muon, for the matrices.")
 @setting("--matrix-decay", "Weight decay of the matrices.")
 @setting("--rate", "Learning rate of Adam, for most else.")
@@ -77,37 +113,52 @@ def setting(flag: str, help_text: str, kind: Any = float) -> Callable[[Decorated
 @setting("--checkpoint-every", "Steps.", click.IntRange(1))
 @setting("--validate-every", "Steps.", click.IntRange(1))
 @click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: torch's choice]")
+@click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too, in the run's folder.")
+@click.option("--profile", is_flag=True, help="Measure the speed of some steps instead of training.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @click.pass_context
 def train(
     context: click.Context,
     /,
     *,
-    data: tuple[Path, ...],
-    run: Path,
-    validation: tuple[Path, ...],
+    data: tuple[str, ...],
+    run: Path | None,
+    validation: tuple[str, ...],
     hours: float | None,
     steps: int | None,
     device: str,
+    compiled: bool,
+    workers: int,
     quality: tuple[float, float] | None,
     beta: float | None,
+    only: str | None,
     init: Path | None,
-    resume: bool,
+    resume: str | None,
     force: bool,
     architecture: str | None,
+    crop: str,
+    weight: tuple[str, ...],
     threads: int | None,
+    tensorboard: bool,
+    profile: bool,
     quiet: bool,
     **settings: Any,
 ) -> None:
-    """Train a model on DATA: folders of pictures, or tar shards of them.
+    """Train a model on DATA: folders of pictures, tar shards of them, URLs of shards, or @LIST, a file with these.
 
     The run's folder gets a checkpoint, from which --resume goes on after a kill at any moment, and metrics.jsonl.
     With --resume, --hours or --steps set a new budget for the whole run, what was spent included, and DATA says
     where the pictures are now.  Ctrl-C writes a checkpoint first.
+
+    On several devices: torchrun --nproc-per-node=N -m rdae.training, with the same arguments.
     """
     if hours is not None and steps is not None:
         raise click.UsageError("--hours and --steps both set the budget: give one of them.")
-    if resume:
+    if profile:
+        steps, hours, run = 1, None, run or Path()
+    if run is None:
+        raise click.UsageError("Missing option '--run'.")
+    if resume in (LAST, CONSTANT):
         _refuse_new_settings(context)
     else:
         if hours is None and steps is None:
@@ -119,45 +170,100 @@ def train(
 
     from rdae.training import checkpoint
 
-    if not resume and not force and (run / checkpoint.NAME).exists():
+    there = checkpoint.exists(run) and not profile
+    if resume == AUTO and not there:
+        resume = None
+    if resume is None and not force and there:
         raise TrainingError(f"{run}: holds a run already; --resume goes on with it, --force begins anew")
 
     import torch
 
-    from rdae.training import compressai_models, imports
+    from rdae.training import compressai_models, distributed, imports
     from rdae.training.trainer import Trainer
 
     compressai_models.entropy_models()  # one line at once if it is missing, not after minutes of decoding
     if threads is not None:
         torch.set_num_threads(threads)
-    start = None
-    if resume:
-        config = checkpoint.config(run, checkpoint.load(run))
-    else:
-        if init is not None:
-            start = imports.read(init)
-        low, high = _range(quality, beta)
-        settings |= {"quality_low": low, "quality_high": high}
-        settings["architecture"] = _architecture(architecture, start.architecture if start else Architecture())
-        config = _checked(TrainingConfig, data=tuple(map(str, data)), steps=steps, hours=hours, **settings)
+    start = imports.read(init) if init is not None else None
+    config: TrainingConfig | None = None
+    if resume in (None, AUTO):
+        low, high = train_settings.quality_range(quality, beta)
+        settings |= {"quality_low": low, "quality_high": high, "weights": train_settings.weights(weight)}
+        settings |= {"only": tuple(part.strip() for part in (only or "").split(",") if part.strip())}
+        settings |= train_settings.crops(crop)
+        base = start.architecture if start else Architecture()
+        settings["architecture"] = train_settings.architecture(architecture, base)
+        config = train_settings.checked(TrainingConfig, data=data, steps=steps, hours=hours, **settings)
+    group = distributed.join(device)
+    lines = Lines(quiet=quiet or not group.leads)
+    state = None
+    if resume is not None:
+        place = run / checkpoint.CONSTANT
+        state = checkpoint.read(place) if resume == CONSTANT else checkpoint.load(run, lines)
+        saved = checkpoint.config(run, state)
+        if config is not None:
+            train_settings.same(config, saved)
+        config = saved
+    assert config is not None
     where = {"data": data, "validation": validation}
-    changed: dict[str, Any] = {name: tuple(map(str, paths)) for name, paths in where.items() if paths}
+    changed: dict[str, Any] = {name: paths for name, paths in where.items() if paths}
     if hours is not None or steps is not None:
         changed |= {"hours": hours, "steps": steps}
-    config = _checked(dataclasses.replace, config, **changed)
+    config = train_settings.checked(dataclasses.replace, config, **changed)
+    board = _board(run) if tensorboard and group.leads and not profile else None
 
-    lines = Lines(quiet=quiet)
-    trainer = Trainer(config, run, device, report=lines)
-    if resume:
-        trainer.resume()
+    trainer = Trainer(
+        config,
+        run,
+        device,
+        report=lines,
+        group=group,
+        workers=workers,
+        compiled=compiled,
+        fresh=state is None and start is None,
+    )
+    if state is not None:
+        trainer.resume(state)
         if trainer.progress() >= 1:
             lines(f"{run}: the budget is used up; --hours or --steps with --resume sets a larger one", False)
+        if resume == CONSTANT and group.leads:
+            _keep_log(trainer)
     elif start is not None:
         trainer.start_from(start.state, start.pixels)
-    if force:
+    if board is not None:
+        trainer.listeners.append(board)
+    if force and group.leads and not profile:
         checkpoint.clear(run)
     lines(_greeting(trainer), False)
-    _train(trainer, lines)
+    if profile:
+        _profile(trainer, lines)
+    else:
+        _train(trainer, lines)
+    group.close()
+
+
+def _board(run: Path) -> Callable[[dict[str, Any]], None]:
+    from rdae.training.board import Board
+
+    return Board(run).write
+
+
+def _keep_log(trainer: Trainer) -> None:
+    """Keep the log of the phase that is left, beside the one that goes on."""
+    steps = [row["step"] for row in trainer.metrics.rows()]
+    if steps and max(steps) > trainer.step:
+        shutil.copyfile(trainer.metrics.path, trainer.run / f"metrics-until-{max(steps)}.jsonl")
+
+
+def _profile(trainer: Trainer, lines: Lines) -> None:
+    """Measure and print, one quantity a line."""
+    from rdae.training.profile import profile
+
+    found = profile(trainer)
+    if trainer.group.leads:
+        for line in found.lines():
+            click.echo(line)
+    lines.close()
 
 
 def _train(trainer: Trainer, lines: Lines) -> None:
@@ -190,54 +296,14 @@ def _refuse_new_settings(context: click.Context) -> None:
             raise click.UsageError(f"{parameter.opts[-1]} cannot be changed when a run is resumed.")
 
 
-def _range(quality: tuple[float, float] | None, beta: float | None) -> tuple[int, int]:
-    """The quality indices to train for, both ends included."""
-    if beta is not None:
-        if not (math.isfinite(beta) and beta > 0):
-            raise click.BadParameter(f"{beta}, expected 0.0004 to 0.4", param_hint="--beta")
-        index = round(MAX_INDEX * math.log10(beta / BETA_MIN) / BETA_DECADES)
-        if not 0 <= index <= MAX_INDEX:
-            raise click.BadParameter(f"{beta}, expected 0.0004 to 0.4", param_hint="--beta")
-        return index, index
-    try:
-        low, high = (to_index(value) for value in quality or (0.0, 100.0))
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--quality") from error
-    if low > high:
-        raise click.BadParameter(f"{from_index(low)} is above {from_index(high)}", param_hint="--quality")
-    return low, high
-
-
-def _architecture(text: str | None, base: Architecture) -> Architecture:
-    """`base` with the sizes that `text` names."""
-    sizes = base.to_dict()
-    for part in (text or "").replace(" ", "").split(","):
-        name, _, value = part.partition("=")
-        if part and (name not in sizes or not value.isdecimal()):
-            raise click.BadParameter(
-                f"{part!r}, expected NAME=NUMBER with a name of {', '.join(sizes)}", param_hint="--architecture"
-            )
-        if part:
-            sizes[name] = int(value)
-    checked: Architecture = _checked(Architecture, **sizes)
-    return checked
-
-
-def _checked(make: Any, *positional: Any, **values: Any) -> Any:
-    """Build a dataclass that checks its fields; what it finds wrong is wrong usage."""
-    try:
-        return make(*positional, **values)
-    except ValueError as error:
-        raise click.UsageError(f"{error}.") from error
-
-
 def _greeting(trainer: Trainer) -> str:
     pictures = trainer.pictures
     millions = sum(parameter.numel() for parameter in trainer.model.parameters()) / 1e6
     skipped = f", {len(pictures.skipped)} skipped, such as {pictures.skipped[0]}" if pictures.skipped else ""
+    many = f" in each of {trainer.group.world} processes" if trainer.group.world > 1 else ""
     return (
         f"{len(pictures.names)} pictures, {pictures.pixels / 1e6:.1f} Mpx{skipped}; "
-        f"{millions:.2f} M weights on {trainer.device}; from step {trainer.step}"
+        f"{millions:.2f} M weights on {trainer.device}{many}; from step {trainer.step}"
     )
 
 

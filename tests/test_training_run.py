@@ -96,7 +96,9 @@ def test_the_log_and_the_folder_say_what_was_done(pictures: Path, tmp_path: Path
     assert {"loss", "bpp", "mse", "pixels_per_s", "progress", "elapsed_s"} <= set(row)
     assert json.loads((run / "config.json").read_text())["steps"] == 15
     assert checkpoint.load(run)["step"] == 15
-    assert sorted(path.name for path in run.iterdir()) == ["checkpoint.pt", "config.json", "metrics.jsonl"]
+    assert sorted(path.name for path in run.iterdir()) == [
+        *("checkpoint-before.pt", "checkpoint-constant.pt", "checkpoint.pt", "config.json", "metrics.jsonl"),
+    ]
 
 
 def test_one_trade_off_is_trained_at_that_quality_only(pictures: Path, tmp_path: Path) -> None:
@@ -121,9 +123,9 @@ def test_two_trainers_do_not_share_a_folder(pictures: Path, tmp_path: Path) -> N
 
 def test_higher_losses_stop_a_run_only_for_a_while(pictures: Path, tmp_path: Path) -> None:
     run = trainer(pictures, tmp_path, steps=1000)
-    run._usual_loss = 1e-6
+    run.guard.load(1e-6)
     skipped = 0
-    while not run._train_step()[1]:
+    while not run._train_step()[4]:
         run.step += 1
         skipped += 1
     assert 20 < skipped < 200
@@ -205,7 +207,7 @@ def test_a_run_stopped_while_warming_up_warms_up_on(pictures: Path, tmp_path: Pa
     first = trainer(pictures, halved, warmup_steps=18)
     make_step = first._train_step
 
-    def stop_at_six() -> tuple[torch.Tensor, bool]:
+    def stop_at_six() -> torch.Tensor:
         if first.step == 5:
             first.stop()
         return make_step()
@@ -271,8 +273,8 @@ def poison(victim: Trainer, steps: range) -> None:
     """Let the pictures of these steps be NaN by way of the loss."""
     make_crops = victim._crops
 
-    def crops(step: int, count: int) -> torch.Tensor:
-        made = make_crops(step, count)
+    def crops(step: int, side: int) -> torch.Tensor:
+        made = make_crops(step, side)
         return made * torch.nan if step in steps else made
 
     victim._crops = crops  # type: ignore[method-assign]
@@ -303,16 +305,16 @@ def test_a_loss_far_beyond_the_usual_is_skipped(pictures: Path, tmp_path: Path) 
     make_crops = victim._crops
     seen = []
 
-    def crops(step: int, count: int) -> torch.Tensor:
+    def crops(step: int, side: int) -> torch.Tensor:
         # Pictures a hundred times as bright as there are: a finite loss some ten thousand times the usual.
-        return make_crops(step, count) * (torch.tensor(100.0) if step == 10 else torch.tensor(1.0))
+        return make_crops(step, side) * (torch.tensor(100.0) if step == 10 else torch.tensor(1.0))
 
     make_step = victim._train_step
 
-    def step() -> tuple[torch.Tensor, bool]:
-        terms, usable = make_step()
-        seen.append((bool(terms.isfinite().all()), usable))
-        return terms, usable
+    def step() -> torch.Tensor:
+        terms = make_step()
+        seen.append((bool(terms.isfinite().all()), bool(terms[4])))
+        return terms
 
     victim._crops, victim._train_step = crops, step  # type: ignore[method-assign]
     victim.train()
@@ -324,7 +326,7 @@ def test_a_run_that_cannot_go_on_gives_up_in_one_line(pictures: Path, tmp_path: 
     run = tmp_path / "run"
     victim = trainer(pictures, run, steps=1000, validation=(), checkpoint_every=5)
     poison(victim, range(10, 1000))
-    with pytest.raises(TrainingError, match="101 steps in a row without a usable gradient") as caught:
+    with pytest.raises(TrainingError, match=r"10\d steps in a row without a usable gradient") as caught:
         victim.train()
     assert "\n" not in str(caught.value)
     assert all(bool(value.isfinite().all()) for value in checkpoint.load(run)["average"].values())

@@ -15,7 +15,7 @@ from rdae.prior.context import CONTEXT_MAX, ContextModel, cell_planes, cells
 from rdae.prior.hyperprior import Z_MAX, HyperSynthesis
 from rdae.prior.layers import UNIT
 from rdae.quality import HAT_UNIT, MAX_INDEX, hats
-from rdae.training.compressai_models import bottleneck_likelihood, likelihood_models
+from rdae.training.compressai_models import bottleneck_likelihood, gaussian_likelihood, likelihood_models
 from rdae.training.relaxed import RelaxedLayer, round_straight_through
 from rdae.transforms.analysis import Analysis
 from rdae.transforms.gains import Gains
@@ -65,11 +65,12 @@ class Autoencoder(nn.Module):
             if isinstance(head, RelaxedLayer):
                 nn.init.constant_(head.bias, 15.0 / head.multiplier)
 
-    def forward(self, x: Tensor, index: Tensor) -> Output:
+    def forward(self, x: Tensor, index: Tensor, noise: tuple[Tensor, Tensor] | None = None) -> Output:
         """Pass pictures through at one quality each.
 
         x: float (B, 3, H, W), RGB in 0..1, H and W multiples of 16; index: int64 (B,), quality indices 0..800.
-        In training mode the rate is of noisy latents, in evaluation mode of rounded ones.
+        noise: of y and of z, as `rdae.training.draws` makes it.  Without it, the rate is of rounded latents in
+        evaluation mode, and in training mode noise is drawn here.
         """
         gains = self.gains
         y = self.analysis(x, gains.at(gains.log_analysis, index)).float()
@@ -77,14 +78,17 @@ class Autoencoder(nn.Module):
         scale = normaliser.reference_scale(self.spread, index)  # (B, latents, 1, 1)
         z = self.hyper_analysis(y / scale).float()
         z_hat = round_straight_through(z).clamp(-Z_MAX, Z_MAX)
-        z_likelihood = bottleneck_likelihood(self.bottleneck, z, noisy=self.training)
+        if noise is None and self.training:
+            noise = torch.empty_like(y).uniform_(-0.5, 0.5), torch.empty_like(z).uniform_(-0.5, 0.5)
+        noise_y, noise_z = noise or (None, None)
+        z_likelihood = bottleneck_likelihood(self.bottleneck, z, noise_z)
         features = self._features(z_hat, index, (y.shape[2], y.shape[3]))
         y_hat, means, indices = self._steps(y, scale, features)
         offset = scale.log() / normaliser.LOG_SCALE_STEP
         scales = normaliser.SCALE_MIN * torch.exp(
             (indices + offset).clamp(0, normaliser.SCALES - 1) * normaliser.LOG_SCALE_STEP,
         )
-        _, y_likelihood = self.conditional(y, scales, means=means, training=self.training)
+        y_likelihood = gaussian_likelihood(self.conditional, y, scales, means, noise_y)
         x_hat = self.synthesis(
             y_hat * gains.at(gains.log_restore - gains.log_quantise, index),
             gains.at(gains.log_synthesis, index),

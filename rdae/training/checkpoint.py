@@ -1,4 +1,7 @@
-"""Checkpoints: the whole state of a run in one file, written so that a kill at any moment leaves a sound one."""
+"""Checkpoints: the whole state of a run in one file, written so that a kill at any moment leaves a sound one.
+
+The one before the last is kept: should a disk have lost a part of the last, the run goes on from there.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,12 @@ if sys.platform != "win32":  # there, two trainers in one folder stay the user's
     import fcntl
 
 NAME = "checkpoint.pt"
+
+BEFORE = "checkpoint-before.pt"
+"""The checkpoint before the last one."""
+
+CONSTANT = "checkpoint-constant.pt"
+"""Where the learning rate began to fall: the place to go on from with a larger budget."""
 
 
 @contextlib.contextmanager
@@ -39,14 +49,17 @@ def held(run: Path) -> Iterator[None]:
         os.close(folder)
 
 
-def save(run: Path, state: dict[str, Any]) -> None:
-    """Write the state under a temporary name, sync it, and rename it over the last checkpoint."""
-    temporary = run / f".{NAME}.tmp"
+def save(run: Path, state: dict[str, Any], name: str = NAME) -> None:
+    """Write the state under a temporary name, sync it, and rename it; the last checkpoint becomes the one before."""
+    temporary = run / f".{name}.tmp"
     with temporary.open("wb") as stream:
         torch.save(state, stream)
         stream.flush()
         os.fsync(stream.fileno())
-    temporary.replace(run / NAME)
+    if name == NAME:
+        with contextlib.suppress(FileNotFoundError):
+            (run / NAME).replace(run / BEFORE)
+    temporary.replace(run / name)
 
 
 def config(run: Path, state: dict[str, Any]) -> TrainingConfig:
@@ -58,16 +71,46 @@ def config(run: Path, state: dict[str, Any]) -> TrainingConfig:
 
 
 def clear(run: Path) -> None:
-    """Forget a run's checkpoint, so that one begun anew in its folder cannot go on from it."""
-    (run / NAME).unlink(missing_ok=True)
+    """Forget a run's checkpoints, so that one begun anew in its folder cannot go on from them."""
+    for name in (NAME, BEFORE, CONSTANT):
+        (run / name).unlink(missing_ok=True)
 
 
-def load(run: Path) -> dict[str, Any]:
-    """Read a run's checkpoint; TrainingError if there is none or it is broken.  Never runs pickled code."""
-    path = run / NAME
-    if not path.is_file():
+def exists(run: Path) -> bool:
+    """Tell whether a run has a checkpoint, sound or not."""
+    return (run / NAME).exists() or (run / BEFORE).exists()
+
+
+def load(run: Path, report: Callable[[str, bool], None] | None = None) -> dict[str, Any]:
+    """Read a run's last sound checkpoint: the one before if the last is broken or was about to be replaced.
+
+    report: told in a line that the last one is broken.  TrainingError if there is none, or both are broken.
+    """
+    if not exists(run):
         raise TrainingError(f"{run}: no checkpoint to go on from")
+    if not (run / NAME).exists():
+        return read(run / BEFORE)
     try:
+        return read(run / NAME)
+    except TrainingError as error:
+        try:
+            state = read(run / BEFORE)
+        except TrainingError:
+            raise error from None
+        if report is not None:
+            report(f"{error}; going on from {BEFORE}, step {state.get('step')}", False)
+        return state
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read one checkpoint; TrainingError if it is not there or broken.  Never runs pickled code."""
+    if not path.is_file():
+        raise TrainingError(f"{path}: no such checkpoint")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch.load looks at no checksum
+        if damaged is not None:
+            raise ValueError(f"bad CRC-32 of {damaged}")  # noqa: TRY301 - torch.load has many errors of its own
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise TrainingError(f"{path}: not a sound checkpoint ({error})".splitlines()[0]) from error

@@ -13,8 +13,8 @@ from rdae.compressai_parts import import_part
 def likelihood_models(hyper_latents: int, scale_min: float) -> tuple[nn.Module, nn.Module]:
     """Return compressai's EntropyBottleneck for z and GaussianConditional for y.
 
-    Called in training mode, each returns (noisy values, likelihoods).  The bottleneck's medians stay at 0, so that
-    its likelihoods at integers are those of round(z).  MissingExtraError without compressai.
+    The bottleneck's medians stay at 0, so that its likelihoods at integers are those of round(z).  MissingExtraError
+    without compressai.
     """
     models = entropy_models()
     bottleneck = models.EntropyBottleneck(hyper_latents, init_scale=8)
@@ -22,21 +22,32 @@ def likelihood_models(hyper_latents: int, scale_min: float) -> tuple[nn.Module, 
     return bottleneck, models.GaussianConditional(None, scale_bound=scale_min)
 
 
-def bottleneck_likelihood(bottleneck: Any, z: Tensor, *, noisy: bool) -> Tensor:
-    """Likelihoods of z (B, C, h, w) with noise, or of z rounded, under an EntropyBottleneck: (B, C, h, w).
+def bottleneck_likelihood(bottleneck: Any, z: Tensor, noise: Tensor | None) -> Tensor:
+    """Likelihoods of z + noise, or without noise of z rounded, under an EntropyBottleneck: all (B, C, h, w).
 
     What its forward computes, without two things: that one permutes by tensors whose elements a GPU must hand over
     one by one, eight waits a step; and under autocast it multiplies in bf16, where neighbouring integers of a wide
     density differ by less than the last bit.
     """
     with torch.autocast(z.device.type, enabled=False):
-        values = z.float().transpose(0, 1)  # (C, B, h, w)
+        values = (z.float().round() if noise is None else z.float() + noise).transpose(0, 1)  # (C, B, h, w)
         flat = values.reshape(z.shape[1], 1, -1)
-        flat = bottleneck.quantize(flat, "noise" if noisy else "dequantize", bottleneck.quantiles[:, :, 1:2])
         likelihood, _, _ = bottleneck._likelihood(flat)  # noqa: SLF001 - its forward is the only public way
         likelihood = bottleneck.likelihood_lower_bound(likelihood)
     result: Tensor = likelihood.reshape(values.shape).transpose(0, 1)
     return result
+
+
+def gaussian_likelihood(
+    conditional: Any, y: Tensor, scales: Tensor, means: Tensor, noise: Tensor | None
+) -> Tensor:
+    """Likelihoods of y + noise, or without noise of y rounded, under a GaussianConditional: all (B, C, h, w).
+
+    What its forward computes, but that noise is given, so that a run on many devices can be that on one.
+    """
+    values = (y - means).round() + means if noise is None else y + noise
+    likelihood: Tensor = conditional.likelihood_lower_bound(conditional._likelihood(values, scales, means))  # noqa: SLF001
+    return likelihood
 
 
 def entropy_models() -> Any:

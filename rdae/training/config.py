@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 from typing import Any
 
 from rdae.architecture import Architecture
 from rdae.quality import MAX_INDEX
+
+PARTS: dict[str, tuple[str, ...]] = {
+    "analysis": ("analysis.", "gains.log_analysis", "gains.log_quantise"),
+    "synthesis": ("synthesis.", "gains.log_synthesis", "gains.log_restore"),
+    "prior": ("hyper_analysis.", "hyper_synthesis.", "context.", "bottleneck."),
+}
+"""Parts of a model that can be trained alone: beginnings of the names of their parameters."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """Settings of one run.
 
-    data: folders of pictures and tar shards of pictures. validation: the same, held out.
+    data: folders of pictures, tar shards of pictures, and lists of these. validation: the same, held out.
+    weights: (pattern, weight) pairs: pictures whose name matches are drawn so many times as often; the first counts.
+    stream: megapixels held at a time, of more than fit into memory; None holds all.
+    reuse: how many times its own pixels in crops a picture gives before a stream replaces it.
+    reduce: share of the crops that are cut from pictures halved in size, where these are large enough.
     steps, hours: the budget; exactly one is set. `hours` counts time spent training, over all resumptions.
-    batch, crop: pictures a step and their side in pixels, a multiple of 64.
+    batch, crop: pictures a step, of all processes together, and their side in pixels, a multiple of 64.
+    crops: (side, share of the budget until which it is used) of smaller crops that come before.
+    objective: "mse" or "ms-ssim", the distortion in the loss.
+    only: parts that are trained, the others being frozen (PARTS); none means all.
+    rounded: rate and distortion of truly rounded latents, without noise, and the prior rounded from the start.
     quality_low, quality_high: quality indices are drawn evenly from this range (0..800); equal for one trade-off.
     loss_power: each picture's loss is weighted by β to the power of minus this, so that high rates don't drown low.
     matrix_rate: learning rate of Muon, for the matrices of blocks and prior; projection_rate: of Adam, for the linear
@@ -34,6 +51,14 @@ class TrainingConfig:
     hours: float | None = None
     batch: int = 16
     crop: int = 256
+    crops: tuple[tuple[int, float], ...] = ()
+    objective: str = "mse"
+    only: tuple[str, ...] = ()
+    rounded: bool = False
+    weights: tuple[tuple[str, float], ...] = ()
+    stream: float | None = None
+    reuse: float = 4.0
+    reduce: float = 0.0
     quality_low: int = 0
     quality_high: int = MAX_INDEX
     loss_power: float = 0.4
@@ -57,14 +82,27 @@ class TrainingConfig:
             raise ValueError("set exactly one of steps and hours")
         if not self.data:
             raise ValueError("no training data given")
-        if self.crop < 64 or self.crop % 64:
-            raise ValueError(f"crop is {self.crop}, expected a multiple of 64")
+        for side in (self.crop, *(side for side, _ in self.crops)):
+            if side < 64 or side % 64:
+                raise ValueError(f"crop is {side}, expected a multiple of 64")
+            if self.objective == "ms-ssim" and side < 192:
+                raise ValueError(f"crop is {side}, expected at least 192 for MS-SSIM")
+        if self.crops and not all(a < b for a, b in itertools.pairwise((0, *(until for _, until in self.crops), 1))):
+            raise ValueError("the shares of the crops' sides must rise from 0 to 1")
         if self.batch < 1:
             raise ValueError(f"batch is {self.batch}, expected at least 1")
         if not 0 <= self.quality_low <= self.quality_high <= MAX_INDEX:
             raise ValueError(
                 f"quality range {self.quality_low}..{self.quality_high} is not within 0..{MAX_INDEX}"
             )
+        if self.objective not in ("mse", "ms-ssim"):
+            raise ValueError(f"objective is {self.objective!r}, expected mse or ms-ssim")
+        if not set(self.only) <= set(PARTS):
+            raise ValueError(f"only is {', '.join(self.only)}, expected some of {', '.join(PARTS)}")
+        if not all(math.isfinite(weight) and weight >= 0 for _, weight in self.weights):
+            raise ValueError("weights of pictures must be 0 or more")
+        if (self.stream is not None and not self.stream > 0) or not self.reuse > 0 or not 0 <= self.reduce <= 1:
+            raise ValueError("stream and reuse must be above 0, reduce in 0..1")
         if self.precision not in ("float32", "bf16"):
             raise ValueError(f"precision is {self.precision!r}, expected float32 or bf16")
         if not (0 <= self.decay <= 1 and 0 <= self.exact_phase <= 1 and 0 <= self.average < 1):
@@ -79,6 +117,13 @@ class TrainingConfig:
         """Rebuild from `to_dict`'s result."""
         values = dict(fields)
         values["architecture"] = Architecture.from_dict(values["architecture"])
-        values["data"] = tuple(values["data"])
-        values["validation"] = tuple(values["validation"])
+        for name in ("data", "validation", "only"):
+            values[name] = tuple(values.get(name, ()))
+        for name in ("crops", "weights"):
+            values[name] = tuple((first, second) for first, second in values.get(name, ()))
         return cls(**values)
+
+    @property
+    def largest_crop(self) -> int:
+        """The largest side that crops will have: pictures must be as large."""
+        return max(self.crop, *(side for side, _ in self.crops), 0)

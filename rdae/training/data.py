@@ -1,101 +1,107 @@
-"""Training pictures: decoded once, held as uint8 on the training device, cropped there.
+"""Training pictures, decoded and held as uint8 on the training device, cropped there.
 
-A pack of 250 megapixels is 750 MB, which fits any machine that trains; no loader then stands in the way.
+A pack of 250 megapixels is 750 MB, which fits any machine that trains; no loader then stands in the way.  Of more
+than fits, `rdae.training.stream` holds a part at a time.
 """
 
 from __future__ import annotations
 
-import io
+import fnmatch
 import tarfile
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from rdae.errors import TrainingError
-from rdae.pictures import SUFFIXES, to_rgb_array
+from rdae.training.decode import Decoder, Pixels
+from rdae.training.sources import members, units
+
+Weights = tuple[tuple[str, float], ...]
 
 
-def _files(source: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield (name, bytes) of the pictures of a folder, a tar shard or a single file, in a fixed order."""
-    if source.is_dir():
-        for path in sorted(source.rglob("*")):
-            if path.suffix.lower() in SUFFIXES and path.is_file():
-                yield str(path), path.read_bytes()
-            elif path.suffix.lower() == ".tar":
-                yield from _files(path)
-    elif source.suffix.lower() == ".tar":
-        with tarfile.open(source, "r:") as archive:
-            for member in archive:
-                if member.isfile() and Path(member.name).suffix.lower() in SUFFIXES:
-                    stream = archive.extractfile(member)
-                    if stream is not None:
-                        yield f"{source}:{member.name}", stream.read()
-    elif source.is_file():
-        yield str(source), source.read_bytes()
-    else:
-        raise TrainingError(f"{source}: no such folder, tar shard or picture")
+class Pool:
+    """Decoded pictures, uint8 (H, W, 3) each, on one device, and the crops that are drawn from them."""
 
+    def __init__(self, device: torch.device, min_side: int, weights: Weights = ()) -> None:
+        """Begin without pictures.
 
-def check_sources(sources: Iterable[str]) -> None:
-    """Raise a TrainingError for a source that does not exist, before anybody waits for the others to be decoded."""
-    for source in sources:
-        if not Path(source).exists():
-            raise TrainingError(f"{source}: no such folder, tar shard or picture")
-
-
-def _decode(item: tuple[str, bytes]) -> tuple[str, Tensor | None]:
-    name, data = item
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            pixels = to_rgb_array(image)
-    except Exception:  # noqa: BLE001  whatever a broken file raises, the pack goes on without it
-        return name, None
-    return name, torch.from_numpy(pixels)
-
-
-class Pictures:
-    """A set of decoded pictures: uint8 (H, W, 3) each, on one device."""
-
-    def __init__(self, sources: tuple[str, ...], device: torch.device, min_side: int) -> None:
-        """Decode all pictures of the sources whose shorter side is at least `min_side`.
-
-        Those that do not decode or are smaller are counted in `skipped`.  TrainingError if none is left.
+        min_side: pictures with a shorter side are skipped.  weights: (pattern, weight) pairs; a picture of which the
+        name, or its last part, matches is drawn so many times as often as its size alone would have it.
         """
+        self.device = device
+        self.min_side = min_side
         self.pictures: list[Tensor] = []
         self.names: list[str] = []
-        self.skipped: list[str] = []
-        try:
-            with ThreadPoolExecutor() as pool:
-                for source in sources:
-                    for name, picture in pool.map(_decode, _files(Path(source))):
-                        if picture is None or min(picture.shape[:2]) < min_side:
-                            self.skipped.append(name)
-                        else:
-                            self.pictures.append(picture.to(device))
-                            self.names.append(name)
-        except (OSError, EOFError, tarfile.TarError) as error:
-            raise TrainingError(f"{source}: {error}") from error
-        if not self.pictures:
-            message = f"{', '.join(sources)}: no picture with both sides of at least {min_side} pixels"
-            raise TrainingError(message)
-        areas = torch.tensor([float(p.shape[0] * p.shape[1]) for p in self.pictures])
-        self._weights = areas / areas.sum()
-        self.pixels = int(areas.sum())
+        self._skipped: dict[str, None] = {}  # in order, each once
+        self._weights = weights
+        self._shares: list[float] = []
+        self._drawn: Tensor | None = None  # the shares as a tensor, made when needed
 
-    def crops(self, count: int, side: int, generator: torch.Generator) -> Tensor:
-        """Draw random crops, larger pictures more often, half of them mirrored: uint8 (count, 3, side, side)."""
-        chosen = torch.multinomial(self._weights, count, replacement=True, generator=generator).tolist()
-        randoms = torch.rand(count, 3, generator=generator).tolist()
+    @property
+    def skipped(self) -> list[str]:
+        """Names of what did not decode or is too small."""
+        return list(self._skipped)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels held."""
+        return sum(picture.shape[0] * picture.shape[1] for picture in self.pictures)
+
+    def _add(self, name: str, pixels: Pixels | None) -> bool:
+        """Hold a picture, unless it did not decode, is too small, or is never to be drawn."""
+        weight = self._weight(name)
+        if pixels is None or min(pixels.shape[:2]) < self.min_side:
+            self._skipped[name] = None
+            return False
+        if weight == 0:
+            return False
+        self.pictures.append(torch.from_numpy(pixels).to(self.device))
+        self.names.append(name)
+        self._shares.append(weight * pixels.shape[0] * pixels.shape[1])
+        self._drawn = None
+        return True
+
+    def _drop_first(self) -> None:
+        del self.pictures[0], self.names[0], self._shares[0]
+        self._drawn = None
+
+    def _weight(self, name: str) -> float:
+        last = name.replace("\\", "/").replace(":", "/").rsplit("/", 1)[-1]
+        for pattern, weight in self._weights:
+            if fnmatch.fnmatchcase(last, pattern) or fnmatch.fnmatchcase(name, pattern):
+                return weight
+        return 1.0
+
+    def crops(
+        self,
+        count: int,
+        side: int,
+        generator: torch.Generator,
+        *,
+        rows: range | None = None,
+        reduce: float = 0.0,
+    ) -> Tensor:
+        """Draw `count` random crops, larger pictures more often, half of them mirrored.
+
+        rows: of these crops the ones that are made; default: all.  reduce: share of the crops that are the mean of
+        2x2 pixels of an area twice as wide, where the picture is large enough.
+        Returns uint8 (len(rows), 3, side, side).
+        """
+        if self._drawn is None:
+            self._drawn = torch.tensor(self._shares, dtype=torch.float64)
+        chosen = torch.multinomial(self._drawn, count, replacement=True, generator=generator).tolist()
+        randoms = torch.rand(count, 4, generator=generator).tolist()
         crops = []
-        for picture_index, (u, v, flip) in zip(chosen, randoms, strict=True):
-            picture = self.pictures[picture_index]
-            top = int(u * (picture.shape[0] - side + 1))
-            left = int(v * (picture.shape[1] - side + 1))
-            crop = picture[top : top + side, left : left + side]
+        for row in range(count) if rows is None else rows:
+            picture = self.pictures[chosen[row]]
+            u, v, flip, halve = randoms[row]
+            factor = 2 if halve < reduce and min(picture.shape[:2]) >= 2 * side else 1
+            reach = factor * side
+            top = int(u * (picture.shape[0] - reach + 1))
+            left = int(v * (picture.shape[1] - reach + 1))
+            crop = picture[top : top + reach, left : left + reach]
+            if factor == 2:
+                crop = crop.reshape(side, 2, side, 2, 3).float().mean(dim=(1, 3)).round().to(torch.uint8)
             crops.append(crop.flip(1) if flip < 0.5 else crop)
         return torch.stack(crops).permute(0, 3, 1, 2)
 
@@ -105,3 +111,36 @@ class Pictures:
         height, width = (min(side, n) // 64 * 64 for n in picture.shape[:2])
         top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
         return picture[top : top + height, left : left + width].permute(2, 0, 1)[None]
+
+
+class Pictures(Pool):
+    """All pictures of the sources, held."""
+
+    def __init__(
+        self,
+        sources: tuple[str, ...],
+        device: torch.device,
+        min_side: int,
+        *,
+        weights: Weights = (),
+        workers: int = 0,
+    ) -> None:
+        """Decode all pictures of the sources whose shorter side is at least `min_side`.
+
+        workers: processes that decode; 0 for threads.
+        Those that do not decode or are smaller are counted in `skipped`.  TrainingError if none is left.
+        """
+        super().__init__(device, min_side, weights)
+        decoder = Decoder(workers)
+        unit = ", ".join(sources)
+        try:
+            for unit in units(sources):
+                for _, name, pixels in decoder.decoded(members(unit)):
+                    self._add(name, pixels)
+        except (OSError, EOFError, tarfile.TarError) as error:
+            raise TrainingError(f"{unit}: {error}") from error
+        finally:
+            decoder.close()
+        if not self.pictures:
+            message = f"{', '.join(sources)}: no picture with both sides of at least {min_side} pixels"
+            raise TrainingError(message)

@@ -24,15 +24,17 @@ from rdae.quality import MAX_INDEX, from_index
 from rdae.training import checkpoint, tables
 from rdae.training.autoencoder import Autoencoder
 from rdae.training.config import TrainingConfig
-from rdae.training.data import Pictures
+from rdae.training.data import Pictures, Pool
 from rdae.training.imports import training_tensors
 from rdae.training.relaxed import RelaxedLayer
+from rdae.training.stream import Stream
 
 SKIP_BELOW = 2
 """Latents of scale index 0 and 1 (at most 0.122 steps: nonzero once in 24,000) are not coded."""
 
 _CALIBRATION_CROPS = 128
 _CALIBRATION_SIDE = 256
+_CALIBRATION_MEGAPIXELS = 100
 
 _INT16 = 2**15 - 1
 _MAX_SHIFT = 23
@@ -200,8 +202,22 @@ def _calibration_crops(data: tuple[str, ...], config: TrainingConfig) -> list[Te
     generator = torch.Generator().manual_seed(config.seed)
     side = max(_CALIBRATION_SIDE, config.crop)
     try:
-        pictures = Pictures(data, torch.device("cpu"), side)
+        pictures = _pictures(data, side, config)
     except TrainingError:
         side = config.crop
-        pictures = Pictures(data, torch.device("cpu"), side)
+        pictures = _pictures(data, side, config)
     return list(pictures.crops(_CALIBRATION_CROPS, side, generator))
+
+
+def _pictures(data: tuple[str, ...], side: int, config: TrainingConfig) -> Pool:
+    """Hold the training pictures that the tables are fitted to: of a corpus that is streamed, a part."""
+    cpu = torch.device("cpu")
+    if config.stream is None:
+        return Pictures(data, cpu, side, weights=config.weights)
+    hold = round(min(config.stream, _CALIBRATION_MEGAPIXELS) * 1e6)
+    stream = Stream(data, cpu, side, hold=hold, reuse=1.0, seed=config.seed, weights=config.weights)
+    try:
+        stream.fill()
+    finally:
+        stream.close()
+    return stream

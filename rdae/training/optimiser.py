@@ -1,30 +1,30 @@
 """Two optimisers as one: Muon for the matrices inside blocks and prior, Adam for everything else.
 
-Muon (Jordan 2024; torch.optim.Muon) replaces a matrix' update by its nearest orthogonal one.  The pixel-facing and
-resampling matrices start as an orthonormal transform; Adam moves every entry by about the learning rate, which
-destroys that start unless the rate is small there: they have a rate of their own.
+Muon replaces a matrix' update by its nearest orthogonal one.  The pixel-facing and resampling matrices start as an
+orthonormal transform; Adam moves every entry by about the learning rate, which destroys that start unless the rate is
+small there: they have a rate of their own.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
-from rdae.errors import TrainingError
+from rdae.training.adam import Adam
 from rdae.training.autoencoder import Autoencoder
-from rdae.training.config import TrainingConfig
+from rdae.training.config import PARTS, TrainingConfig
+from rdae.training.muon import Muon
 from rdae.training.relaxed import RelaxedLayer
 from rdae.transforms.blocks import Block
 
 
-def check_torch() -> None:
-    """TrainingError if this torch is too old to train with."""
-    if not hasattr(torch.optim, "Muon"):
-        raise TrainingError(
-            f"torch {torch.__version__} has no Muon optimiser: training needs torch 2.9 or newer"
-        )
+def freeze(model: Autoencoder, only: tuple[str, ...]) -> None:
+    """Let only these parts of a model train; all if there are none."""
+    free = tuple(name for part in only for name in PARTS[part])
+    for name, parameter in model.named_parameters():
+        if free and not name.startswith(free):
+            parameter.requires_grad_(False)
 
 
 def matrices(model: nn.Module) -> list[nn.Parameter]:
@@ -35,7 +35,7 @@ def matrices(model: nn.Module) -> list[nn.Parameter]:
             found += [module.expand.weight, module.project.weight]
         elif isinstance(module, RelaxedLayer) and not module.spec.kernel:
             found.append(module.weight)
-    return found
+    return [parameter for parameter in found if parameter.requires_grad]
 
 
 def projections(model: Autoencoder) -> list[nn.Parameter]:
@@ -46,7 +46,7 @@ def projections(model: Autoencoder) -> list[nn.Parameter]:
         model.synthesis.to_fine,
         model.synthesis.to_pixels,
     )
-    return [linear.weight for linear in maps]
+    return [linear.weight for linear in maps if linear.weight.requires_grad]
 
 
 class Optimiser:
@@ -54,39 +54,35 @@ class Optimiser:
 
     def __init__(self, model: Autoencoder, config: TrainingConfig) -> None:
         """Take all parameters of the model that want gradients."""
-        check_torch()
         large, linear = matrices(model), projections(model)
         taken = {id(p) for p in large + linear}
         rest = [p for p in model.parameters() if p.requires_grad and id(p) not in taken]
-        muon = torch.optim.Muon(large, weight_decay=config.matrix_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw")
-        adam = torch.optim.Adam([{"params": rest}, {"params": linear}], betas=(0.9, 0.99), eps=1e-10)
-        self._parts: list[tuple[torch.optim.Optimizer, list[float]]] = [
-            (muon, [config.matrix_rate]),
-            (adam, [config.rate, config.projection_rate]),
-        ]
+        self.muon = Muon(large, config.matrix_decay)
+        self.rest, self.linear = Adam(rest), Adam(linear)
+        self.rates = (config.matrix_rate, config.rate, config.projection_rate)
 
-    def step(self, factor: float) -> None:
-        """Make one step at `factor` times the configured learning rates."""
-        for part, rates in self._parts:
-            for group, rate in zip(part.param_groups, rates, strict=True):
-                group["lr"] = rate * factor
-            part.step()
+    def step(self, factor: float, usable: Tensor) -> None:
+        """Make one step at `factor` times the configured learning rates; none where `usable` (bool, ()) is false."""
+        for part, rate in zip(self._parts(), self.rates, strict=True):
+            part.step(rate * factor, usable)
 
     def state_dict(self) -> list[dict[str, Any]]:
-        """Return the states of both parts."""
-        return [part.state_dict() for part, _ in self._parts]
+        """Return the states, numbered as torch's own optimisers do: Muon's, and that of Adam with two groups."""
+        adam = self.rest.state() + self.linear.state()
+        return [{"state": dict(enumerate(part))} for part in (self.muon.state(), adam)]
 
     def load_state_dict(self, state: list[dict[str, Any]]) -> None:
         """Restore what `state_dict` returned."""
-        for (part, _), saved in zip(self._parts, state, strict=True):
-            part.load_state_dict(saved)
+        muon, adam = ([part["state"][i] for i in range(len(part["state"]))] for part in state)
+        split = len(self.rest.parameters)
+        for part, saved in zip(self._parts(), (muon, adam[:split], adam[split:]), strict=True):
+            if len(saved) != len(part.parameters):
+                raise ValueError(f"{len(saved)} optimiser states for {len(part.parameters)} parameters")
+            part.load(saved)
 
+    def tensors(self) -> list[Tensor]:
+        """Return all that the optimisers remember, to be made the same in all processes."""
+        return [tensor for part in self._parts() for tensor in part.tensors()]
 
-def rate_factor(progress: float, steps_since_start: int, config: TrainingConfig) -> float:
-    """Return the learning-rate factor: linear warm-up after each start, constant, linear decay at the end.
-
-    progress: share of the budget used, 0..1.  Extending the budget moves the decay, so a run can be continued.
-    """
-    warm = min(1.0, (steps_since_start + 1) / max(1, config.warmup_steps))
-    cool = min(1.0, (1.0 - progress) / config.decay) if config.decay > 0 else 1.0
-    return warm * max(0.0, cool)
+    def _parts(self) -> tuple[Muon | Adam, ...]:
+        return self.muon, self.rest, self.linear

@@ -1,7 +1,8 @@
-"""The training loop: one readable pass from pictures to weights, the same on a laptop and on a GPU.
+"""The training loop: one readable pass from pictures to weights, the same on a laptop, on a GPU and on many.
 
-Each step draws its crops, qualities and noise from generators seeded by (seed, step) alone, so a run that was killed
-and resumed repeats exactly what it would have done.
+Each step draws its crops, qualities and noise from generators seeded by (seed, step) alone, for the batch as a whole.
+So a run that was killed and resumed repeats exactly what it would have done, and one on several processes is the one
+on a single process up to the order of its sums.
 """
 
 from __future__ import annotations
@@ -18,24 +19,20 @@ import torch
 from torch import Tensor, nn
 
 from rdae.errors import TrainingError
-from rdae.prior.layers import exact_float32
-from rdae.training import checkpoint, objective
-from rdae.training.autoencoder import Autoencoder
+from rdae.training import checkpoint, objective, validation
+from rdae.training.autoencoder import Autoencoder, Output
 from rdae.training.config import TrainingConfig
-from rdae.training.data import Pictures, check_sources
+from rdae.training.data import Pictures, Pool
+from rdae.training.distributed import Group
+from rdae.training.draws import generator, mix, rounding_noise
+from rdae.training.guard import Guard
 from rdae.training.metrics import Metrics
-from rdae.training.optimiser import Optimiser, check_torch, rate_factor
+from rdae.training.optimiser import Optimiser, freeze
 from rdae.training.relaxed import RelaxedLayer
+from rdae.training.schedule import CONSTANT, DECAY, crop_side, phase, rate_factor
+from rdae.training.sources import expand
 from rdae.training.start import set_scales
-
-_MAX_SKIPPED = 100
-"""Steps in a row without a usable gradient, after which a run gives up."""
-
-_SPIKE = 8.0
-"""A loss of this many times the usual one comes from a few strange crops or a step too far: the step is skipped."""
-
-_VALIDATION_POINTS = 6
-_VALIDATION_SIDE = 512
+from rdae.training.stream import Stream
 
 
 class Trainer:
@@ -48,39 +45,82 @@ class Trainer:
         device: str = "cpu",
         *,
         report: Callable[[str, bool], None] | None = None,
+        group: Group | None = None,
+        workers: int = 0,
+        compiled: bool = False,
+        fresh: bool = True,
     ) -> None:
         """Build everything at the start state; `resume` or `start_from` may replace it.
 
         report: called with a line and whether the next one may overwrite it; default: all lines to standard error.
+        group: the processes that train together.  workers: processes that decode pictures; 0 for threads.
+        compiled: let torch.compile make the forward and backward pass.
+        fresh: False if `resume` follows, which saves measuring the pictures for a start that is not used.
         TrainingError if the device or the data cannot be used, MissingExtraError without compressai: this comes first.
         """
         self.config = config
         self.run = run
-        self.device = _usable(device)
+        self.group = group or Group()
+        self.device = _usable(self.group.device(device))
         self.report = report or _to_stderr
         self.metrics = Metrics(run)
-        check_torch()
-        check_sources((*config.data, *config.validation))
+        self.listeners: list[Callable[[dict[str, Any]], None]] = []  # of the log's lines
+        self._rows = self.group.rows(config.batch)
+        expand((*config.data, *config.validation))  # nobody waits for some to be decoded while others are not there
         torch.manual_seed(config.seed)
         self.model = Autoencoder(config.architecture)
-        self.pictures = Pictures(config.data, self.device, config.crop)
-        self.validation = Pictures(config.validation, self.device, 64) if config.validation else None
-        set_scales(self.model, self._crops(step=-1, count=64).cpu().float() / 255)
+        self.pictures = self._pictures(workers)
+        self.validation: Pool | None = None
+        if config.validation:
+            self.validation = Pictures(
+                config.validation, self.device, validation.least_side(config), workers=workers
+            )
+        if fresh:
+            if isinstance(self.pictures, Stream):
+                self.pictures.fill()
+            crops = self.pictures.crops(64, config.crop, generator(config.seed, -1, 0))
+            set_scales(self.model, crops.cpu().float() / 255)
         self.model.to(self.device)
+        freeze(self.model, config.only)
+        self._forward: Callable[..., Output] = self.group.wrap(self.model)
+        if compiled:
+            self._forward = torch.compile(self._forward, dynamic=False)
+        self._trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimiser = Optimiser(self.model, config)
         self._set_average(self.model.state_dict())
+        self.guard = Guard(self.device)
         self.step = 0
         self.elapsed_s = 0.0
         self.pixels = 0
         self._started_at = 0  # step at which the learning rate began to warm up
-        self._recent: list[Tensor] = []  # (loss, bpp, mse) of the steps since the last log line
-        self._usual_loss = 0.0  # slow average of the steps' losses, 0 before the first
+        self._floor = 0.0  # the learning-rate factor from which it did
+        self._recent: list[Tensor] = []  # of the steps since the last log line: see `_train_step`
         self._stopping = False
+
+    def _pictures(self, workers: int) -> Pool:
+        config = self.config
+        if config.stream is None:
+            return Pictures(
+                config.data, self.device, config.largest_crop, weights=config.weights, workers=workers
+            )
+        return Stream(
+            config.data,
+            self.device,
+            config.largest_crop,
+            hold=round(config.stream * 1e6),
+            reuse=config.reuse,
+            seed=config.seed,
+            weights=config.weights,
+            workers=workers,
+            rank=self.group.rank,
+            world=self.group.world,
+        )
 
     # -- state ---------------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Return everything that `resume` needs."""
+        """Return everything that `resume` needs.  Called by all processes at once."""
+        streams = self.group.gathered(self.pictures.state()) if isinstance(self.pictures, Stream) else []
         return {
             "config": json.dumps(self.config.to_dict()),
             "model": self.model.state_dict(),
@@ -90,13 +130,16 @@ class Trainer:
             "elapsed_s": self.elapsed_s,
             "pixels": self.pixels,
             "started_at": self._started_at,
-            "usual_loss": self._usual_loss,
-            "recent": torch.stack(self._recent) if self._recent else torch.zeros(0, 3),
+            "floor": self._floor,
+            "usual_loss": self.guard.state(),
+            "recent": torch.stack(self._recent) if self._recent else torch.zeros(0, 5),
+            "streams": streams,
         }
 
-    def resume(self) -> None:
-        """Go on from the run's checkpoint; TrainingError if there is none that fits."""
-        state = checkpoint.load(self.run)
+    def resume(self, state: dict[str, Any] | None = None) -> None:
+        """Go on from a state, by default the run's last sound checkpoint; TrainingError if there is none that fits."""
+        if state is None:
+            state = checkpoint.load(self.run, self.report)
         try:
             self.model.load_state_dict(state["model"])
             self._set_average(state["average"])
@@ -104,14 +147,24 @@ class Trainer:
             self.step, self.elapsed_s, self.pixels = state["step"], state["elapsed_s"], state["pixels"]
             saved = TrainingConfig.from_dict(json.loads(state["config"]))
             self._started_at = state.get("started_at", 0)
-            self._usual_loss = state.get("usual_loss", 0.0)
-            self._recent = list(state.get("recent", torch.zeros(0, 3)).to(self.device))
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            self._floor = state.get("floor", 0.0)
+            self.guard.load(state.get("usual_loss", 0.0))
+            recent = state.get("recent", torch.zeros(0, 5))
+            self._recent = list(recent.to(self.device)) if recent.shape[1] == 5 else []
+            streams = state.get("streams", [])
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             message = f"{self.run / checkpoint.NAME}: not a checkpoint of this run ({error})"
             raise TrainingError(message.splitlines()[0]) from error
+        if isinstance(self.pictures, Stream):
+            # With another number of processes the shards are shared out anew: all begin at the furthest epoch.
+            same = len(streams) == self.group.world
+            epoch = max((place[0] for place in streams), default=0.0)
+            self.pictures.restore(streams[self.group.rank] if same else [epoch, 0, 0, 0.0])
         if (saved.steps, saved.hours) != (self.config.steps, self.config.hours):
-            # With another budget the learning rate may jump from near zero to full.
-            self._started_at = self.step
+            # With another budget the learning rate may jump from near zero to full: it rises from where it was.
+            used = self.elapsed_s / 3600 / saved.hours if saved.hours else self.step / (saved.steps or 1)
+            floor = rate_factor(min(1.0, used), self.step - self._started_at, saved, self._floor)
+            self._started_at, self._floor = self.step, floor
 
     def start_from(self, weights: dict[str, Tensor], pixels: int) -> None:
         """Start from given weights (a state dict of the autoencoder, maybe of fewer blocks) instead of the DCT.
@@ -137,6 +190,11 @@ class Trainer:
         self._averaged = [average for average, value in pairs if value.numel()]
         self._values = [value for _, value in pairs if value.numel()]
 
+    def _align(self) -> None:
+        """Give all processes the same numbers: sums in another order could let them drift apart in a long run."""
+        tensors = [*self._values, *self._averaged, *self.optimiser.tensors(), self.guard.usual]
+        self.group.align([tensor for tensor in tensors if tensor.numel()])
+
     # -- the loop ------------------------------------------------------------------------------------------------
 
     def train(self) -> bool:
@@ -145,44 +203,60 @@ class Trainer:
         Leaves a checkpoint whatever happens: a new one at the end, the last one before a SIGKILL.  TrainingError if
         another process trains in the run's folder.
         """
+        if not self.group.leads:
+            return self._train()
         self.run.mkdir(parents=True, exist_ok=True)
         with checkpoint.held(self.run):
             return self._train()
 
     def _train(self) -> bool:
         config = self.config
-        (self.run / "config.json").write_text(json.dumps(config.to_dict(), indent=1) + "\n")
-        self.metrics.cut(self.step)
+        if self.group.leads:
+            (self.run / "config.json").write_text(json.dumps(config.to_dict(), indent=1) + "\n")
+            self.metrics.cut(self.step)
+        self._align()
         if self.step and self.step % config.validate_every == 0:
             self._validate_once()  # in case the kill came between checkpoint and validation
-        skipped = 0
         since, pixels_since = time.monotonic(), 0
-        resumed_s, resumed_at = self.elapsed_s, time.monotonic()
+        started = time.monotonic() - self.elapsed_s
+        before = self.phase()
+        self._agree(started)
         while self.progress() < 1 and not self._stopping:
-            terms, usable = self._train_step()
-            skipped = 0 if usable else skipped + 1
-            if skipped > _MAX_SKIPPED:
-                raise TrainingError(f"{self.run}: {skipped} steps in a row without a usable gradient")
+            if self.phase() == DECAY and before == CONSTANT:
+                self._save(checkpoint.CONSTANT)
+            before = self.phase()
+            side = self.crop_side()
+            self._recent.append(self._train_step())
             self.step += 1
-            self.pixels += config.batch * config.crop**2
-            pixels_since += config.batch * config.crop**2
-            if usable:
-                self._recent.append(terms)
-            self.elapsed_s = resumed_s + time.monotonic() - resumed_at
-            if self.step % config.log_every == 0 and self._recent:
+            self.pixels += config.batch * side**2
+            pixels_since += config.batch * side**2
+            if isinstance(self.pictures, Stream):
+                self.pictures.advance(len(self._rows) * side**2)
+            self._agree(started)
+            if self.step % config.log_every == 0:
+                steps = torch.stack(self._recent).tolist()  # the one time that the host waits for the device
                 now = time.monotonic()
-                self._log(torch.stack(self._recent).mean(dim=0).tolist(), pixels_since / (now - since))
+                self._log(steps, pixels_since / (now - since))
                 since, pixels_since = now, 0
                 self._recent.clear()
             if self.step % config.checkpoint_every == 0:
-                checkpoint.save(self.run, self.state())
+                self._save()
             if self.step % config.validate_every == 0:
                 self._validate_once()
-        checkpoint.save(self.run, self.state())
+        self._save()
         if self.progress() < 1:
             return False
         self._validate_once()
         return True
+
+    def _agree(self, started: float) -> None:
+        """Let all processes go by the first one's clock, and stop when one of them is asked to.
+
+        started: when the run would have begun, had it not been interrupted.
+        """
+        elapsed_s = time.monotonic() - started if self.group.leads else 0.0
+        self.elapsed_s, stopping = self.group.total([elapsed_s, float(self._stopping)])
+        self._stopping = stopping > 0
 
     def stop(self) -> None:
         """Make `train` write a checkpoint and return, after the step or validation picture in progress."""
@@ -194,123 +268,148 @@ class Trainer:
             return min(1.0, self.step / self.config.steps)
         return min(1.0, self.elapsed_s / 3600 / (self.config.hours or 1))
 
-    def _train_step(self) -> tuple[Tensor, bool]:
-        """Make one step; return (loss, bpp, mse) as a tensor (3,) and whether the gradient was usable."""
+    def phase(self) -> str:
+        """Name the phase of the learning rate."""
+        return phase(self.progress(), self.step - self._started_at, self.config)
+
+    def rate_factor(self) -> float:
+        """Return the factor of the learning rates."""
+        return rate_factor(self.progress(), self.step - self._started_at, self.config, self._floor)
+
+    def crop_side(self) -> int:
+        """Return the side of this step's crops."""
+        return crop_side(self.progress(), self.config)
+
+    def _save(self, name: str = checkpoint.NAME) -> None:
+        self._align()
+        state = self.state()
+        if self.group.leads:
+            checkpoint.save(self.run, state, name)
+
+    def _train_step(self) -> Tensor:
+        """Make one step; return (loss, bpp, mse, norm of the gradient, 1 if it was usable or 0), a tensor (5,)."""
         config = self.config
-        x = self._crops(self.step, config.batch).float() / 255
-        index = self._indices(self.step)
-        torch.manual_seed(_mix(config.seed, self.step, 2))  # the noise that stands for rounding
-        progress = self.progress()
-        set_exact_steps(self.model, enabled=progress >= 1 - config.exact_phase)
-        self.model.train()
-        with self._autocast():
-            output = self.model(x.contiguous(memory_format=torch.channels_last), index)
-            terms = objective.terms(x, output, index, config.loss_power)
+        x, index = self._crops(self.step, self.crop_side()).float() / 255, self._indices(self.step)
+        set_exact_steps(self.model, enabled=self._rounds())
+        output = self._pass(x, index)
+        terms = objective.terms(x, output, index, config.loss_power, config.objective)
         loss = terms.loss.mean()
-        for parameter in self.model.parameters():
+        for parameter in self._trained:
             parameter.grad = None
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
-        value = float(loss.detach())  # the one time in a step that the host waits for the device
-        usable = bool(torch.isfinite(norm)) and value < _SPIKE * (self._usual_loss or math.inf)
-        if math.isfinite(value):
-            # A skipped step moves it too, if not by much: should losses be higher from now on, it follows them.
-            bounded = min(value, _SPIKE * (self._usual_loss or value))
-            self._usual_loss += (bounded - self._usual_loss) * (0.02 if self._usual_loss else 1.0)
-        if usable:
-            self.optimiser.step(rate_factor(progress, self.step - self._started_at, config))
-            self._update_average()
-        return torch.stack([loss.detach(), terms.bpp.mean().detach(), terms.mse.mean().detach()]), usable
+        norm = nn.utils.clip_grad_norm_(self._trained, config.clip)
+        means = torch.stack([loss.detach(), terms.bpp.detach().mean(), terms.mse.detach().mean()])
+        means = self.group.mean(means)
+        usable = self.guard.judge(means[0], norm)
+        self.optimiser.step(self.rate_factor(), usable)
+        self._update_average()
+        return torch.cat([means, torch.stack([norm, usable.float()])])
+
+    def _pass(self, x: Tensor, index: Tensor) -> Output:
+        """Send crops through the model, with noise or truly rounded."""
+        config = self.config
+        drawn = None
+        self.model.train(not config.rounded)
+        if not config.rounded:
+            base = mix(config.seed, self.step, 2)
+            drawn = rounding_noise(config.architecture, x.shape[2], self._rows, base, self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            return self._forward(x.contiguous(memory_format=torch.channels_last), index, drawn)
+
+    def _rounds(self) -> bool:
+        """Whether the prior's layers round as they will in files."""
+        return self.config.rounded or self.progress() >= 1 - self.config.exact_phase
 
     def _update_average(self) -> None:
         # Short at first, so that the start is forgotten.
         decay = min(self.config.average, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(self._averaged, self._values, 1 - decay)
 
-    def _crops(self, step: int, count: int) -> Tensor:
-        return self.pictures.crops(count, self.config.crop, _generator(self.config.seed, step, 0))
+    def _crops(self, step: int, side: int) -> Tensor:
+        config = self.config
+        drawn = generator(config.seed, step, 0)
+        return self.pictures.crops(config.batch, side, drawn, rows=self._rows, reduce=config.reduce)
 
     def _indices(self, step: int) -> Tensor:
         config = self.config
         # One quality from each of `batch` equal parts of the range: less noise than independent draws.
-        generator = _generator(config.seed, step, 1)
-        places = (torch.arange(config.batch) + torch.rand(config.batch, generator=generator)) / config.batch
+        places = torch.rand(config.batch, generator=generator(config.seed, step, 1))
+        places = (torch.arange(config.batch) + places) / config.batch
         span = config.quality_high - config.quality_low + 1
         index = (config.quality_low + (places * span).floor()).long().clamp(max=config.quality_high)
-        return index.to(self.device)
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+        return index[self._rows.start : self._rows.stop].to(self.device)
 
     # -- reports -------------------------------------------------------------------------------------------------
 
-    def _log(self, means: list[float], pixels_per_s: float) -> None:
-        loss, bpp, mse = means
-        progress = self.progress()
+    def _log(self, steps: list[list[float]], pixels_per_s: float) -> None:
+        """Write a line of means over the usable ones of these steps, rows of `_train_step`."""
+        try:
+            self.guard.count([bool(row[4]) for row in steps])
+        except TrainingError as error:
+            raise TrainingError(f"{self.run}: {error}") from None
+        used = [row for row in steps if row[4]]
+        if not used or not self.group.leads:
+            return
+        loss, bpp, mse, norm = (sum(row[column] for row in used) / len(used) for column in range(4))
+        progress, factor = self.progress(), self.rate_factor()
         left_s = self.elapsed_s * (1 - progress) / max(progress, 1e-6)
         psnr = 10 * math.log10(255**2 / max(mse, 1e-9))
-        self._write(kind="train", loss=loss, bpp=bpp, mse=mse, pixels_per_s=pixels_per_s, progress=progress)
+        matrix_rate, rate, projection_rate = (factor * full for full in self.optimiser.rates)
+        self._write(
+            kind="train",
+            loss=loss,
+            bpp=bpp,
+            mse=mse,
+            pixels_per_s=pixels_per_s,
+            progress=progress,
+            phase=self.phase(),
+            matrix_rate=matrix_rate,
+            rate=rate,
+            projection_rate=projection_rate,
+            gradient_norm=norm,
+            skipped=len(steps) - len(used),
+            crop=self.crop_side(),
+        )
         self.report(
             f"step {self.step}  loss {loss:.4f}  {bpp:.4f} bpp  {psnr:.2f} dB  "
-            f"{pixels_per_s / 1e6:.2f} Mpx/s  {100 * progress:.1f} %  {left_s / 60:.0f} min left",
+            f"{pixels_per_s / 1e6:.2f} Mpx/s  {self.phase()}  {100 * progress:.1f} %  {left_s / 60:.0f} min left",
             True,
         )
 
     def _write(self, **fields: object) -> None:
-        elapsed_s = round(self.elapsed_s, 1)
-        self.metrics.write({"step": self.step, "pixels": self.pixels, "elapsed_s": elapsed_s, **fields})
+        row = {"step": self.step, "pixels": self.pixels, "elapsed_s": round(self.elapsed_s, 1), **fields}
+        self.metrics.write(row)
+        for listener in self.listeners:
+            listener(row)
 
     def _validate_once(self) -> None:
-        if self.validation and not self.metrics.has("validation", self.step):
+        done = self.group.leads and self.metrics.has("validation", self.step)
+        if self.validation and not self.group.total([float(done)])[0]:
             self.validate()
 
-    @torch.no_grad()
-    def validate(self) -> list[dict[str, float]]:
+    def validate(self) -> list[dict[str, Any]]:
         """Measure the averaged weights on the validation pictures, rounded, at six qualities; write and return it.
 
-        If `stop` is called meanwhile, nothing is written and the list is empty.
+        If `stop` is called meanwhile, nothing is written and the list is empty; several processes finish it.
         """
         if self.validation is None:
             raise TrainingError("this run has no validation pictures")
         trained = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.model.load_state_dict(self.average)
-        self.model.eval()
-        rows = []
         # Not left to the last step: a resumed run may validate before it makes one.
-        set_exact_steps(self.model, enabled=self.progress() >= 1 - self.config.exact_phase)
-        low, high = self.config.quality_low, self.config.quality_high
-        spread = (low + round((high - low) * i / (_VALIDATION_POINTS - 1)) for i in range(_VALIDATION_POINTS))
-        for index in sorted(set(spread)):
-            bpp, psnr, loss = [], [], []
-            for number in range(len(self.validation.pictures)):
-                if self._stopping:
-                    break
-                x = self.validation.centre(number, _VALIDATION_SIDE).float() / 255
-                indices = torch.tensor([index], device=self.device)
-                with exact_float32():  # as files will be made
-                    output = self.model(x.contiguous(memory_format=torch.channels_last), indices)
-                output = type(output)(output.x_hat.clamp(0, 1), output.bits_y, output.bits_z)
-                terms = objective.terms(x, output, indices, self.config.loss_power)
-                bpp.append(float(terms.bpp))
-                psnr.append(10 * math.log10(255**2 / max(float(terms.mse), 1e-9)))
-                loss.append(float(terms.loss))
-            count = len(bpp)
-            if self._stopping:
-                break
-            rows.append(
-                {
-                    "index": index,
-                    "bpp": sum(bpp) / count,
-                    "psnr": sum(psnr) / count,
-                    "loss": sum(loss) / count,
-                }
-            )
+        set_exact_steps(self.model, enabled=self._rounds())
+        rows = validation.measure(
+            self.model,
+            self.validation,
+            self.config,
+            self.group,
+            lambda: self._stopping and self.group.world == 1,
+        )
         self.model.load_state_dict(trained)
-        if self._stopping:
-            return []
-        self._write(kind="validation", rows=rows)
-        line = "  ".join(f"{row['bpp']:.3f} bpp {row['psnr']:.2f} dB" for row in rows)
-        self.report(f"validation at step {self.step}  {line}", False)
+        if rows and self.group.leads:
+            self._write(kind="validation", rows=rows)
+            line = "  ".join(f"{row['bpp']:.3f} bpp {row['psnr']:.2f} dB" for row in rows)
+            self.report(f"validation at step {self.step}  {line}", False)
         return rows
 
 
@@ -334,12 +433,3 @@ def _usable(device: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise TrainingError(f"torch {torch.__version__} has no device {device}: {reason}") from error
     return found
-
-
-def _mix(seed: int, step: int, stream: int) -> int:
-    """Return one seed for a step's stream of random numbers."""
-    return (seed * 1_000_003 + step) * 4 + stream + 8
-
-
-def _generator(seed: int, step: int, stream: int) -> torch.Generator:
-    return torch.Generator().manual_seed(_mix(seed, step, stream))

@@ -1,0 +1,67 @@
+"""Rate and distortion of held-out pictures with truly rounded latents, as files will have them, at six qualities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from rdae.prior.layers import exact_float32
+from rdae.training import objective
+from rdae.training.autoencoder import Autoencoder
+from rdae.training.config import TrainingConfig
+from rdae.training.data import Pool
+from rdae.training.distributed import Group
+from rdae.training.ms_ssim import MIN_SIDE
+
+POINTS = 6
+SIDE = 512
+"""Pixels of a picture's middle that is measured, each way."""
+
+
+def least_side(config: TrainingConfig) -> int:
+    """Return the shorter side, in pixels, that validation pictures must have."""
+    return 64 if config.objective == "mse" else -(-MIN_SIDE // 64) * 64
+
+
+@torch.no_grad()
+def measure(
+    model: Autoencoder, pictures: Pool, config: TrainingConfig, group: Group, stopped: Callable[[], bool]
+) -> list[dict[str, Any]]:
+    """Return a row for each quality: index, and the pictures' mean bpp, psnr, loss, and ms_ssim if that is trained for.
+
+    model: in the state that is to be measured.  Each process measures its share of the pictures.
+    stopped: asked between pictures; if it says yes, which only a process by itself may, the list is empty.
+    """
+    model.eval()
+    low, high = config.quality_low, config.quality_high
+    spread = (low + round((high - low) * i / (POINTS - 1)) for i in range(POINTS))
+    rows = []
+    for index in sorted(set(spread)):
+        sums = [0.0] * 5  # bpp, psnr, loss, ms_ssim, pictures
+        for number in range(group.rank, len(pictures.pictures), group.world):
+            if stopped():
+                return []
+            measured = _one(model, pictures, number, index, config)
+            sums = [total + value for total, value in zip(sums, (*measured, 1.0), strict=True)]
+        *totals, count = group.total(sums)
+        bpp, psnr, loss, similarity = (value / count for value in totals)
+        row: dict[str, Any] = {"index": index, "bpp": bpp, "psnr": psnr, "loss": loss}
+        rows.append(row if config.objective == "mse" else row | {"ms_ssim": similarity})
+    return rows
+
+
+def _one(
+    model: Autoencoder, pictures: Pool, number: int, index: int, config: TrainingConfig
+) -> tuple[float, float, float, float]:
+    x = pictures.centre(number, SIDE).float() / 255
+    indices = torch.tensor([index], device=x.device)
+    with exact_float32():  # as files will be made
+        output = model(x.contiguous(memory_format=torch.channels_last), indices)
+    output = type(output)(output.x_hat.clamp(0, 1), output.bits_y, output.bits_z)
+    terms = objective.terms(x, output, indices, config.loss_power, config.objective)
+    psnr = 10 * math.log10(255**2 / max(float(terms.mse), 1e-9))
+    similarity = 0.0 if terms.ms_ssim is None else float(terms.ms_ssim)
+    return float(terms.bpp), psnr, float(terms.loss), similarity
