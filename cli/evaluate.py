@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from rdae.errors import RdaeError
+
 from .opening import device_option, model_option
 from .progress import PassingLine, clock_time
+
+if TYPE_CHECKING:
+    from rdae.evaluation.curves import Curve
 
 
 @click.command("eval")
@@ -19,43 +27,74 @@ from .progress import PassingLine, clock_time
     "--qualities",
     default="5,20,40,60,80,95",
     show_default=True,
-    help="Qualities to measure, 0 to 100, with commas between them.",
+    help="Qualities of the model to measure, 0 to 100, with commas between them. Peers have ladders of their own.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Result file (JSON) to write.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Result file (JSON) to write. What is there of the same codec is not measured again.",
+)
+@click.option("--csv", "csv_output", type=click.Path(path_type=Path), help="Write all points as a table to this file.")
 @model_option
 @device_option
 @click.option(
-    "--peers", default="", help="Measure these too: jpeg, jpeg420, webp, avif, with commas between."
+    "--peers",
+    multiple=True,
+    help="Measure these too, with commas between: jpeg, jpeg420, jpeg2000, webp, avif, avif420, jxl, jpeg-default, "
+    "webp-default; or CompressAI's architectures as compressai:NAME:QUALITY=CHECKPOINT, one for each quality.",
 )
 @click.option("--peers-only", is_flag=True, help="Measure the peers without a model.")
 @click.option(
     "--against",
     multiple=True,
-    type=click.Path(path_type=Path),
-    help="A result file to give the BD-rate against; may be given several times.",
+    metavar="FILE|NAME",
+    help="Give the BD-rate of all that is measured against this result file or published curve "
+    "(rdae plot --list-anchors names them); may be given several times.",
 )
 @click.option(
     "--anchors",
     default="bpg444,vtm",
     show_default=True,
-    help="Published Kodak curves to give the BD-rate against, or 'none'.",
+    help="Published Kodak curves to give the first codec's BD-rate against, or 'none'.",
 )
+@click.option(
+    "--metric",
+    type=click.Choice(["psnr", "psnr-y", "ms-ssim", "ssimulacra2"]),
+    default="psnr",
+    show_default=True,
+    help="What BD-rates are of.",
+)
+@click.option(
+    "--bd",
+    type=click.Choice(["pchip", "cubic"]),
+    default="pchip",
+    show_default=True,
+    help="How curves are interpolated for BD-rates; cubic is the classic polynomial.",
+)
+@click.option("--ssimulacra2", is_flag=True, help="Measure SSIMULACRA2 too, which takes a second a picture.")
+@click.option("--memory", is_flag=True, help="Measure the peak memory of encoding and decoding the largest picture.")
 @click.option(
     "--fresh-process", is_flag=True, help="Decode all files once more in a new process and compare."
 )
-@click.option("-f", "--force", is_flag=True, help="Replace result files that are already there.")
+@click.option("-f", "--force", is_flag=True, help="Measure afresh and replace result files that are already there.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def evaluate(
     *,
     images: tuple[Path, ...],
     qualities: str,
     output: Path | None,
+    csv_output: Path | None,
     model: Path | None,
     device: str | None,
-    peers: str,
+    peers: tuple[str, ...],
     peers_only: bool,
-    against: tuple[Path, ...],
+    against: tuple[str, ...],
     anchors: str,
+    metric: str,
+    bd: str,
+    ssimulacra2: bool,
+    memory: bool,
     fresh_process: bool,
     force: bool,
     quiet: bool,
@@ -64,64 +103,115 @@ def evaluate(
 
     Each picture is encoded at each quality to a real file, read back, decoded and compared. The JSON file has
     the form of CompressAI's results and more; peers get a file of their own beside it (results.jpeg.json for
-    results.json). A picture that fails is reported and the others go on; the exit status is then 1.
+    results.json). A picture that fails is reported and the others go on; the exit status is then 1. Run again, it
+    measures what is missing; what was stopped goes on.
     """
     at = _qualities(qualities)
-    if peers_only and not _names(peers):
+    wanted = _names(",".join(peers))
+    if peers_only and not wanted:
         raise click.UsageError("--peers-only needs --peers")
+    if metric == "ssimulacra2" and not ssimulacra2:
+        raise click.UsageError("--metric ssimulacra2 needs --ssimulacra2")
 
-    from rdae.evaluation import run, tables
-    from rdae.evaluation.curves import published, read_curve
-    from rdae.evaluation.peers import find_peers
+    from rdae.evaluation import memory as memory_of
+    from rdae.evaluation import perceptual, run, tables
+    from rdae.evaluation.checkpoints import find_codecs
+    from rdae.evaluation.curves import published
     from rdae.evaluation.results import Evaluation
+    from rdae.evaluation.reuse import Known, known_from
+    from rdae.evaluation.spreadsheet import to_csv
     from rdae.files import check_output, write_atomically
 
     # Everything that can be wrong with the request is found before the hours of work.
     pictures = run.collect_pictures(images)
-    chosen = find_peers(dict.fromkeys(_names(peers)))
-    if output is not None and not output.name:
-        raise click.UsageError(f"-o {output} names a folder, expected a file.")
-    references = [read_curve(path) for path in against]
+    chosen = find_codecs(wanted)
+    if ssimulacra2:
+        perceptual.load()
+    for path in (output, csv_output):
+        if path is not None and not path.name:
+            raise click.UsageError(f"{path} names a folder, expected a file.")
+    references = [_reference(name) for name in against]
     known = [published(name) for name in _names(anchors) if name != "none"]
-    names = ([] if peers_only else [""]) + [peer.suffix for peer in chosen]
-    outputs = {name: output.with_suffix(name + output.suffix) for name in names} if output else {}
-    for path in outputs.values():
+    opened = None
+    if not peers_only:
+        from rdae.api import open_model
+
+        opened = open_model(model, device=device)
+    suffixes = ([] if opened is None else [""]) + [codec.suffix for codec in chosen]
+    outputs = {suffix: output.with_suffix(suffix + output.suffix) for suffix in suffixes} if output else {}
+    labels = run.labels(pictures)
+
+    def spared(suffix: str, codec: Mapping[str, Any], at: Sequence[float]) -> Known:
+        """What a result file knows already; the file is one that may be written."""
+        if not outputs:
+            return Known()
+        path = outputs[suffix]
         path.parent.mkdir(parents=True, exist_ok=True)
-        check_output(path, force=force)
+        check_output(path, force=True)
+        return Known() if force else known_from(path, codec, labels, at)
+
+    spare = {} if opened is None else {"": spared("", run.identity(opened), at)}
+    spare |= {codec.suffix: spared(codec.suffix, codec.identity, codec.qualities) for codec in chosen}
+    if csv_output is not None:
+        csv_output.parent.mkdir(parents=True, exist_ok=True)
+        check_output(csv_output, force=force)
 
     results: list[Evaluation] = []
 
-    def finish(result: Evaluation, name: str) -> None:
+    def write(result: Evaluation, suffix: str) -> None:
+        if outputs and result != spare[suffix].evaluation:  # what says the same stays as it is
+            write_atomically(outputs[suffix], result.to_json().encode(), force=True)
+
+    def finish(result: Evaluation, suffix: str, subject: memory_of.Subject) -> None:
+        if memory and result.memory is None:
+            try:
+                middle = result.qualities[len(result.qualities) // 2]
+                result = replace(result, memory=memory_of.measure(subject, pictures, middle))
+            except RdaeError as error:  # the rest of a long run is still worth having
+                result = replace(result, failures=(*result.failures, ("peak memory", str(error))))
         results.append(result)
         click.echo("\n".join([*tables.table(result), *tables.checks(result), ""]))
-        if outputs:
-            write_atomically(outputs[name], result.to_json().encode(), force=force)
+        write(result, suffix)
+
+    def extent(suffix: str) -> run.Extent:
+        return run.Extent(spare[suffix], ssimulacra2, lambda partial: write(partial, suffix))
 
     with tempfile.TemporaryDirectory(prefix="rdae-eval-") as folder:
         progress = (lambda _done, _total, _what: None) if quiet else Progress()
-        if not peers_only:
-            from rdae.api import open_model
-
+        if opened is not None:
             check = run.FreshCheck(model) if fresh_process else None
-            opened = open_model(model, device=device)
-            own = Path(folder)
-            finish(
-                run.evaluate_model(opened, pictures, at, folder=own, progress=progress, fresh_check=check), ""
+            result = run.evaluate_model(
+                opened, pictures, at, folder=Path(folder), progress=progress, fresh_check=check, extent=extent("")
             )
-        for peer in chosen:
-            own = Path(folder) / peer.name
+            finish(result, "", memory_of.Subject(model))
+        for codec in chosen:
+            own = Path(folder) / codec.name
             own.mkdir()
-            finish(
-                run.evaluate_peer(peer, pictures, peer.qualities, folder=own, progress=progress), peer.suffix
+            result = run.evaluate_peer(
+                codec, pictures, codec.qualities, folder=own, progress=progress, extent=extent(codec.suffix)
             )
+            finish(result, codec.suffix, memory_of.Subject(arguments=codec.arguments))
 
+    if csv_output is not None:
+        write_atomically(csv_output, to_csv(results).encode(), force=force)
     test, *others = [result.curve() for result in results]
     if known and not tables.is_kodak(results[0]):
         click.echo("no BD-rate against published curves: these are not the 24 Kodak pictures")
         known = []
-    click.echo("\n".join(tables.deltas(test, [*others, *references, *known])))
+    lines = tables.deltas(test, [*others, *references, *known], metric=metric, method=bd)
+    for other in others:
+        lines += tables.deltas(other, references, metric=metric, method=bd)
+    click.echo("\n".join(lines))
     if any(result.failures for result in results):
         raise SystemExit(1)
+
+
+def _reference(name: str) -> Curve:
+    """The curve of a result file, or, where there is no such file, a published one."""
+    from rdae.evaluation.curves import PUBLISHED, published, read_curve
+
+    path = Path(name)
+    return published(name) if name in PUBLISHED and not path.exists() else read_curve(path)
 
 
 class Progress:

@@ -1,11 +1,14 @@
 import contextlib
+import csv
 import io
 import json
+import re
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -62,19 +65,128 @@ def test_eval_writes_a_result_file_for_the_model_and_one_for_each_peer(
     assert "rdae fake against JPEG 4:4:4: BD-rate" in done.stdout
     assert "not the 24 Kodak pictures" in done.stdout
     assert "6 of 6: rdae fake: done" in done.stderr
-    again = rdae(*arguments)
-    assert again.code == 1
-    assert again.stderr.startswith("rdae: ")
-    assert "results.json" in again.stderr
-    assert again.stderr.count("\n") == 1
+
+
+def points(path: Path) -> dict[float, dict[str, object]]:
+    """The points of the first picture in a result file, by quality."""
+    return {point["quality"]: point for point in json.loads(path.read_text())["pictures"][0]["points"]}
+
+
+def test_eval_run_again_measures_only_what_is_missing(pictures: Path, tmp_path: Path) -> None:
+    output, table = tmp_path / "results.json", tmp_path / "points.csv"
+    assert rdae("eval", pictures, "-q", "20,60", "-o", output).code == 0
+    first = points(output)
+    same = output.read_bytes()
+    again = rdae("eval", pictures, "-q", "20,60", "-o", output)
+    assert again.code == 0
+    assert "done, 4 points known before" in again.stderr
+    assert output.read_bytes() == same
+    (pictures / "b.png").rename(pictures / "c.png")  # the same pixels under another name
+    rest = rdae("eval", pictures / "a.png", pictures / "c.png", "-q", "20,60,90", "-o", output, "--force")
+    assert rest.code == 0
+    more = rdae("eval", pictures, "-q", "20,60,90,95", "-o", output, "--csv", table)
+    assert "2 of 2: rdae fake: done, 6 points known before" in more.stderr
+    assert json.loads(output.read_text())["meta"]["reused_points"] == 6
+    assert points(output)[20]["bytes"] == first[20]["bytes"]
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [(row["picture"], row["quality"]) for row in rows[:5]] == [
+        *(("a.png", quality) for quality in ("20.0", "60.0", "90.0", "95.0")),
+        ("c.png", "20.0"),
+    ]
+    assert float(rows[0]["psnr-y"]) == points(output)[20]["psnr-y"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("-q", "20"), "holds points that this run leaves out (quality 60)"),
+        (("--peers-only", "--peers", "jpeg"), ""),
+        (("-q", "20,60", "--other"), "is of model 66616b65, now 66616b66"),
+        (("-q", "20,60", "--foreign"), "holds no points of single pictures"),
+    ],
+)
+def test_eval_replaces_what_it_would_lose_only_when_told_to(
+    change: tuple[str, ...], message: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "results.json"
+    assert rdae("eval", pictures, "-q", "20,60", "-o", output, "--quiet").code == 0
+    if "--other" in change:
+        other = replace(FakeModel(), model_id=b"fakf")
+        monkeypatch.setitem(sys.modules, "rdae.api", SimpleNamespace(open_model=lambda *_, **__: other))
+    if "--foreign" in change:
+        output.write_text('{"results": {"bpp": [1], "psnr-rgb": [30]}}')
+    before = output.read_bytes()
+    arguments = ("eval", pictures, *(word for word in change if word not in ("--other", "--foreign")), "-o", output)
+    done = rdae(*arguments, "--quiet")
+    assert done.code == (1 if message else 0)
+    assert message in done.stderr
+    assert done.stderr.count("\n") == bool(message)
+    assert output.read_bytes() == before
+    if message:
+        assert rdae(*arguments, "--quiet", "--force").code == 0
+        assert output.read_bytes() != before
+
+
+def test_eval_that_is_stopped_keeps_what_it_has_and_goes_on(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "results.json"
+
+    class Stopping(FakeModel):  # type: ignore[misc, valid-type]
+        def encode(self, picture: Any, at: float) -> Any:
+            if picture[0, 1, 1] == 3:  # the second picture
+                raise KeyboardInterrupt
+            return super().encode(picture, at)
+
+    monkeypatch.setitem(sys.modules, "rdae.api", SimpleNamespace(open_model=lambda *_, **__: Stopping()))
+    assert rdae("eval", pictures, "-q", "20,60", "-o", output).code == 130
+    stopped = json.loads(output.read_text())
+    assert stopped["failures"] == [{"picture": "b.png", "error": "not measured: the run was stopped"}]
+    monkeypatch.setitem(sys.modules, "rdae.api", SimpleNamespace(open_model=lambda *_, **__: FakeModel()))
+    done = rdae("eval", pictures, "-q", "20,60", "-o", output)
+    assert done.code == 0
+    assert "2 of 2: rdae fake: done, 2 points known before" in done.stderr
+    assert json.loads(output.read_text())["failures"] == []
 
 
 def test_eval_against_an_earlier_file_prints_its_bd_rate(pictures: Path, tmp_path: Path) -> None:
     first = rdae("eval", pictures, "--peers-only", "--peers", "jpeg", "--quiet", "-o", tmp_path / "peer.json")
     assert first.code == 0
     assert first.stderr == ""
-    done = rdae("eval", pictures, "-q", "20,50,80", "--against", tmp_path / "peer.jpeg.json")
+    arguments = ("eval", pictures, "-q", "20,50,80", "--against", tmp_path / "peer.jpeg.json", "--anchors", "none")
+    done = rdae(*arguments)
     assert "rdae fake against JPEG 4:4:4: BD-rate" in done.stdout
+    classic = rdae(*arguments, "--against", "webp", "--bd", "cubic", "--metric", "psnr-y", "--peers", "jpeg")
+    assert "rdae fake against WebP (Pillow 7.1): no BD-rate: WebP (Pillow 7.1) has no PSNR-Y" in classic.stdout
+    assert "rdae fake against JPEG 4:4:4: no BD-rate: a curve needs at least 4 points" in classic.stdout
+    assert re.search(r"JPEG 4:4:4 against JPEG 4:4:4: BD-rate [+-]0\.00 %, BD-PSNR-Y [+-]0\.00 dB", classic.stdout)
+
+
+@pytest.mark.parametrize(("option", "name"), [("--against", "h264"), ("--peers", "compressai:mbt2018:1=none.pth")])
+def test_eval_finds_a_file_that_is_not_there_before_it_starts(option: str, name: str, pictures: Path) -> None:
+    done = rdae("eval", pictures, option, name)
+    assert done.code == 1
+    assert "No such file" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_eval_measures_memory_and_ssimulacra2_when_asked_to(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        sys.modules, "ssimulacra2", SimpleNamespace(compute_ssimulacra2=lambda a, _b: a.getbuffer()[99] / 4)
+    )
+    arguments = ("eval", pictures, "--peers-only", "--peers", "jpeg", "--memory", "--ssimulacra2")
+    done = rdae(*arguments, "-o", tmp_path / "results.json")
+    content = json.loads((tmp_path / "results.jpeg.json").read_text())
+    assert len(content["results"]["ssimulacra2"]) > 5
+    assert "SSIMULACRA2" in done.stdout
+    if sys.platform == "linux":
+        assert content["memory"]["picture"] == "a.png"
+        assert content["memory"]["decoding_bytes"] < 50e6
+        assert "peak memory over the loaded program: encoding" in done.stdout
+    wrong = rdae("eval", pictures, "--metric", "ssimulacra2")
+    assert wrong.code == 2
 
 
 def test_eval_goes_on_past_a_bad_picture_and_ends_with_status_1(pictures: Path) -> None:

@@ -1,7 +1,9 @@
 """Bjøntegaard deltas: one number for the distance between two rate-distortion curves.
 
 Log-rate over PSNR (BD-rate) or PSNR over log-rate (BD-PSNR) is interpolated by PCHIP, which keeps a rising
-curve rising, and the difference is averaged over the range that both curves cover.
+curve rising, and the difference is averaged over the range that both curves cover. The classic way, one cubic
+polynomial through all points of a curve, is there for comparison with older numbers: between points far apart it
+swings. Any metric that rises with the rate may stand in PSNR's place.
 Sources: G. Bjøntegaard, VCEG-M33, 2001; F. N. Fritsch and R. E. Carlson, SIAM J. Numer. Anal. 17, 1980.
 """
 
@@ -17,7 +19,9 @@ from rdae.errors import ResultsError
 
 # Of the shorter of two ranges: below it the number would tell of the ends of the curves, not of the curves.
 MIN_OVERLAP = 0.25
+METHODS = ("pchip", "cubic")
 MIN_POINTS = 3
+CUBIC_POINTS = 4
 
 Floats = NDArray[np.float64]
 
@@ -39,26 +43,36 @@ class BDelta:
 
 
 def bd_rate(
-    anchor_bpp: Sequence[float], anchor_psnr: Sequence[float], bpp: Sequence[float], psnr: Sequence[float]
+    anchor_bpp: Sequence[float],
+    anchor_psnr: Sequence[float],
+    bpp: Sequence[float],
+    psnr: Sequence[float],
+    method: str = "pchip",
 ) -> BDelta:
     """BD-rate of (bpp, psnr) against the anchor, in percent.
 
-    Points may come in any order. ResultsError for fewer than 3 points, for a PSNR that does not rise with the
-    rate, and for an overlap below MIN_OVERLAP of the shorter PSNR range.
+    Points may come in any order. method: one of METHODS. ResultsError for fewer than 3 points (cubic: 4), for a
+    PSNR that does not rise with the rate, and for an overlap below MIN_OVERLAP of the shorter PSNR range.
     """
-    anchor, test = _curve(anchor_bpp, anchor_psnr), _curve(bpp, psnr)
-    low, high, share = _overlap(anchor[1], test[1], "dB")
-    difference = _mean(test[1], test[0], low, high) - _mean(anchor[1], anchor[0], low, high)
+    anchor, test = _curve(anchor_bpp, anchor_psnr, method), _curve(bpp, psnr, method)
+    low, high, share = _overlap(anchor[1], test[1], "")
+    mean = _MEANS[method]
+    difference = mean(test[1], test[0], low, high) - mean(anchor[1], anchor[0], low, high)
     return BDelta(float(100 * np.expm1(difference)), low, high, share)
 
 
 def bd_psnr(
-    anchor_bpp: Sequence[float], anchor_psnr: Sequence[float], bpp: Sequence[float], psnr: Sequence[float]
+    anchor_bpp: Sequence[float],
+    anchor_psnr: Sequence[float],
+    bpp: Sequence[float],
+    psnr: Sequence[float],
+    method: str = "pchip",
 ) -> BDelta:
     """BD-PSNR of (bpp, psnr) against the anchor, in dB, averaged over log-rate. Errors as for bd_rate."""
-    anchor, test = _curve(anchor_bpp, anchor_psnr), _curve(bpp, psnr)
-    low, high, share = _overlap(anchor[0], test[0], "log bpp")
-    difference = _mean(test[0], test[1], low, high) - _mean(anchor[0], anchor[1], low, high)
+    anchor, test = _curve(anchor_bpp, anchor_psnr, method), _curve(bpp, psnr, method)
+    low, high, share = _overlap(anchor[0], test[0], " log bpp")
+    mean = _MEANS[method]
+    difference = mean(test[0], test[1], low, high) - mean(anchor[0], anchor[1], low, high)
     return BDelta(float(difference), float(np.exp(low)), float(np.exp(high)), share)
 
 
@@ -101,8 +115,23 @@ def pchip_integral(x: Floats, y: Floats, low: float, high: float) -> float:
     return total
 
 
-def _mean(x: Floats, y: Floats, low: float, high: float) -> float:
+def cubic_integral(x: Floats, y: Floats, low: float, high: float) -> float:
+    """Integral from low to high of the cubic polynomial that fits (x, y) best in squares."""
+    # Centred and scaled, or powers of 30 to 40 dB would cost digits.
+    centre, scale = float(x.mean()), float(x.std())
+    antiderivative = np.polynomial.Polynomial.fit(x, y, 3, domain=[centre - scale, centre + scale]).integ()
+    return float(antiderivative(high) - antiderivative(low))
+
+
+def _pchip_mean(x: Floats, y: Floats, low: float, high: float) -> float:
     return pchip_integral(x, y, low, high) / (high - low)
+
+
+def _cubic_mean(x: Floats, y: Floats, low: float, high: float) -> float:
+    return cubic_integral(x, y, low, high) / (high - low)
+
+
+_MEANS = {"pchip": _pchip_mean, "cubic": _cubic_mean}
 
 
 def _end_slope(step: float, next_step: float, secant: float, next_secant: float) -> float:
@@ -114,11 +143,12 @@ def _end_slope(step: float, next_step: float, secant: float, next_secant: float)
     return slope
 
 
-def _curve(bpp: Sequence[float], psnr: Sequence[float]) -> tuple[Floats, Floats]:
+def _curve(bpp: Sequence[float], psnr: Sequence[float], method: str) -> tuple[Floats, Floats]:
     """(log bpp, psnr) by rising rate, checked."""
-    if len(bpp) != len(psnr) or len(bpp) < MIN_POINTS:
+    least = CUBIC_POINTS if method == "cubic" else MIN_POINTS
+    if len(bpp) != len(psnr) or len(bpp) < least:
         found = f"{len(bpp)} and {len(psnr)}"
-        raise ResultsError(f"a curve needs at least {MIN_POINTS} points of bpp and PSNR, got {found}")
+        raise ResultsError(f"a curve needs at least {least} points of bpp and PSNR, got {found}")
     rate, distortion = np.asarray(bpp, dtype=np.float64), np.asarray(psnr, dtype=np.float64)
     if not (np.isfinite(rate).all() and np.isfinite(distortion).all() and (rate > 0).all()):
         raise ResultsError("a curve holds a rate or a PSNR that is not a positive finite number")
@@ -135,6 +165,6 @@ def _overlap(anchor: Floats, test: Floats, unit: str) -> tuple[float, float, flo
     if high - low < MIN_OVERLAP * min(spans):
         raise ResultsError(
             f"the curves overlap too little: {anchor[0]:.2f} to {anchor[-1]:.2f} and "
-            f"{test[0]:.2f} to {test[-1]:.2f} {unit}, expected at least {MIN_OVERLAP:.0%} of the shorter"
+            f"{test[0]:.2f} to {test[-1]:.2f}{unit}, expected at least {MIN_OVERLAP:.0%} of the shorter"
         )
     return low, high, (high - low) / spans[1]

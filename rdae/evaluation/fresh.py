@@ -42,7 +42,7 @@ def compare(expected: Picture, found: Picture, *, latents_equal: bool) -> Agreem
 def run(jobs: Sequence[Job], model: Path | None, command: Sequence[str]) -> list[Agreement]:
     """Decode all jobs in one new process; ResultsError if it fails or cannot decode a file."""
     request = {
-        "model": None if model is None else str(model.resolve()),
+        "model": model_from_elsewhere(model),
         "jobs": [[str(job.file), str(job.reconstruction), job.latents_sha256] for job in jobs],
     }
     with tempfile.TemporaryDirectory() as elsewhere:
@@ -59,6 +59,13 @@ def run(jobs: Sequence[Job], model: Path | None, command: Sequence[str]) -> list
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise ResultsError(f"decoding in a fresh process failed: {last}")
     return [Agreement(*found) for found in json.loads(done.stdout)]
+
+
+def model_from_elsewhere(model: Path | None) -> str | None:
+    """A weights file by its whole path, for a process that runs in another folder; a model's name as it is."""
+    if model is None:
+        return None
+    return str(model.resolve() if model.exists() else model)
 
 
 def serve(open_model: Callable[[str | None], Any]) -> int:
