@@ -28,7 +28,7 @@ from rdae.latents import Coded, Digest, Latents
 from rdae.model import Model
 from rdae.pictures.raster import Raster
 from rdae.prior.layers import exact_float32
-from rdae.rows import Span
+from rdae.rows import Span, join
 from rdae.tiles import Grid, Region, automatic, window
 
 Tile = int | Literal["auto"] | None
@@ -273,7 +273,7 @@ class _Subject:
         """The bytes of its file at a quality index."""
         with self.memory():
             encoder = _Encoder(self, quality_index, clock)
-            for _ in encoder.rows():
+            for _ in encoder.encoded():
                 pass
             return encoder.file()
 
@@ -305,15 +305,17 @@ class _Encoder:
 
     def rows(self) -> Iterator[Tensor]:
         """Encode everything; yield ŷ·64, int32 (latents, k, width), of each row of tiles."""
-        row: list[Tensor] = []
-        for _, right, coded in self.tiles():
+        y64 = (coded.latents.y64 for coded in self.encoded())
+        for _ in self._grid.rows():
+            yield join(y64, self._grid.width, dim=2)
+
+    def encoded(self) -> Iterator[Coded]:
+        """Encode everything; yield what is coded of each tile."""
+        for _, _, coded in self.tiles():
             self._waiting.append(coded)
             if not self._later:
                 self._code()
-            row.append(coded.latents.y64)
-            if right == self._grid.width:
-                yield row[0] if len(row) == 1 else torch.cat(row, dim=2)
-                row = []
+            yield coded
 
     def tiles(self) -> Iterator[tuple[int, int, Coded]]:
         """Analyse and round; yield each tile's first and last column of latents (one past it) and what is coded."""
@@ -324,12 +326,16 @@ class _Encoder:
             with self._clock.stage("analysis"):
                 row = next(stream)
             for left, right in self._grid.columns():
-                y = row[:, :, left:right]
-                with self._clock.stage("analysis"):
-                    z = model.hyper_analyse(y, index)
-                with self._clock.stage("prior"):
-                    coded = latents.quantise(y, z, model.prior, index)
-                yield left, right, coded
+                yield left, right, self._quantised(row[:, :, left:right])
+            del row  # before the next one is made: of wide pictures it is large
+
+    def _quantised(self, y: Tensor) -> Coded:
+        """Round a tile's y, in steps."""
+        model, index = self._model, self._header.quality_index
+        with self._clock.stage("analysis"):
+            z = model.hyper_analyse(y, index)
+        with self._clock.stage("prior"):
+            return latents.quantise(y, z, model.prior, index)
 
     def reconstruct(self) -> Picture:
         """Encode everything, and decode it as a decoder would: uint8 (h, w, 3), without alpha."""
@@ -369,6 +375,7 @@ class _Decoder:
         self.grid = Grid.of(self.header.height, self.header.width, self.header.tile)
         self.digest = Digest()
         self._parsed = parsed
+        self._tiles = 0  # how many were decoded
         self._model, self._clock = model, clock
 
     def skim(self) -> None:
@@ -392,28 +399,33 @@ class _Decoder:
         CorruptError, at the end at the latest, if what was decoded is not what was encoded; of a part of the tiles only
         damage can be told that the range coder notices.
         """
-        tiles = iter(self._parsed.payloads(SectionType.LATENTS))
+        payloads = self._parsed.payloads(SectionType.LATENTS)
         checksum = self._parsed.latent_checksum
-        left_out = False
-        for top, bottom in self.grid.rows():
-            row: list[Tensor] = []
-            for left, right in self.grid.columns():
-                payload = next(tiles)
-                down = slice(max(top, vertical[0]) - top, min(bottom, vertical[1]) - top)
-                across = slice(max(left, horizontal[0]) - left, min(right, horizontal[1]) - left)
-                if down.start >= down.stop or across.start >= across.stop:
-                    left_out = True
-                    continue
-                row.append(self._tile(payload, (bottom - top, right - left)).y64[:, down, across])
-            if row:
-                yield row[0] if len(row) == 1 else torch.cat(row, dim=2)
-        if checksum is not None and not left_out and checksum != self.digest.checksum:
+        columns = self.grid.columns()
+        for at, (top, bottom) in enumerate(self.grid.rows()):
+            down = slice(max(top, vertical[0]) - top, min(bottom, vertical[1]) - top)
+            if down.start < down.stop:
+                here = payloads[at * len(columns) : (at + 1) * len(columns)]
+                tiles = self._row_of_tiles(here, bottom - top, horizontal)
+                row = join((y64[:, down] for y64 in tiles), horizontal[1] - horizontal[0], dim=2)
+                # In two, so that nobody has to wait for the next row to know that this is not all.
+                yield from row.split(row.shape[1] - row.shape[1] // 2, dim=1) if bottom < vertical[1] else [row]
+                del row
+        if checksum is not None and self._tiles == len(payloads) and checksum != self.digest.checksum:
             raise CorruptError("the decoded latents are not those that were encoded")
+
+    def _row_of_tiles(self, payloads: list[bytes], height: int, horizontal: Span) -> Iterator[Tensor]:
+        """Decode a row of tiles, so many latents high, as far as it is in a span of columns; yield the tiles' ŷ·64."""
+        for payload, (left, right) in zip(payloads, self.grid.columns(), strict=True):
+            across = slice(max(left, horizontal[0]) - left, min(right, horizontal[1]) - left)
+            if across.start < across.stop:
+                yield self._tile(payload, (height, right - left)).y64[:, :, across]
 
     def _tile(self, payload: bytes, size: tuple[int, int]) -> Latents:
         index = self.header.quality_index
         decoded = latents.read(payload, self._model.prior, index, size, self._clock)
         self.digest.add(decoded)
+        self._tiles += 1
         return decoded
 
 

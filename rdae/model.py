@@ -15,7 +15,7 @@ from rdae.architecture import HYPER_STRIDE, PATCH, Architecture
 from rdae.prior import normaliser
 from rdae.prior.exact import ExactPrior
 from rdae.prior.layers import ExactLayer
-from rdae.rows import Span, Stream
+from rdae.rows import Span, Stream, join
 from rdae.transforms import inference
 from rdae.transforms.analysis import Analysis
 from rdae.transforms.blocks import Block, Pointwise
@@ -83,12 +83,9 @@ class Model:
         """Do the other half, with what `features` gave for the same rows; it stays as it is."""
         steps = self.gains.quantise[index][:, None, None]
         stream = inference.latents(self.analysis, features, self.gains.analysis[index][None, :, None, None])
+        bands = (y[0] for y in stream)
         for top, bottom in rows:
-            parts, missing = [], bottom - top
-            while missing:
-                parts.append(next(stream)[0])
-                missing -= parts[-1].shape[1]
-            yield (parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).mul_(steps)
+            yield join(bands, bottom - top, dim=1).mul_(steps)
 
     def hyper_analyse(self, y: Tensor, index: int) -> Tensor:
         """Return z rounded, int64 (hyper_latents, ceil(h/4), ceil(w/4)), of y in steps (latents, h, w)."""

@@ -7,7 +7,6 @@ takes a stream and is one, and holds back no more rows than it needs to see belo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
 
 import torch
 from torch import Tensor
@@ -55,18 +54,48 @@ def cut(parts: Iterable[Tensor], row_bytes: Callable[[int], int]) -> tuple[int, 
     first = next(coming)
     second = next(coming, None)
     if second is not None:
-        coming = chain([first, second], coming)
+        coming = _followed([first, second], coming)
         width, device = first.shape[2], first.device
+        del first, second
         if row_bytes(width) <= _BYTES.get(device.type, _BYTES["cpu"]):
-            return 1, (
-                part[:, top:bottom]
-                for part in coming
-                for top, bottom in bands(part.shape[1], row_bytes(width), device)
-            )
+            return 1, _bands_of(coming, row_bytes(width))
         first = torch.cat(list(coming), dim=1)
     dim, length, across = longer_side(first, 1)
     spans = bands(length, row_bytes(across), first.device)
     return dim, (first.narrow(dim, start, end - start) for start, end in spans)
+
+
+def _followed(held: list[Tensor], coming: Stream) -> Stream:
+    """Give out what is held, holding it no longer, then what is coming."""
+    while held:
+        yield held.pop(0)
+    yield from coming
+
+
+def _bands_of(parts: Stream, row_bytes: int) -> Stream:
+    for part in parts:
+        for top, bottom in bands(part.shape[1], row_bytes, part.device):
+            yield part[:, top:bottom]
+        del part  # before the next one is made
+
+
+def join(stream: Stream, length: int, dim: int) -> Tensor:
+    """Take bands from a stream until they have `length` positions along dim; return them as one.
+
+    Unlike `torch.cat` of a list it does not need room for everything twice.
+    """
+    whole: Tensor | None = None
+    start = 0
+    while start < length:
+        part = next(stream)
+        if whole is None:
+            if part.shape[dim] == length:
+                return part
+            whole = part.new_empty([length if at == dim else size for at, size in enumerate(part.shape)])
+        whole.narrow(dim, start, part.shape[dim]).copy_(part)
+        start += part.shape[dim]
+    assert whole is not None
+    return whole
 
 
 def with_neighbours(stream: Iterable[Tensor], work: Work, dim: int) -> Stream:
@@ -79,9 +108,9 @@ def with_neighbours(stream: Iterable[Tensor], work: Work, dim: int) -> Stream:
     band: Tensor | None = None
     for following in stream:
         if band is not None:
-            window = torch.cat([*before, band, following.narrow(dim, 0, 1)], dim)
-            yield work(window, bool(before), True)
-            before = [band.narrow(dim, band.shape[dim] - 1, 1)]
+            # Neither the window nor, by a view of its last row, a whole band is to stay while others work.
+            yield work(torch.cat([*before, band, following.narrow(dim, 0, 1)], dim), bool(before), True)
+            before = [band.narrow(dim, band.shape[dim] - 1, 1).clone()]
         band = following
     if band is not None:
         yield work(torch.cat([*before, band], dim) if before else band, bool(before), False)

@@ -34,11 +34,20 @@ def synthesise(
     last = _last_layer(synthesis.to_pixels, scale)
     restore = restore[None, :, None, None]
     dim, stream = cut(y64, partial(_row_bytes, fine_gain.shape[1]))
-    stream = (y[None].to(torch.float32, memory_format=torch.channels_last).mul_(restore) for y in stream)
+    # map, not generator expressions, which would hold on to one band while the next is made.
+    stream = map(partial(_restored, restore), stream)
     stream = _blocks(synthesis.coarse, stream, dim + 1)
-    stream = (F.pixel_shuffle(synthesis.to_fine(y), 2).mul_(fine_gain) for y in stream)
-    stream = (_levels(last, scale, h) for h in _blocks(synthesis.fine, stream, dim + 1))
+    stream = map(partial(_to_fine, synthesis, fine_gain), stream)
+    stream = map(partial(_levels, last, scale), _blocks(synthesis.fine, stream, dim + 1))
     yield from stream if dim == 1 else [torch.cat(list(stream), dim=1)]
+
+
+def _restored(restore: Tensor, y64: Tensor) -> Tensor:
+    return y64[None].to(torch.float32, memory_format=torch.channels_last).mul_(restore)
+
+
+def _to_fine(synthesis: Synthesis, fine_gain: Tensor, y: Tensor) -> Tensor:
+    return F.pixel_shuffle(synthesis.to_fine(y), 2).mul_(fine_gain)
 
 
 def _last_layer(to_pixels: Pointwise, scale: int) -> tuple[Tensor, Tensor]:
@@ -78,8 +87,13 @@ def latents(analysis: Analysis, features: Iterable[Tensor], fine_gain: Tensor) -
 
     fine_gain: (1, fine, 1, 1).
     """
-    stream = (analysis.to_coarse(F.pixel_unshuffle(h * fine_gain, 2)) for h in features)
+    stream = map(partial(_to_coarse, analysis, fine_gain), features)
     return _blocks(analysis.coarse, stream, 2)
+
+
+def _to_coarse(analysis: Analysis, fine_gain: Tensor, h: Tensor) -> Tensor:
+    found: Tensor = analysis.to_coarse(F.pixel_unshuffle(h * fine_gain, 2))
+    return found
 
 
 def _floats(levels: npt.NDArray[np.uint8], top: int, bottom: int, device: torch.device) -> Tensor:
@@ -107,10 +121,26 @@ def _blocks(blocks: nn.Sequential, stream: Iterable[Tensor], dim: int) -> Stream
 
 def _apply(block: Block, dim: int, x: Tensor, above: bool, below: bool) -> Tensor:
     """The folded block's own rows along dim of x (1, C, h, w), which has one more where `above` or `below` say so."""
+    own = x.narrow(dim, int(above), x.shape[dim] - int(above) - int(below))  # the others lack a neighbour
+    across, width = 5 - dim, x.shape[5 - dim]
+    # A row that is long does its rows' work in parts, each of which sees a position more on either side.
+    parts = list(bands(width, 2 * own.numel() // width * own.element_size(), x.device))
+    if len(parts) == 1:
+        return _changes(block, x, dim, int(above), own.shape[dim]).add_(own)
+    found = torch.empty_like(own)
+    for start, end in parts:
+        first, last = max(0, start - 1), min(width, end + 1)
+        changes = _changes(block, x.narrow(across, first, last - first), dim, int(above), own.shape[dim])
+        part = (across, start, end - start)
+        torch.add(changes.narrow(across, start - first, end - start), own.narrow(*part), out=found.narrow(*part))
+    return found
+
+
+def _changes(block: Block, x: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """What the block adds to x at so many positions along dim."""
     h = block.expand(x)
     h = F.conv2d(h, block.depthwise, block.depthwise_bias, padding=1, groups=h.shape[1])
-    own = (dim, int(above), x.shape[dim] - int(above) - int(below))  # the others have lacked a neighbour
-    value, gate = h.narrow(*own).chunk(2, dim=1)
+    value, gate = h.narrow(dim, start, length).chunk(2, dim=1)
     h = F.hardtanh_(value, -VALUE_MAX, VALUE_MAX) * F.hardsigmoid(gate, inplace=True)
     found: Tensor = block.project(h)
-    return found.add_(x.narrow(*own))
+    return found
