@@ -64,7 +64,6 @@ def plot(
     Relaxation: rate and distortion with noise over those with rounding, a line a picture.
     """
     from rdae.evaluation import history, relaxation
-    from rdae.evaluation.curves import read_json
     from rdae.files import check_output, write_atomically
     from rdae.reporting import rate_distortion, training_curves
     from rdae.reporting import relaxation as diagrams
@@ -83,9 +82,9 @@ def plot(
             f"{output.name}, expected a name ending in .png, .svg or .pdf", param_hint="-o"
         )
     check_output(output, force=force)
-    kinds = {history.KIND if path.is_dir() else read_json(path).get("kind", "results") for path in sources}
+    kinds = {_kind(path) for path in sources}
     if len(kinds) > 1:
-        raise click.UsageError(f"one figure cannot show {' and '.join(sorted(map(str, kinds)))}.")
+        raise click.UsageError(f"one figure cannot show {' and '.join(sorted(kinds))}.")
     (kind,) = kinds
     if kind in (history.KIND, relaxation.KIND):
         _refuse(context, ("metric", "anchors", "xlim", "ylim", "log"), "results")
@@ -109,6 +108,17 @@ def plot(
             log=log,
         )
     write_atomically(output, figure, force=force)
+
+
+def _kind(path: Path) -> str:
+    """What a source is; a file that says nothing of itself holds results, or nothing that can be drawn."""
+    from rdae.evaluation import history, relaxation
+    from rdae.evaluation.curves import read_json
+
+    if path.is_dir():
+        return history.KIND
+    kind = read_json(path).get("kind")
+    return kind if kind in (history.KIND, relaxation.KIND) else "results"
 
 
 def _runs(path: Path) -> list[history.Run]:

@@ -36,9 +36,11 @@ Limits = tuple[float, float]
 LABELS = {
     "psnr": "PSNR (RGB), dB",
     "psnr-rgb": "PSNR (RGB), dB",
+    "psnr-rgb-of-mean-mse": "PSNR (RGB) of the mean squared error, dB",
     "psnr-y": "PSNR (luma), dB",
     "ms-ssim": "MS-SSIM, dB: −10 log₁₀(1 − MS-SSIM)",
     "ms-ssim-rgb": "MS-SSIM",
+    "ms-ssim-rgb-db": "mean MS-SSIM, dB",
     "mse-rgb": "mean squared error of RGB levels",
     "ssimulacra2": "SSIMULACRA 2",
     "encoding_time": "seconds to encode a picture",
