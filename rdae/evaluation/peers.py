@@ -45,6 +45,10 @@ class OtherCodec(Protocol):
         """The end of the names of its files and results."""
 
     @property
+    def arguments(self) -> tuple[str, ...]:
+        """What rdae.evaluation.checkpoints.find_codecs makes it from, in another process too."""
+
+    @property
     def identity(self) -> Mapping[str, Any]:
         """All that decides about its numbers, for JSON: points of equal identities are interchangeable."""
 
@@ -93,6 +97,11 @@ class Peer:
         return f"{self.file_format} by {self.library}; {options}"
 
     @property
+    def arguments(self) -> tuple[str, ...]:
+        """Its name."""
+        return (self.name,)
+
+    @property
     def identity(self) -> Mapping[str, Any]:
         """All that decides about its numbers."""
         return {"name": self.name, "library": self.library, "settings": dict(self.options)}
@@ -116,7 +125,7 @@ class Peer:
 JPEG_LADDER = (2, 5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 85, 90, 93, 95)
 WEBP_LADDER = (0, 5, 10, 20, 30, 40, 50, 60, 70, 80, 85, 90, 95, 100)
 AVIF_LADDER = (1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 93)
-COMPRESSAI_LADDER = tuple(range(5, 100, 5))  # of the published curves
+COMPRESSAI_LADDER = tuple(range(5, 100, 10))  # every other one of the published curves
 
 PEERS: Mapping[str, Peer] = {
     peer.name: peer
