@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +110,14 @@ def test_wrong_usage_exits_with_2(arguments: tuple[str, ...], message: str, run:
     assert done.exit_code == 2
     assert message in " ".join(done.stderr.split())
     assert not (tmp_path / "a.svg").exists()
+
+
+def test_drawing_loads_no_torch(tmp_path: Path) -> None:
+    code = "import sys\nfrom rdae.cli.main import main\ntry: main()\nfinally: assert 'torch' not in sys.modules"
+    command = ("plot", results(tmp_path / "r.json"), "-o", str(tmp_path / "a.png"))
+    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "a.png").stat().st_size > 1000
 
 
 def test_without_an_output_nothing_can_be_drawn(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rdae.errors import ResultsError
-from rdae.evaluation.curves import PUBLISHED, curve_from_json, published, read_curve
+from rdae.evaluation.curves import ALIASES, PUBLISHED, curve_from_json, published, read_curve
 from rdae.evaluation.peers import PEERS
 
 CURVES = resources.files("rdae.data") / "curves"
@@ -30,6 +30,11 @@ def test_the_readme_of_the_curves_lists_each_name_with_its_file_and_no_file_is_l
         assert f"| `{name}` | {file}.json |" in readme
     files = {entry.name for entry in CURVES.iterdir() if entry.name.endswith(".json")}
     assert files == {f"{file}.json" for file, _ in PUBLISHED.values()}
+
+
+def test_an_alias_is_another_name_of_a_curve() -> None:
+    assert all(published(alias) == published(name) for alias, name in ALIASES.items())
+    assert not set(ALIASES) & set(PUBLISHED)
 
 
 def test_an_unknown_curve_is_an_error_that_names_the_known_ones() -> None:

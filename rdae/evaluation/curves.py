@@ -42,6 +42,19 @@ PUBLISHED: Mapping[str, tuple[str, str]] = {
     "hpcm": ("hpcm-large_mse", "HPCM-Large 2025"),
 }
 
+# What others call the same.
+ALIASES: Mapping[str, str] = {
+    "vvc": "vtm",
+    "hevc": "hm",
+    "bpg": "bpg444",
+    "bmshj2018-factorized": "factorized",
+    "bmshj2018-hyperprior": "hyperprior",
+    "cheng2020-anchor": "cheng2020",
+    "elic2022": "elic",
+    "mlicplusplus": "mlic++",
+    "evc": "evc-l",
+}
+
 KODAK = frozenset(f"kodim{i:02d}" for i in range(1, 25))
 """The pictures that the published curves are of."""
 
@@ -72,7 +85,8 @@ class Curve:
 
 
 def published(name: str) -> Curve:
-    """A published curve by its short name; ResultsError for a name that is not in PUBLISHED."""
+    """A published curve by its short name or an alias; ResultsError for any other name."""
+    name = ALIASES.get(name, name)
     if name not in PUBLISHED:
         raise ResultsError(f"unknown curve {name!r}, expected one of {', '.join(PUBLISHED)}")
     file, title = PUBLISHED[name]

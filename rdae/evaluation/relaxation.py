@@ -15,14 +15,16 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rdae import codec, metrics, weights
 from rdae.errors import RdaeError, ResultsError
 from rdae.evaluation.curves import read_json
-from rdae.metrics import Picture
-from rdae.pictures import read_picture
 from rdae.quality import beta, to_index
+
+if TYPE_CHECKING:
+    from rdae.metrics import Picture
+    from rdae.model import Model
+    from rdae.training.noise import Twin
 
 KIND = "rdae relaxation"
 
@@ -98,6 +100,8 @@ def measure(
     Pictures that fail are noted, and the others go on; ResultsError if none can be measured. MissingExtraError
     without compressai, whose likelihoods the objective is made of; TrainingError if the file has nothing to train on.
     """
+    from rdae import weights  # torch waits until something is measured: figures do without it
+    from rdae.pictures import read_picture
     from rdae.training import imports
     from rdae.training.autoencoder import Autoencoder
     from rdae.training.noise import Twin
@@ -158,7 +162,9 @@ def table(result: Relaxation) -> list[str]:
     return lines
 
 
-def _point(twin: Any, model: Any, original: Picture, at: float, draws: int) -> Point:
+def _point(twin: Twin, model: Model, original: Picture, at: float, draws: int) -> Point:
+    from rdae import codec, metrics
+
     index = to_index(at)
     terms = twin.terms(original, index, draws)
     encoded = codec.encode(original, model, index)
