@@ -105,11 +105,11 @@ def _rate_panel(axes: Axes, runs: Sequence[Run], unit: _Unit) -> None:
                 axes.plot(pixels, run.train[name], color=COLOURS[-1 - number % len(COLOURS)], label=label)
     largest = max(max(run.train[name]) for run in runs for name in run.rates) or 1.0
     axes.set_yscale("log")
-    axes.set_ylim(largest / 300, largest * 1.4)
-    plain_log_ticks(axes, "y", largest / 300, largest * 1.4)
+    axes.set_ylim(largest / 1000, largest * 1.5)
+    plain_log_ticks(axes, "y", largest / 1000, largest * 1.5)
     axes.set_ylabel("learning rate")
     if len(names) > 1:
-        axes.legend(frameon=False, fontsize="small", loc="lower left")
+        axes.legend(frameon=False, fontsize="small", loc="lower center")
 
 
 def _validation_panels(figure: SubFigure, checks: Sequence[Validation], unit: _Unit) -> None:
