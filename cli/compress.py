@@ -11,6 +11,8 @@ import click
 from click.core import ParameterSource
 
 from rdae.clock import Clock
+from rdae.container import HEADER_BYTES, peek
+from rdae.quality import from_index
 from rdae.targets import Kind
 
 from .files import SUFFIX, Request, finite, many_files
@@ -64,10 +66,19 @@ class Task:
             model = self._model.opened
         with clock.stage("encode"):
             target = None if self.target is None else Target(*self.target)
-            data = model.compress(picture, self.quality, target=target, verify=self.verify)
+            data = model.compress(picture, self.quality, target=target, verify=self.verify, clock=clock)
         with clock.stage("write"):
             place(job.target).write(data, force=self.force)
-        return Facts(len(data), source.size(), len(data), picture.width, picture.height)
+        header, _, _ = peek(data[:HEADER_BYTES])
+        return Facts(
+            rdae_bytes=len(data),
+            input_bytes=source.size(),
+            output_bytes=len(data),
+            width=picture.width,
+            height=picture.height,
+            model=model.name,
+            quality=from_index(header.quality_index),
+        )
 
     def line(self, facts: Facts) -> str:
         """Size and rate."""

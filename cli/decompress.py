@@ -12,6 +12,7 @@ from rdae.clock import Clock
 from rdae.container import parse
 from rdae.errors import NotRdaeError, PictureError, StreamError
 from rdae.files import stream_in
+from rdae.quality import from_index
 
 from .files import SUFFIX, Request, many_files
 from .opening import LazyModel
@@ -31,6 +32,7 @@ class Task:
     max_pixels: int
     suffix: str | None
     region: tuple[int, int, int, int] | None
+    scale: int
     name: ClassVar[str] = "decompress"
 
     def __post_init__(self) -> None:
@@ -44,7 +46,7 @@ class Task:
         with clock.stage("read"):
             with place(job.source).open(NotRdaeError, StreamError) as file:
                 data = stream_in(file)
-            parse(data, self.max_pixels)  # what is no .rdae file should not wait for a model to be loaded
+            header = parse(data, self.max_pixels).header  # what is no .rdae file need not wait for a model
             job.check()
             form = format_of(f"picture{self.suffix}" if self.suffix else target.name)
         with clock.stage("model"):
@@ -52,14 +54,28 @@ class Task:
         with clock.stage("decode"):
             try:
                 image = model.decompress(
-                    data, exact=self.exact, max_pixels=self.max_pixels, region=self.region
+                    data,
+                    exact=self.exact,
+                    max_pixels=self.max_pixels,
+                    region=self.region,
+                    scale=self.scale,
+                    clock=clock,
                 )
             except ValueError as error:  # the region is not inside of this picture
                 raise PictureError(str(error)) from error
         with clock.stage("write"):
             picture = picture_bytes(image, form, note)
             target.write(picture, force=self.force)
-        return Facts(len(data), len(data), len(picture), image.width, image.height)
+        return Facts(
+            rdae_bytes=len(data),
+            input_bytes=len(data),
+            output_bytes=len(picture),
+            width=image.width,
+            height=image.height,
+            pixels=header.width * header.height,
+            model=model.name,
+            quality=from_index(header.quality_index),
+        )
 
     def line(self, facts: Facts) -> str:
         """The size of the picture."""
@@ -98,6 +114,13 @@ def max_pixels_option(command: Callable[..., None]) -> Callable[..., None]:
     help="Only a part of the picture, in pixels from the left upper corner; of large pictures only what it needs is "
     "decoded.",
 )
+@click.option(
+    "--scale",
+    type=click.Choice(["1/1", "1/2", "1/4", "1/8"]),
+    default="1/1",
+    show_default=True,
+    help="Make the picture smaller: means of 2 x 2, 4 x 4 or 8 x 8 pixels, for less memory than all of them take.",
+)
 def decompress(
     *,
     request: Request,
@@ -107,6 +130,7 @@ def decompress(
     exact: bool,
     max_pixels: int,
     region: tuple[int, int, int, int] | None,
+    scale: str,
 ) -> None:
     """Decompress .rdae files, each to a PNG beside it.
 
@@ -125,6 +149,7 @@ def decompress(
         max_pixels=max_pixels,
         suffix=suffix,
         region=region,
+        scale=int(scale[2:]),
     )
     request.run(task, {SUFFIX}, suffix or ".png")
 

@@ -332,7 +332,7 @@ _MANNER = (
     ),
     device_option,
     click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each file, a line each."),
-    click.option("-v", "--verbose", is_flag=True, help="Print the seconds of each stage too."),
+    click.option("-v", "--verbose", is_flag=True, help="Print model, quality and the seconds of each stage too."),
     click.option("--quiet", is_flag=True, help="Print errors only."),
 )
 

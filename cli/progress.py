@@ -98,7 +98,7 @@ class Report:
             self._input_bytes += done.facts.input_bytes
             self._output_bytes += done.facts.output_bytes
             self._rdae_bytes += done.facts.rdae_bytes
-            self._pixels += done.facts.width * done.facts.height
+            self._pixels += done.facts.pixels or done.facts.width * done.facts.height
         source = done.job.source if done.job.source != "-" else "standard input"
         if done.error or (done.notes and not self._quiet):
             self._line.clear()
@@ -152,7 +152,7 @@ class Report:
         words = "skipped, as it is there" if done.facts is None else self._task.line(done.facts)
         if self._verbose and done.facts is not None:
             stages = "".join(f", {stage} {seconds:.3f}" for stage, seconds in done.stages.items())
-            words += f"  {done.seconds:.3f} s{stages}"
+            words += f"  {done.facts.model}, quality {done.facts.quality:g}  {done.seconds:.3f} s{stages}"
         # A command without outputs has these lines as its results.
         click.echo(f"{one_line(names)}  {words}", err=bool(done.job.target))
 
@@ -165,7 +165,7 @@ def _as_json(done: Done, *, verbose: bool) -> dict[str, Any]:
     facts = done.facts
     if facts is not None:
         told |= {"bytes": facts.rdae_bytes, "bpp": facts.bpp, "width": facts.width, "height": facts.height}
-        told |= {"input_bytes": facts.input_bytes}
+        told |= {"quality": facts.quality, "model": facts.model, "input_bytes": facts.input_bytes}
         if done.job.target:
             told |= {"output_bytes": facts.output_bytes}
         told |= {"seconds": done.seconds}

@@ -12,6 +12,7 @@ from rdae.clock import Clock
 from rdae.container import parse
 from rdae.errors import NotRdaeError, StreamError
 from rdae.files import stream_in
+from rdae.quality import from_index
 
 from .decompress import max_pixels_option
 from .files import SUFFIX, Request, many_files
@@ -45,10 +46,19 @@ class Task:
         from rdae import codec
 
         with clock.stage("decode"):
-            codec.verify(data, model.loaded, self.max_pixels)
+            codec.verify(data, model.loaded, self.max_pixels, clock)
         if parsed.latent_checksum is None:
             note("it decodes, but carries no checksum to compare with")
-        return Facts(len(data), len(data), 0, parsed.header.width, parsed.header.height)
+        header = parsed.header
+        return Facts(
+            rdae_bytes=len(data),
+            input_bytes=len(data),
+            output_bytes=0,
+            width=header.width,
+            height=header.height,
+            model=model.name,
+            quality=from_index(header.quality_index),
+        )
 
     def line(self, facts: Facts) -> str:
         """That it is sound."""

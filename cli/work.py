@@ -55,7 +55,9 @@ class Job:
 class Facts:
     """What is known of a file that was done.
 
-    rdae_bytes: of the .rdae file, whether it went in or came out; input_bytes: 0 if unknown.
+    rdae_bytes: of the .rdae file, whether it went in or came out; input_bytes: 0 if unknown.  width, height: of what is
+    outside of it, which may be a part of its picture, or that made smaller; pixels: of all of it, if not those.
+    model, quality: that it was written with.
     """
 
     rdae_bytes: int
@@ -63,11 +65,14 @@ class Facts:
     output_bytes: int
     width: int
     height: int
+    pixels: int | None = None
+    model: str = ""
+    quality: float | None = None
 
     @property
     def bpp(self) -> float:
-        """Bits of the .rdae file for each pixel."""
-        return 8 * self.rdae_bytes / (self.width * self.height)
+        """Bits of the .rdae file for each of its pixels."""
+        return 8 * self.rdae_bytes / (self.pixels or self.width * self.height)
 
 
 @dataclass(frozen=True)

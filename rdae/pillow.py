@@ -2,10 +2,11 @@
 
     Image.open("x.rdae")                    # reads the header, profile, EXIF and XMP; no torch yet
     image.load()                            # decodes, as does all that needs pixels
+    image.thumbnail((256, 256))             # decodes at 1/2, 1/4 or 1/8 of the size, if that is enough
     image.save("x.rdae", quality=40)        # also: exif, icc_profile, xmp, model, verify
 
 Errors are Pillow's: UnidentifiedImageError for what is no .rdae file, OSError for one that cannot be decoded and for
-pictures that cannot be coded. There is no reduced decode: `thumbnail` decodes the whole picture first.
+pictures that cannot be coded.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from rdae.pictures.raster import info_of, mode_of
 FORMAT = "RDAE"
 MIME = "image/x-rdae"
 DEFAULT_QUALITY = 50.0
+SCALES = (1, 2, 4, 8)  # codec.SCALES, which is not to be had without torch
 METADATA_KEYS = ("icc_profile", "exif", "xmp")
 
 
@@ -35,6 +37,7 @@ class RdaeImageFile(ImageFile.ImageFile):
     format = FORMAT
     format_description = "rdae learned image codec"
     _decoded = False
+    _scale = 1
 
     def _open(self) -> None:
         """Read what comes before the latents."""
@@ -49,12 +52,30 @@ class RdaeImageFile(ImageFile.ImageFile):
             found = _metadata_in(file, start, flags)
             self.info.update(info_of(*(found.get(kind) for kind in _KINDS)))
 
+    def draft(
+        self, mode: str | None, size: tuple[int, int] | None
+    ) -> tuple[str, tuple[int, int, float, float]] | None:
+        """Decode, when it comes to that, at 1/2, 1/4 or 1/8 of the size, if that is no less than `size`.
+
+        As Pillow's JPEG plug-in does, it returns the mode, which is the file's whatever `mode` says, and the picture's
+        box in the reduced one; None, and changes nothing, if the picture is decoded already or would not be smaller.
+        """
+        del mode
+        if self._decoded or size is None or self._scale > 1:
+            return None
+        width, height = self.size
+        self._scale = max(each for each in SCALES if each <= min(width // size[0], height // size[1]) or each == 1)
+        if self._scale == 1:
+            return None
+        self._size = (-(-width // self._scale), -(-height // self._scale))
+        return self.mode, (0, 0, width / self._scale, height / self._scale)
+
     def load(self) -> Any:
         """Decode, if that was not done before; OSError if it cannot be."""
         if not self._decoded:
             limit = None if Image.MAX_IMAGE_PIXELS is None else container.MAX_PIXELS
             try:
-                image = rdae.decompress(self._all(), max_pixels=limit)
+                image = rdae.decompress(self._all(), max_pixels=limit, scale=self._scale)
             except RdaeError as error:
                 raise OSError(str(error)) from error
             self.im = image.im

@@ -15,6 +15,7 @@ import rdae
 from rdae import quality as quality_scale
 from rdae import registry
 from rdae.cli import main as cli_main
+from rdae.clock import Clock
 from rdae.container import Container, Header, Section, SectionType, pack, parse
 from rdae.pictures.raster import Raster
 from rdae.registry import Installed
@@ -40,9 +41,11 @@ class FakeModel:
         *,
         verify: bool = False,
         target: Any = None,
+        clock: Clock | None = None,
     ) -> bytes:
         self.wanted.append(target)
         self.verified.append(verify)
+        assert clock is None or "read" in clock.seconds
         buffer = io.BytesIO()
         levels = image.levels if isinstance(image, Raster) else image
         Image.fromarray(levels).save(buffer, "PNG")
@@ -52,9 +55,12 @@ class FakeModel:
     asked: ClassVar[list[tuple[bool, int]]] = []
     regions: ClassVar[list[Any]] = []
 
-    def decompress(self, data: bytes, *, exact: bool, max_pixels: int, region: Any) -> Image.Image:
+    def decompress(
+        self, data: bytes, *, exact: bool, max_pixels: int, region: Any, scale: int, clock: Clock
+    ) -> Image.Image:
         self.asked.append((exact, max_pixels))
-        self.regions.append(region)
+        self.regions.append((region, scale))
+        assert "read" in clock.seconds
         container = parse(data)
         if container.header.model != MODEL:
             raise rdae.WeightsError(f"written with model {container.header.model.hex()}")
@@ -277,7 +283,9 @@ def test_exactness_and_limits_reach_the_decoder() -> None:
     FakeModel.asked.clear()
     FakeModel.regions.clear()
     assert rdae_command("decompress", "c.rdae", "-f", "--region", "1, 2,3,4").exit_code == 0
-    assert FakeModel.regions == [(1, 2, 3, 4)]
+    assert rdae_command("decompress", "c.rdae", "-f", "--scale", "1/8").exit_code == 0
+    assert rdae_command("decompress", "c.rdae", "-f", "--scale", "1/3").exit_code == 2
+    assert FakeModel.regions == [((1, 2, 3, 4), 1), (None, 8)]
     FakeModel.asked.clear()
     for options in ([], ["--exact"], ["--max-pixels", "5000"]):
         assert rdae_command("decompress", "c.rdae", "-f", *options).exit_code == 0

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from rdae.cli.work import Done, Facts, Job
 from rdae.container import parse
 
 MODEL = ("--model", str(frozen_path()))
+NAME = frozen_path().stem
 
 
 class Terminal(io.TextIOWrapper):
@@ -182,6 +184,8 @@ def test_json_says_all_and_stdout_holds_nothing_else() -> None:
         "bpp": 8 * size / (12 * 20),
         "width": 20,
         "height": 12,
+        "quality": 50.0,
+        "model": NAME,
         "input_bytes": Path("in/a.png").stat().st_size,
         "output_bytes": size,
     }
@@ -194,6 +198,10 @@ def test_json_says_all_and_stdout_holds_nothing_else() -> None:
     assert summary.startswith(f"4 files, 1 failed, 0 skipped, {before:,} -> {total:,} bytes, {bpp:.3f} bpp, ")
     back = rdae("decompress", "out/a.rdae", "--json").objects[0]
     assert (back["bytes"], back["output_bytes"]) == (size, Path("out/a.png").stat().st_size)
+    part = rdae("decompress", "out/a.rdae", "-f", "--json", "--region", "3,4,9,8", "--scale", "1/4").objects[0]
+    assert (part["width"], part["height"], part["bpp"]) == (3, 2, back["bpp"])
+    with Image.open("out/a.png") as made:
+        assert made.size == (3, 2)
 
 
 def test_shards_share_the_work_and_leave_nothing_out() -> None:
@@ -236,7 +244,8 @@ def test_verify_finds_the_bad_one() -> None:
     result = rdae("verify", "-r", "out", "--json")
     assert result.code == 1
     assert ["error" in each for each in result.objects] == [True, False, False]
-    assert result.objects[1].keys() == {"input", "bytes", "bpp", "width", "height", "input_bytes", "seconds"}
+    about = {"bytes", "bpp", "width", "height", "quality", "model"}
+    assert result.objects[1].keys() == {"input", "input_bytes", "seconds"} | about
     assert result.stderr.startswith("rdae: out/a.rdae: ")
     alone = rdae("verify", "out/a.rdae", "--quiet")
     assert (alone.code, alone.raw, alone.stderr.count("\n")) == (1, b"", 1)
@@ -393,10 +402,25 @@ def test_the_time_left_follows_from_the_files_that_took_time(monkeypatch: pytest
     assert progress.clock_time(3661.4) == "1:01:01"
 
 
-def test_verbose_tells_the_seconds_of_each_stage() -> None:
-    result = rdae("compress", "in/a.png", "-v")
-    assert ", read 0." in result.stderr
-    assert ", encode 0." in result.stderr
-    told = rdae("compress", "in/a.png", "-v", "--json", "-f").objects[0]
-    assert set(told["stages"]) == {"read", "model", "encode", "write"}
+STAGES = {
+    ("compress", "in/a.png"): {"analysis", "prior", "coding", "verify", "encode"},
+    ("compress", "in/a.png", "--psnr", "9"): {"analysis", "prior", "coding", "synthesis", "metric", "verify", "encode"},
+    ("decompress", "in/a.rdae"): {"coding", "prior", "synthesis", "decode"},
+    ("verify", "in/a.rdae"): {"coding", "prior", "decode"},
+}
+
+
+@pytest.mark.parametrize("command", STAGES)
+def test_verbose_tells_model_quality_and_the_seconds_of_each_stage_in_a_line(command: tuple[str, ...]) -> None:
+    assert rdae("compress", "in/a.png").code == 0
+    force = [] if command[0] == "verify" else ["-f"]
+    result = rdae(*command, "-v", *force)
+    (line,) = (result.stderr or result.raw.decode()).splitlines()
+    assert re.search(rf"  {NAME}, quality [\d.]+  \d+\.\d{{3}} s, read 0\.\d{{3}}, model 0\.\d{{3}}, ", line), line
+    assert bool(result.stderr) is (command[0] != "verify")
+    told = rdae(*command, "-v", "--json", *force).objects[0]
+    written = set() if command[0] == "verify" else {"write"}
+    assert set(told["stages"]) == STAGES[command] | written | {"read", "model"}
     assert sum(told["stages"].values()) <= told["seconds"]
+    quiet = rdae(*command, "-v", "--quiet", *force)
+    assert (quiet.raw, quiet.stderr) == (b"", "")

@@ -6,7 +6,9 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 from PIL import Image, UnidentifiedImageError
@@ -171,6 +173,50 @@ def test_images_are_copied_pickled_and_made_small() -> None:
     assert small.size == (10, 7)
 
 
+@pytest.fixture
+def scales(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The scale of each decode from now on."""
+    found, right = list[int](), rdae.decompress
+
+    def decompress(data: bytes, **options: Any) -> Image.Image:
+        found.append(options["scale"])
+        return right(data, **options)
+
+    monkeypatch.setattr(rdae, "decompress", decompress)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("asked", "scale"),
+    [((125, 83), 8), ((126, 60), 4), ((500, 10), 2), ((501, 334), 1), ((2000, 2000), 1), ((1, 1), 8)],
+)
+def test_a_draft_is_decoded_at_a_part_of_the_size(
+    model: api.Model, scales: list[int], asked: tuple[int, int], scale: int
+) -> None:
+    file = saved(Image.fromarray(photo(667, 1001)))
+    image = Image.open(file)
+    found = image.draft("RGB", asked)
+    expected = None if scale == 1 else ("RGB", (0, 0, 1001 / scale, 667 / scale))
+    assert found == expected
+    assert image.size == (-(-1001 // scale), -(-667 // scale))
+    np.testing.assert_array_equal(np.asarray(image), np.asarray(model.decompress(file.getvalue(), scale=scale)))
+    assert scales == [scale]
+    assert image.draft("RGB", (1, 1)) is None
+    assert image.size == (-(-1001 // scale), -(-667 // scale))
+
+
+def test_a_thumbnail_is_made_from_a_reduced_decode(scales: list[int]) -> None:
+    data = saved(Image.fromarray(photo(640, 960)), quality=90).getvalue()
+    image, whole = Image.open(io.BytesIO(data)), Image.open(io.BytesIO(data))
+    whole.load()
+    whole.thumbnail((40, 40))
+    image.thumbnail((40, 40))
+    assert scales == [1, 8]
+    assert image.size == whole.size == (40, 27)
+    # Random weights give levels beyond 0..255, which are cut off before or after the mean.
+    assert np.abs(np.asarray(image).astype(int) - np.asarray(whole)).mean() < 6
+
+
 def test_a_file_stays_open_for_its_owner(tmp_path: Path) -> None:
     picture().save(tmp_path / "a.rdae")
     with (tmp_path / "a.rdae").open("rb") as file:
@@ -183,7 +229,6 @@ def test_a_file_stays_open_for_its_owner(tmp_path: Path) -> None:
 
 
 def test_imageio_reads_and_writes_through_pillow(tmp_path: Path) -> None:
-    imageio = pytest.importorskip("imageio.v3")
     imageio.imwrite(tmp_path / "a.rdae", photo(20, 30), plugin="pillow", quality=70)
     read = imageio.imread(tmp_path / "a.rdae", plugin="pillow")
     np.testing.assert_array_equal(read, np.asarray(Image.open(tmp_path / "a.rdae")))
