@@ -184,8 +184,9 @@ def _state(path: Path) -> dict[str, Any]:
         if path.suffix == ".safetensors":
             import safetensors.torch
 
-            return dict(safetensors.torch.load_file(path))
-        content = torch.load(path, map_location="cpu", weights_only=True)
+            content: Any = safetensors.torch.load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ResultsError(f"{path}: {error.strerror or error}") from error
     except Exception as error:  # unpickling errors of many kinds
