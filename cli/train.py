@@ -45,7 +45,8 @@ def setting(flag: str, help_text: str, kind: Any = float) -> Callable[[Decorated
 
 @click.command()
 @click.argument("data", nargs=-1)
-@click.option("--run", type=click.Path(path_type=Path, file_okay=False), help="Folder of the run.")
+# torchrun takes --run for an abbreviation of its own --run-path, wherever it stands: hence -o.
+@click.option("-o", "--run", type=click.Path(path_type=Path, file_okay=False), help="Folder of the run.")
 @click.option("--validation", multiple=True, metavar="DATA", help="Held-out pictures, like DATA.")
 @click.option("--hours", type=click.FloatRange(0, min_open=True), help="Train until this much time was spent.")
 @click.option("--steps", type=click.IntRange(1), help="Train until this many steps were made.")
@@ -150,7 +151,7 @@ def train(
     With --resume, --hours or --steps set a new budget for the whole run, what was spent included, and DATA says
     where the pictures are now.  Ctrl-C writes a checkpoint first.
 
-    On several devices: torchrun --nproc-per-node=N -m rdae.training, with the same arguments.
+    On several devices: torchrun --nproc-per-node=N -m rdae.training, with the same arguments, but -o for --run.
     """
     if hours is not None and steps is not None:
         raise click.UsageError("--hours and --steps both set the budget: give one of them.")

@@ -60,7 +60,7 @@ class Profile:
 
 def profile(trainer: Trainer) -> Profile:
     """Time steps of a trainer as it stands, which move its weights; nothing is written.  Called by all processes."""
-    side = trainer.crop_side()
+    side = trainer.pace().crop
 
     def step() -> None:
         trainer._train_step()  # noqa: SLF001 - the very thing that is measured

@@ -6,9 +6,20 @@ share of the budget that is used, so that a larger budget puts the end off and n
 
 from __future__ import annotations
 
+import dataclasses
+
 from rdae.training.config import TrainingConfig
 
 WARM_UP, CONSTANT, DECAY = "warm-up", "constant", "decay"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pace:
+    """What a step is made with: the phase's name, the factor of the learning rates, and the crops' side in pixels."""
+
+    phase: str
+    factor: float
+    crop: int
 
 
 def phase(progress: float, steps_since_start: int, config: TrainingConfig) -> str:

@@ -29,7 +29,7 @@ from rdae.training.guard import Guard
 from rdae.training.metrics import Metrics
 from rdae.training.optimiser import Optimiser, freeze
 from rdae.training.relaxed import RelaxedLayer
-from rdae.training.schedule import CONSTANT, DECAY, crop_side, phase, rate_factor
+from rdae.training.schedule import CONSTANT, DECAY, Pace, crop_side, phase, rate_factor
 from rdae.training.sources import expand
 from rdae.training.start import set_scales
 from rdae.training.stream import Stream
@@ -94,6 +94,7 @@ class Trainer:
         self.pixels = 0
         self._started_at = 0  # step at which the learning rate began to warm up
         self._floor = 0.0  # the learning-rate factor from which it did
+        self._factor = 0.0  # that of the last step
         self._recent: list[Tensor] = []  # of the steps since the last log line: see `_train_step`
         self._stopping = False
 
@@ -131,6 +132,7 @@ class Trainer:
             "pixels": self.pixels,
             "started_at": self._started_at,
             "floor": self._floor,
+            "factor": self._factor,
             "usual_loss": self.guard.state(),
             "recent": torch.stack(self._recent) if self._recent else torch.zeros(0, 5),
             "streams": streams,
@@ -148,6 +150,7 @@ class Trainer:
             saved = TrainingConfig.from_dict(json.loads(state["config"]))
             self._started_at = state.get("started_at", 0)
             self._floor = state.get("floor", 0.0)
+            self._factor = state.get("factor", 0.0)
             self.guard.load(state.get("usual_loss", 0.0))
             recent = state.get("recent", torch.zeros(0, 5))
             self._recent = list(recent.to(self.device)) if recent.shape[1] == 5 else []
@@ -162,9 +165,8 @@ class Trainer:
             self.pictures.restore(streams[self.group.rank] if same else [epoch, 0, 0, 0.0])
         if (saved.steps, saved.hours) != (self.config.steps, self.config.hours):
             # With another budget the learning rate may jump from near zero to full: it rises from where it was.
-            used = self.elapsed_s / 3600 / saved.hours if saved.hours else self.step / (saved.steps or 1)
-            floor = rate_factor(min(1.0, used), self.step - self._started_at, saved, self._floor)
-            self._started_at, self._floor = self.step, floor
+            if self._factor < 1:
+                self._started_at, self._floor = self.step, self._factor
 
     def start_from(self, weights: dict[str, Tensor], pixels: int) -> None:
         """Start from given weights (a state dict of the autoencoder, maybe of fewer blocks) instead of the DCT.
@@ -219,14 +221,15 @@ class Trainer:
             self._validate_once()  # in case the kill came between checkpoint and validation
         since, pixels_since = time.monotonic(), 0
         started = time.monotonic() - self.elapsed_s
-        before = self.phase()
+        pace = self.pace()
         self._agree(started)
         while self.progress() < 1 and not self._stopping:
-            if self.phase() == DECAY and before == CONSTANT:
+            if self.phase() == DECAY and pace.phase == CONSTANT:
                 self._save(checkpoint.CONSTANT)
-            before = self.phase()
-            side = self.crop_side()
+            pace = self.pace()
+            side = pace.crop
             self._recent.append(self._train_step())
+            self._factor = pace.factor
             self.step += 1
             self.pixels += config.batch * side**2
             pixels_since += config.batch * side**2
@@ -236,7 +239,7 @@ class Trainer:
             if self.step % config.log_every == 0:
                 steps = torch.stack(self._recent).tolist()  # the one time that the host waits for the device
                 now = time.monotonic()
-                self._log(steps, pixels_since / (now - since))
+                self._log(steps, pixels_since / (now - since), pace)
                 since, pixels_since = now, 0
                 self._recent.clear()
             if self.step % config.checkpoint_every == 0:
@@ -269,16 +272,14 @@ class Trainer:
         return min(1.0, self.elapsed_s / 3600 / (self.config.hours or 1))
 
     def phase(self) -> str:
-        """Name the phase of the learning rate."""
+        """Name the phase of the learning rate at the next step."""
         return phase(self.progress(), self.step - self._started_at, self.config)
 
-    def rate_factor(self) -> float:
-        """Return the factor of the learning rates."""
-        return rate_factor(self.progress(), self.step - self._started_at, self.config, self._floor)
-
-    def crop_side(self) -> int:
-        """Return the side of this step's crops."""
-        return crop_side(self.progress(), self.config)
+    def pace(self) -> Pace:
+        """Return what the next step will be made with."""
+        progress = self.progress()
+        factor = rate_factor(progress, self.step - self._started_at, self.config, self._floor)
+        return Pace(self.phase(), factor, crop_side(progress, self.config))
 
     def _save(self, name: str = checkpoint.NAME) -> None:
         self._align()
@@ -288,8 +289,8 @@ class Trainer:
 
     def _train_step(self) -> Tensor:
         """Make one step; return (loss, bpp, mse, norm of the gradient, 1 if it was usable or 0), a tensor (5,)."""
-        config = self.config
-        x, index = self._crops(self.step, self.crop_side()).float() / 255, self._indices(self.step)
+        config, pace = self.config, self.pace()
+        x, index = self._crops(self.step, pace.crop).float() / 255, self._indices(self.step)
         set_exact_steps(self.model, enabled=self._rounds())
         output = self._pass(x, index)
         terms = objective.terms(x, output, index, config.loss_power, config.objective)
@@ -301,7 +302,7 @@ class Trainer:
         means = torch.stack([loss.detach(), terms.bpp.detach().mean(), terms.mse.detach().mean()])
         means = self.group.mean(means)
         usable = self.guard.judge(means[0], norm)
-        self.optimiser.step(self.rate_factor(), usable)
+        self.optimiser.step(pace.factor, usable)
         self._update_average()
         return torch.cat([means, torch.stack([norm, usable.float()])])
 
@@ -341,8 +342,8 @@ class Trainer:
 
     # -- reports -------------------------------------------------------------------------------------------------
 
-    def _log(self, steps: list[list[float]], pixels_per_s: float) -> None:
-        """Write a line of means over the usable ones of these steps, rows of `_train_step`."""
+    def _log(self, steps: list[list[float]], pixels_per_s: float, pace: Pace) -> None:
+        """Write a line of means over the usable ones of these steps, rows of `_train_step`; pace: the last one's."""
         try:
             self.guard.count([bool(row[4]) for row in steps])
         except TrainingError as error:
@@ -351,10 +352,10 @@ class Trainer:
         if not used or not self.group.leads:
             return
         loss, bpp, mse, norm = (sum(row[column] for row in used) / len(used) for column in range(4))
-        progress, factor = self.progress(), self.rate_factor()
+        progress = self.progress()
         left_s = self.elapsed_s * (1 - progress) / max(progress, 1e-6)
         psnr = 10 * math.log10(255**2 / max(mse, 1e-9))
-        matrix_rate, rate, projection_rate = (factor * full for full in self.optimiser.rates)
+        matrix_rate, rate, projection_rate = (pace.factor * full for full in self.optimiser.rates)
         self._write(
             kind="train",
             loss=loss,
@@ -362,17 +363,17 @@ class Trainer:
             mse=mse,
             pixels_per_s=pixels_per_s,
             progress=progress,
-            phase=self.phase(),
+            phase=pace.phase,
             matrix_rate=matrix_rate,
             rate=rate,
             projection_rate=projection_rate,
             gradient_norm=norm,
             skipped=len(steps) - len(used),
-            crop=self.crop_side(),
+            crop=pace.crop,
         )
         self.report(
             f"step {self.step}  loss {loss:.4f}  {bpp:.4f} bpp  {psnr:.2f} dB  "
-            f"{pixels_per_s / 1e6:.2f} Mpx/s  {self.phase()}  {100 * progress:.1f} %  {left_s / 60:.0f} min left",
+            f"{pixels_per_s / 1e6:.2f} Mpx/s  {pace.phase}  {100 * progress:.1f} %  {left_s / 60:.0f} min left",
             True,
         )
 
