@@ -135,7 +135,7 @@ def evaluate_model(
 ) -> Evaluation:
     """Measure a model on pictures; folder takes the files and must be empty."""
     extent = extent or Extent()
-    meta = _meta(pictures, qualities) | {"model": model.model_id.hex()}
+    meta = _meta(pictures, qualities) | {"model": model.model_id.hex(), "device": _device(model)}
     jobs: dict[tuple[str, float], fresh.Job] = {}
 
     warm = False
@@ -355,6 +355,11 @@ def _with_fresh(result: Evaluation, agreements: Mapping[tuple[str, float], Agree
         for picture in result.pictures
     )
     return replace(result, pictures=pictures)
+
+
+def _device(model: Model) -> str:
+    """Where a model of rdae.open_model runs; a stand-in of the tests runs on the CPU."""
+    return str(getattr(getattr(model, "loaded", None), "device", "cpu"))
 
 
 def _meta(pictures: Sequence[Path], qualities: Sequence[float]) -> dict[str, Any]:
