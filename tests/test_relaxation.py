@@ -95,7 +95,7 @@ def test_the_command_writes_what_the_figure_is_drawn_from(weights: Path, picture
     done = rdae_command("relaxation", str(pictures), *options)
     assert done.exit_code == 1  # of b.png
     assert "failed: b.png: " in done.stdout
-    assert "small: mean of 1 picture, 1 draws of noise" in done.stdout
+    assert "small: mean of 1 picture, noise drawn 1 x" in done.stdout
     found = read_relaxation(output)
     assert [point.quality for point in found.means()] == [20, 80]
     assert done.stdout.splitlines()[:5] == table(found)

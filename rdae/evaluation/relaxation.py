@@ -146,7 +146,7 @@ def read_relaxation(path: Path) -> Relaxation:
 def table(result: Relaxation) -> list[str]:
     """The means over the pictures, a line a quality, and by how much noise and file differ from rounding."""
     count = len(result.pictures)
-    lines = [f"{result.name}: mean of {count} picture{'s' if count > 1 else ''}, {result.draws} draws of noise"]
+    lines = [f"{result.name}: mean of {count} picture{'s' if count > 1 else ''}, noise drawn {result.draws} x"]
     rate, error = "bits per pixel", "mean squared error"
     lines.append(" " * 9 + rate.center(41) + "  " + error.center(41))
     heads = ["rounded", "noise", "%", "file", "%"]
