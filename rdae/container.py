@@ -29,6 +29,7 @@ as does an unknown flag. Another major version raises VersionError at once. The 
 plain picture are at most 28.
 """
 
+import contextlib
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -238,10 +239,14 @@ def parse(data: bytes, max_pixels: int | None = MAX_PIXELS) -> Container:
             raise
         if intact:
             raise CorruptError(f"written wrongly: {error}") from error
+        if more := _surplus(data):
+            raise _too_long(more) from error
         if isinstance(error, TruncatedError):
             raise
         raise CorruptError(f"damaged or cut short: checksum does not match ({error})") from error
     if not intact:
+        if more := _surplus(data):
+            raise _too_long(more)
         raise CorruptError("damaged or cut short: checksum does not match")
     header = container.header
     if max_pixels is not None and counted_pixels(header.width, header.height) > max_pixels:
@@ -256,6 +261,28 @@ def _check_start(data: bytes) -> None:
         raise NotRdaeError(f"not an .rdae file: it begins with {data[:4]!r}, expected {MAGIC!r}")
     if len(data) > len(MAGIC) and data[len(MAGIC)] >> 4 != MAJOR:
         raise VersionError(f"format version {data[len(MAGIC)] >> 4}, this program reads version {MAJOR}")
+
+
+def _too_long(more: int) -> CorruptError:
+    return CorruptError(f"a whole file, but {more} {'bytes follow' if more > 1 else 'byte follows'} its end")
+
+
+def _surplus(data: bytes) -> int:
+    """How many bytes follow a whole file with which data begins; 0 if it begins with none, or is one."""
+    cursor = _Cursor(data, len(MAGIC) + 1)
+    with contextlib.suppress(StreamError, ValueError):
+        _, flags = _parse_header(cursor)
+        crc, start = 0, 0
+        for _ in range(MAX_SECTIONS):
+            cursor.take(1)
+            cursor.take(cursor.varint())
+            crc, start = zlib.crc32(memoryview(data)[start : cursor.position], crc), cursor.position
+            # Sections may end here: if so, with these checksums.
+            body = start + (CHECKSUM_BYTES if flags & Flag.LATENT_CHECKSUM else 0)
+            end = body + CHECKSUM_BYTES
+            if zlib.crc32(data[start:body], crc).to_bytes(CHECKSUM_BYTES, "little") == data[body:end]:
+                return len(data) - end
+    return 0
 
 
 def _parse_header(cursor: "_Cursor") -> tuple[Header, Flag]:

@@ -102,6 +102,15 @@ def test_a_file_cut_short_is_called_so() -> None:
             parse(whole[:length])
 
 
+@given(containers(), st.binary(min_size=1, max_size=40))
+def test_a_file_with_more_behind_it_is_called_so(container: Container, more: bytes) -> None:
+    whole = pack(container)
+    with pytest.raises(CorruptError, match=rf"^a whole file, but {len(more)} (byte follows|bytes follow) its end$"):
+        parse(whole + more)
+    with pytest.raises(CorruptError, match=f"but {len(whole)} bytes follow"):
+        parse(whole + whole)
+
+
 @given(containers(), st.data())
 def test_a_flipped_bit_raises_stream_error(container: Container, data: st.DataObject) -> None:
     whole = bytearray(pack(container))
