@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import torch
 import torch.nn.functional as F
@@ -60,10 +61,8 @@ def _blur(maps: Tensor) -> Tensor:
 @functools.lru_cache(maxsize=32)
 def _bands(side: int, device: torch.device) -> Tensor:
     """Return the window at each place where it fits: (side - 10, side)."""
-    place = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
-    window = torch.exp(-(place**2) / (2 * WINDOW_SIGMA**2))
-    window = (window / window.sum()).float()
+    window = [math.exp(-((i - WINDOW // 2) ** 2) / (2 * WINDOW_SIGMA**2)) for i in range(WINDOW)]
     bands = torch.zeros(side - WINDOW + 1, side)
     for i in range(WINDOW):
-        bands.diagonal(i).fill_(float(window[i]))
+        bands.diagonal(i).fill_(window[i] / sum(window))
     return bands.to(device)

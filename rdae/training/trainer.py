@@ -163,10 +163,9 @@ class Trainer:
             same = len(streams) == self.group.world
             epoch = max((place[0] for place in streams), default=0.0)
             self.pictures.restore(streams[self.group.rank] if same else [epoch, 0, 0, 0.0])
-        if (saved.steps, saved.hours) != (self.config.steps, self.config.hours):
+        if self._factor < 1 and (saved.steps, saved.hours) != (self.config.steps, self.config.hours):
             # With another budget the learning rate may jump from near zero to full: it rises from where it was.
-            if self._factor < 1:
-                self._started_at, self._floor = self.step, self._factor
+            self._started_at, self._floor = self.step, self._factor
 
     def start_from(self, weights: dict[str, Tensor], pixels: int) -> None:
         """Start from given weights (a state dict of the autoencoder, maybe of fewer blocks) instead of the DCT.
