@@ -1,5 +1,7 @@
 """Pictures of every kind come in as uint8 RGB, and files go out whole or not at all."""
 
+import base64
+import io
 import math
 import os
 import stat
@@ -9,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 from sample_profiles import SRGB, gamma_profile
 
 from rdae import container, pictures
 from rdae.errors import OutputExistsError, PictureError
 from rdae.files import write_atomically
-from rdae.pictures import raster, read_picture, to_rgb_array, write_picture
+from rdae.pictures import picture_in, raster, read_picture, to_rgb_array, write_picture
 
 
 def gradient(height: int = 6, width: int = 9) -> pictures.Picture:
@@ -82,6 +84,49 @@ def test_sixteen_bits_are_rounded_to_eight(tmp_path: Path) -> None:
     assert read[0, :, 0].tolist() == [0, 0, 1, 1, 128, 255, 255]  # x / 257, rounded
     np.testing.assert_array_equal(read[:, :, 0], read[:, :, 2])
     assert notes == ["16 bits rounded to 8"]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"P6\n2 1\n65535\n" + bytes(12), ["16 bits rounded to 8"]),
+        (b"P3\n1 1\n1023\n1 2 3 ", ["10 bits rounded to 8"]),
+        (b"P6\n2 1\n255\n" + bytes(6), []),
+        (b"P6\n2 1\n3\n" + bytes(6), []),
+    ],
+)
+def test_deep_samples_of_a_ppm_are_noted(data: bytes, expected: list[str]) -> None:
+    notes: list[str] = []
+    picture_in(io.BytesIO(data), notes.append)
+    assert notes == expected
+
+
+DEEP_AVIF = {  # of 2 x 2 pixels, deflated
+    10: (
+        "c-muNU{FXasVqn=%S>Yc0uY^>nP!-qnV9D5Xy^zOdYzkElE?r7iWw<6MNl?FL1uCZ0~+8f$SlbPvlxL`E;A=T8N_h`@fjhajKV-"
+        "#9*8wEGxO5mYNddjR3<1dvCP2GIX@>KY*$uhK~Vva_RcIw&Ii&WnZ*UEQ2UsmSfC)YA`>LQ%*Dk8q<9j`44oSl96&<C$@w`&dC55"
+        "yK$T1kYz;sm@yvo;n4f?SV_{@!W&twQb5jyagc!KkEf~x;C@5qa2}wF7vmCkXYwW1PFu{H{Pr}3m00+x7YX"
+    ),
+    12: (
+        "c-muNV30{GsVqn=%S>Yc0uY^>nP!-qnF!*)&P^>zWPkw0jFg-rD4U@mGr5ET4e%9YmgIt2j6f`xnUkLk;<$kLj1W;qeju#?#2T5I"
+        "d1-L9Qb0~B6O@-&W?<-?pOX)^D=V|0r~pWNXBH&q18I@W;(}DDeN0d+P>@-"
+        "X2@+uD;o$*NJc(t7&W#QUAR*!8{G6h^<eUniN+t%j2B465W<f5@Pe6yUFfui>fLxTDl2{_dz{L^4V77&WLrTF&NYW{p<;Z1UV@DN"
+        "+3HGyj5?yxy01F~Beg"
+    ),
+}
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="a Pillow without AVIF")
+@pytest.mark.parametrize("bits", [8, *DEEP_AVIF])
+def test_deep_samples_of_an_avif_are_noted(bits: int) -> None:
+    buffer, notes = io.BytesIO(), list[str]()
+    if bits == 8:
+        Image.fromarray(gradient()).save(buffer, "AVIF")
+    else:
+        buffer.write(zlib.decompress(base64.b85decode(DEEP_AVIF[bits])))
+    buffer.seek(0)
+    assert picture_in(buffer, notes.append).shape == ((6, 9, 3) if bits == 8 else (2, 2, 3))
+    assert notes == ([] if bits == 8 else [f"{bits} bits rounded to 8"])
 
 
 def test_orientation_is_applied(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def raster_in(file: BinaryIO, note: Note = silent, *, metadata: bool = True) -> 
             if frames > 1:
                 note(f"only the first of {frames} frames taken")
             if wide:
-                note(ROUNDED)
+                note(ROUNDED.format(wide))
             return from_pillow(image, note, metadata=metadata)
 
 

@@ -4,6 +4,7 @@ What is not kept as it came is said through `note`, a short line for each: more 
 that cannot be read.  Orientation from EXIF is applied to the pixels, and the EXIF kept says that it was.
 """
 
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ GREY_MODES = frozenset({"1", "L", "LA", "La"})
 PALETTE_MODES = frozenset({"P", "PA"})
 SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 RGB_MODES = frozenset({"RGB", "RGBX", "RGBA", "RGBa"})
-ROUNDED = "16 bits rounded to 8"
+ROUNDED = "{} bits rounded to 8"
+AVIF_HEAD = 1 << 16  # bytes in which an AVIF's properties are looked for
 IFD_TAGS = (34665, 34853)  # EXIF proper, GPS
 # Of a TIFF's tags those that are about the picture rather than about its bytes in that file.
 KEPT_TAGS = (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432, *IFD_TAGS)
@@ -150,10 +152,31 @@ def info_of(icc: bytes | None, exif_data: bytes | None, xmp: bytes | None) -> di
     return {name: value for name, value in found.items() if value}
 
 
-def wide_samples(image: Image.Image) -> bool:
-    """Whether an image, opened and not loaded yet, has colours of 16 bits in its file, which Pillow loads as 8."""
-    tiles = getattr(image, "tile", None) or ()
-    return image.mode not in SIXTEEN_BIT_MODES and any(";16" in str(tile[3]) for tile in tiles)
+def wide_samples(image: Image.Image) -> int:
+    """How many bits samples have in the file of an image, opened and not loaded yet, if Pillow makes 8 of them, or 0."""
+    if image.mode in SIXTEEN_BIT_MODES:
+        return 0
+    for tile in getattr(image, "tile", None) or ():
+        if ";16" in str(tile[3]):
+            return 16
+        if image.format == "PPM" and isinstance(tile[3], tuple) and tile[3][-1] > 255:  # the largest level
+            return int(tile[3][-1]).bit_length()
+    return _avif_bits(image) if image.format == "AVIF" else 0
+
+
+def _avif_bits(image: Image.Image) -> int:
+    """10 or 12 if an AVIF says so, 0 if it does not: Pillow gives 8 of them and tells nobody."""
+    file = getattr(image, "fp", None)
+    if file is None:
+        return 0
+    place = file.tell()
+    file.seek(0)
+    head = file.read(AVIF_HEAD)
+    file.seek(place)
+    # The property av1C, of the picture or its alpha: marker and version, profile and level, then flags: tier, more than
+    # 8 bits, 12 of them.
+    flags = [head[at.end() + 1] for at in re.finditer(rb"av1C\x81(?=..)", head, re.DOTALL)]
+    return max((12 if flag & 0x20 else 10 if flag & 0x40 else 0 for flag in flags), default=0)
 
 
 def words(error: Exception) -> str:
@@ -167,8 +190,8 @@ def no_memory(image: Image.Image) -> PictureError:
 
 
 def _from_pillow(image: Image.Image, note: Note, metadata: bool) -> Raster:
-    if wide_samples(image):
-        note(ROUNDED)
+    if bits := wide_samples(image):
+        note(ROUNDED.format(bits))
     image.load()
     check_size(image.width, image.height)  # of some formats (ICO, ICNS) it is known only now
     upright, exif_data = _upright(image, note)
@@ -226,7 +249,7 @@ def _separate(image: Image.Image, note: Note) -> tuple[Image.Image, Plane | None
     if image.mode in SIXTEEN_BIT_MODES:
         levels = np.asarray(image)
         rounded = Image.fromarray(_from_sixteen_bits(levels))
-        note(ROUNDED)
+        note(ROUNDED.format(16))
         key = image.info.get("transparency")
         alpha = np.where(levels == key, 0, 255).astype(np.uint8) if isinstance(key, int) else None
         return rounded, _transparent(alpha)
