@@ -15,6 +15,7 @@ setup(
     include_package_data=False,
     package_data={
         "rdae": ["py.typed"],
+        "rdae.reporting.page": ["report.html", "report.css", "report.js"],
         "rdae.weights_data": ["*.safetensors", "*.json", "*.md"],
         "rdae.data": ["*.png", "**/*.json", "**/*.md"],
     },

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("evaluate", "Measure rate and distortion on real pictures."),
     "relaxation": ("relaxation", "Compare the training objective with the real one."),
     "plot": ("plot", "Draw results, training runs and the relaxation."),
+    "report": ("html_report", "Make a page of eval's results to open in a browser."),
     "inspect": ("inspect", "Draw where the bits of a file went."),
     "benchmark": ("benchmark", "Measure how long each stage takes."),
     "train": ("train", "Train a model on a folder or shards of pictures."),

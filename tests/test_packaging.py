@@ -69,7 +69,7 @@ def test_the_only_top_level_name_is_rdae(wheel: Path) -> None:
 def test_every_module_weight_and_curve_of_the_repository_is_in_the_wheel(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         packed = set(archive.namelist())
-    suffixes = {".py", ".typed", ".safetensors", ".json", ".png", ".md"}
+    suffixes = {".py", ".typed", ".safetensors", ".json", ".png", ".md", ".html", ".css", ".js"}
     for folder, package in FOLDERS.items():
         sources = [path for path in (ROOT / folder).rglob("*") if path.suffix in suffixes]
         wanted = {f"{package}/{path.relative_to(ROOT / folder).as_posix()}" for path in sources}

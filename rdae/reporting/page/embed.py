@@ -1,0 +1,94 @@
+"""Pictures into a page of a bounded size: whole and lossless where that fits, else the same crop of each."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from rdae.errors import ResultsError
+from rdae.tiles import Region
+
+Levels = npt.NDArray[np.uint8]
+Group = Sequence[Levels]  # pictures of one size: the original, the codec's, and others
+
+BASE64 = 4 / 3
+STEP = 16  # crops begin and end at positions of the latents
+LEAST_SIDE = 64
+LEAST_SHARE = 1e-4
+
+
+def data_uri(data: bytes, kind: str) -> str:
+    """Bytes as a URI of that media type."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def lossless(levels: Levels) -> bytes:
+    """A WebP file of exactly these levels, uint8 (h, w, 3); PNG where a side is beyond WebP's 16383."""
+    buffer = io.BytesIO()
+    image = Image.fromarray(levels)
+    if max(levels.shape[:2]) > 16383:
+        image.save(buffer, "PNG", optimize=True)
+    else:
+        image.save(buffer, "WEBP", lossless=True, quality=60, method=4)
+    return buffer.getvalue()
+
+
+def uri_of(data: bytes) -> str:
+    """What `lossless` made, as a URI."""
+    return data_uri(data, "image/png" if data.startswith(b"\x89PNG") else "image/webp")
+
+
+def fit(groups: Sequence[Group], budget: int) -> tuple[list[list[str]], list[Region | None]]:
+    """The pictures as URIs of at most `budget` characters together, and for each group the crop, None if whole.
+
+    All groups are cropped by the same share, about where the codec's version differs most from the original.
+    ResultsError if not even small crops fit.
+    """
+    made = [[lossless(levels) for levels in group] for group in groups]
+    crops: list[Region | None] = [None] * len(groups)
+    share = 1.0
+    while (size := _characters(made)) > budget:
+        # Crops are of the busiest part, so that they take more than their share.
+        share *= 0.85 * min(1.0, max(budget, 1) / size)
+        if share < LEAST_SHARE:
+            raise ResultsError("the pictures do not fit into the page: allow a larger one, or show fewer")
+        crops = [_crop(group, share) for group in groups]
+        made = [
+            [lossless(np.ascontiguousarray(crop.of(levels) if crop else levels)) for levels in group]
+            for group, crop in zip(groups, crops, strict=True)
+        ]
+    return [[uri_of(data) for data in group] for group in made], crops
+
+
+def _characters(made: Sequence[Sequence[bytes]]) -> int:
+    return sum(math.ceil(BASE64 * len(data)) + 32 for group in made for data in group)
+
+
+def _crop(group: Group, share: float) -> Region | None:
+    """The rectangle of about this share of the area in which the second picture differs most from the first."""
+    height, width = group[0].shape[:2]
+    side = math.sqrt(share)
+    rows, columns = (
+        max(min(length, LEAST_SIDE), round(length * side / STEP) * STEP) for length in (height, width)
+    )
+    if rows >= height and columns >= width:
+        return None
+    rows, columns = min(rows, height), min(columns, width)
+    error = np.square(group[0].astype(np.float32) - group[min(1, len(group) - 1)]).sum(axis=2)
+    sums = np.zeros((height + 1, width + 1))
+    sums[1:, 1:] = error.cumsum(0, dtype=np.float64).cumsum(1)
+    tops, lefts = (np.arange(0, length - part + 1, STEP) for length, part in ((height, rows), (width, columns)))
+    inside = (
+        sums[np.ix_(tops + rows, lefts + columns)]
+        - sums[np.ix_(tops, lefts + columns)]
+        - sums[np.ix_(tops + rows, lefts)]
+        + sums[np.ix_(tops, lefts)]
+    )
+    i, j = np.unravel_index(int(inside.argmax()), inside.shape)
+    return Region(int(lefts[j]), int(tops[i]), columns, rows)

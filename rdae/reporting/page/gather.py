@@ -1,0 +1,282 @@
+"""What a report is about: the result files, brought to the pictures that they share, and compared with the first."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rdae.errors import ResultsError
+from rdae.evaluation import results
+from rdae.evaluation.bdrate import BDelta, bd_psnr, bd_rate
+from rdae.evaluation.curves import Curve, curve_from_json, published, read_json
+from rdae.evaluation.points import Point, decibels
+from rdae.evaluation.results import Evaluation
+
+Columns = Mapping[str, Sequence[float | None]]
+
+METRICS: Mapping[str, tuple[str, str]] = {
+    "psnr-rgb": ("PSNR, RGB", "dB"),
+    "psnr-y": ("PSNR, luma", "dB"),
+    "ms-ssim-db": ("MS-SSIM", "dB"),
+    "ssimulacra2": ("SSIMULACRA 2", ""),
+}
+"""Key: what the page calls it, and its unit. MS-SSIM is shown as -10 log10(1 - MS-SSIM)."""
+
+SHOWN = ("quality", "bpp", *METRICS, "encoding_time", "decoding_time")
+"""The columns of points that the page holds."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A result file as it was given: its name without folders, and its bytes."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A curve of the report.
+
+    means: the keys of SHOWN that it has, an entry a quality, by rising rate.
+    evaluation: with its pictures, if the file has them. source: None for a published curve.
+    """
+
+    name: str
+    description: str
+    means: Columns
+    evaluation: Evaluation | None
+    source: Source | None
+    curve: Curve
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the curve comes with the package, not from a file."""
+        return self.source is None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the first codec saves against another, or why that cannot be said.
+
+    rate, gain: BD-rate in percent and BD-PSNR in dB, by PSNR of RGB. rate_ms_ssim: BD-rate by MS-SSIM, if both have it.
+    by_picture: BD-rate of each picture that has one. problem: empty unless rate is None.
+    """
+
+    rate: BDelta | None
+    gain: BDelta | None
+    rate_ms_ssim: BDelta | None
+    by_picture: Mapping[str, float]
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that was measured: codecs[0] is the one that the report is about.
+
+    verdicts: of codecs[1:]. pictures: names of those that all files with pictures have. left_out: how many others
+    the first file has. notes: what a reader should know of how files were brought together.
+    """
+
+    codecs: tuple[Codec, ...]
+    verdicts: tuple[Verdict, ...]
+    pictures: tuple[str, ...]
+    left_out: int
+    notes: tuple[str, ...]
+
+    @property
+    def subject(self) -> Codec:
+        """The codec that the report is about."""
+        return self.codecs[0]
+
+    @property
+    def main_peer(self) -> int | None:
+        """The strongest of the codecs that have a BD-rate on single pictures, as its place in `codecs`."""
+        places = [i for i, verdict in enumerate(self.verdicts, 1) if verdict.by_picture and verdict.rate]
+        return max(places, key=self._rate, default=None)
+
+    def _rate(self, place: int) -> float:
+        rate = self.verdicts[place - 1].rate
+        return -math.inf if rate is None else rate.value
+
+    def worst_first(self, quality: float) -> list[str]:
+        """The pictures, those first where the codec does worst.
+
+        That is where it saves least against `main_peer`; without one, where its loss at `quality`, or else its MSE, is
+        largest.
+        """
+        if self.main_peer is not None:
+            rates = self.verdicts[self.main_peer - 1].by_picture
+            return sorted(self.pictures, key=lambda name: rates.get(name, math.inf), reverse=True)
+        evaluation = self.subject.evaluation
+        if evaluation is None:
+            return list(self.pictures)
+        at = nearest(evaluation.qualities, quality)
+
+        def cost(point: Point) -> float:
+            return point.mse if point.loss is None else point.loss
+
+        costs = {picture.name: cost(picture.points[at]) for picture in evaluation.pictures}
+        return sorted(self.pictures, key=lambda name: costs[name], reverse=True)
+
+
+def nearest(values: Sequence[float], wanted: float) -> int:
+    """The place of the value nearest to the wanted one."""
+    return min(range(len(values)), key=lambda i: abs(values[i] - wanted))
+
+
+def gather(paths: Sequence[Path], anchors: Sequence[str] = ()) -> Comparison:
+    """Read result files, and compare the first with the others and with published curves by name.
+
+    Files of `rdae eval` are brought to the pictures that all of them have; files of means only (CompressAI's form) are
+    taken as they are.  A published curve is left out unless these are the pictures that it is of.  ResultsError for
+    files that are none, that share no picture, or of which the first has no points of pictures.
+    """
+    read = [_read(path) for path in paths]
+    first = read[0][1]
+    if first is None:
+        raise ResultsError(f"{paths[0]}: holds no points of single pictures, which the first file of a report must")
+    evaluations = [evaluation for _, evaluation, _ in read if evaluation is not None]
+    shared = _shared(evaluations)
+    if not shared:
+        names = ", ".join(path.name for path in paths)
+        raise ResultsError(f"{names}: no picture is in all of these files, so they cannot be compared")
+    notes = []
+    codecs = []
+    for source, evaluation, content in read:
+        if evaluation is not None:
+            left = len(evaluation.pictures) - len(shared)
+            if left:
+                notes.append(f"{source.name} has {left} more pictures, which are left out: not all files have them.")
+            kept = replace(evaluation, pictures=tuple(p for p in evaluation.pictures if p.name in shared))
+            codecs.append(_measured(source, kept))
+        else:
+            curve = curve_from_json(content, source.name)
+            if curve.pictures:
+                raise ResultsError(f"{source.name}: its pictures cannot be read; measure it again with rdae eval")
+            notes.append(f"{source.name} holds means only, and does not say of which pictures.")
+            codecs.append(_means_only(curve, source, str(content.get("description", ""))))
+    subject = codecs[0]
+    stems = frozenset(name.rsplit("/", 1)[-1].rsplit(".", 1)[0].lower() for name in shared)
+    for name in anchors:
+        curve = published(name)
+        if curve.pictures == stems:
+            codecs.append(_means_only(curve, None, curve.source))
+        else:
+            notes.append(f"{curve.name} is left out: its published curve is of the 24 Kodak pictures.")
+    verdicts = tuple(_verdict(subject, other) for other in codecs[1:])
+    order = tuple(p.name for p in first.pictures if p.name in shared)
+    return Comparison(tuple(codecs), verdicts, order, len(first.pictures) - len(order), tuple(notes))
+
+
+def default_quality(codec: Codec) -> float:
+    """The measured quality whose mean rate is nearest to 0.3 bits per pixel, where differences are well seen."""
+    rates = [(rate, quality) for rate, quality in zip(codec.means["bpp"], codec.means["quality"], strict=True) if rate]
+    _, quality = min(rates, key=lambda pair: abs(math.log((pair[0] or 1.0) / 0.3)))
+    return float(quality or 0.0)
+
+
+def _read(path: Path) -> tuple[Source, Evaluation | None, Mapping[str, object]]:
+    content = read_json(path)
+    evaluation = results.read(path) if "pictures" in content else None
+    return Source(path.name, path.read_bytes()), evaluation, content
+
+
+def _shared(evaluations: Sequence[Evaluation]) -> frozenset[str]:
+    """Names of the pictures that all have; ResultsError if two of one name are not the same."""
+    first = {picture.name: picture for picture in evaluations[0].pictures}
+    shared = frozenset(first)
+    for evaluation in evaluations[1:]:
+        for picture in evaluation.pictures:
+            twin = first.get(picture.name)
+            if twin is None:
+                continue
+            hashes = {twin.sha256, picture.sha256} - {""}
+            if len(hashes) > 1 or (twin.width, twin.height) != (picture.width, picture.height):
+                names = f"{evaluation.name} and {evaluations[0].name}"
+                raise ResultsError(f"{picture.name}: {names} were measured on different pictures of this name")
+        shared &= {picture.name for picture in evaluation.pictures}
+    return shared
+
+
+def values_of(point: Point) -> dict[str, float | None]:
+    """The numbers of a point that the page shows, by the keys of SHOWN; None where there is none, or infinity."""
+    found = {
+        "quality": point.quality,
+        "bpp": point.bpp,
+        "psnr-rgb": point.psnr,
+        "psnr-y": point.psnr_y,
+        "ms-ssim-db": point.ms_ssim_db,
+        "ssimulacra2": point.ssimulacra2,
+        "encoding_time": point.encoding_s,
+        "decoding_time": point.decoding_s,
+    }
+    return {key: value if value is not None and math.isfinite(value) else None for key, value in found.items()}
+
+
+def _measured(source: Source, evaluation: Evaluation) -> Codec:
+    means = evaluation.means()
+    means["ms-ssim-db"] = [None if v is None else decibels(v) for v in means["ms-ssim-rgb"]]
+    order = sorted(range(len(means["bpp"])), key=lambda i: means["bpp"][i] or 0.0)
+    kept = {key: [_finite(means[key][i]) for i in order] for key in SHOWN if key in means}
+    return Codec(evaluation.name, evaluation.description, _known(kept), evaluation, source, evaluation.curve())
+
+
+def _means_only(curve: Curve, source: Source | None, description: str) -> Codec:
+    means: dict[str, Sequence[float | None]] = {"bpp": curve.bpp, "psnr-rgb": curve.psnr}
+    if curve.ms_ssim:
+        means["ms-ssim-db"] = [_finite(decibels(v)) for v in curve.ms_ssim]
+    means |= {key: values for key, values in curve.columns.items() if key in SHOWN and key not in means}
+    return Codec(curve.name, description, means, None, source, curve)
+
+
+def _known(columns: Columns) -> Columns:
+    return {key: values for key, values in columns.items() if any(value is not None for value in values)}
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _verdict(subject: Codec, other: Codec) -> Verdict:
+    test, anchor = subject.curve, other.curve
+    try:
+        rate = bd_rate(anchor.bpp, anchor.psnr, test.bpp, test.psnr)
+        gain = bd_psnr(anchor.bpp, anchor.psnr, test.bpp, test.psnr)
+    except ResultsError as error:
+        return Verdict(None, None, None, {}, str(error))
+    by_picture = {}
+    if subject.evaluation is not None and other.evaluation is not None:
+        others = {picture.name: picture.points for picture in other.evaluation.pictures}
+        for picture in subject.evaluation.pictures:
+            found = _rate_by(_pairs(others[picture.name]), _pairs(picture.points))
+            if found is not None:
+                by_picture[picture.name] = found.value
+    similar = _rate_by(_column(other, "ms-ssim-db"), _column(subject, "ms-ssim-db"))
+    return Verdict(rate, gain, similar, by_picture)
+
+
+def _rate_by(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, float]]) -> BDelta | None:
+    """BD-rate of (bpp, metric) pairs; None where there is none."""
+    try:
+        return bd_rate([b for b, _ in anchor], [m for _, m in anchor], [b for b, _ in test], [m for _, m in test])
+    except ResultsError:
+        return None
+
+
+def _pairs(points: Sequence[Point]) -> list[tuple[float, float]]:
+    return [(point.bpp, point.psnr) for point in points if math.isfinite(point.psnr)]
+
+
+def _column(codec: Codec, metric: str) -> list[tuple[float, float]]:
+    rates, values = codec.means["bpp"], codec.means.get(metric, ())
+    return [(b, v) for b, v in zip(rates, values, strict=False) if b is not None and v is not None]
+
+
+def mean_saving(verdict: Verdict) -> tuple[int, int, float]:
+    """On how many pictures bits are saved, of how many, and the median BD-rate over the pictures."""
+    rates = list(verdict.by_picture.values())
+    return sum(rate < 0 for rate in rates), len(rates), statistics.median(rates) if rates else math.nan

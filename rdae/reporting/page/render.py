@@ -1,0 +1,222 @@
+"""The parts of the page that stand still, as HTML: text and numbers, with everything from outside escaped."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shlex
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from rdae.reporting.page.embed import data_uri
+from rdae.reporting.page.gather import METRICS, Codec, Comparison, Verdict, mean_saving, values_of
+
+Facts = Mapping[str, object]
+
+
+def verdict_line(comparison: Comparison) -> str:
+    """What it comes to, in a sentence or two."""
+    name = escape(comparison.subject.name)
+    known = [
+        (verdict.rate.value, named(other))
+        for other, verdict in zip(comparison.codecs[1:], comparison.verdicts, strict=True)
+        if verdict.rate is not None
+    ]
+    if not known:
+        return f"{name}: there is no other codec here that it can be compared with."
+    sentences: list[str] = []
+    for word, chosen in (
+        ("fewer", sorted((pair for pair in known if pair[0] < 0), key=lambda pair: pair[0])),
+        ("more", sorted((pair for pair in known if pair[0] >= 0), key=lambda pair: pair[0])),
+    ):
+        if chosen:
+            start = "It needs" if sentences else f"For the same PSNR, {name} needs"
+            parts = [f"<b>{abs(value):.1f}&nbsp;%</b> {word} than {other}" for value, other in chosen]
+            parts[0] = parts[0].replace(f" {word} than ", f" {word} bits than ", 1)
+            sentences.append(f"{start} {_listed(parts)}.")
+    return " ".join(sentences)
+
+
+def facts_line(comparison: Comparison) -> str:
+    """On how many pictures, over which rates, with which weights, when."""
+    subject = comparison.subject
+    rates = [rate for rate in subject.means["bpp"] if rate is not None]
+    count = len(comparison.pictures)
+    facts = [
+        f"mean of {count} picture{'s' if count != 1 else ''}" if count > 1 else "one picture",
+        f"{min(rates):.2f} to {max(rates):.2f} bits per pixel",
+    ]
+    meta = subject.evaluation.meta if subject.evaluation is not None else {}
+    if meta.get("model"):
+        facts.append(f"weights {meta['model']}")
+    if meta.get("rdae"):
+        facts.append(f"rdae {meta['rdae']}")
+    if meta.get("date"):
+        facts.append(f"measured {meta['date']}")
+    return " · ".join(escape(str(fact)) for fact in facts)
+
+
+def named(codec: Codec) -> str:
+    """A codec's name; a published curve says that it is one."""
+    return escape(codec.name) + (" (published)" if codec.is_published else "")
+
+
+def rate_rows(comparison: Comparison) -> str:
+    """The rows of the table of bits saved, most saved first."""
+    rows = sorted(
+        zip(range(1, len(comparison.codecs)), comparison.codecs[1:], comparison.verdicts, strict=True),
+        key=lambda row: row[2].rate.value if row[2].rate else float("inf"),
+    )
+    most = max((abs(v.rate.value) for v in comparison.verdicts if v.rate), default=1.0)
+    return "\n".join(_rate_row(i, codec, verdict, most) for i, codec, verdict in rows)
+
+
+def _rate_row(place: int, codec: Codec, verdict: Verdict, most: float) -> str:
+    head = f'<th scope="row"><span class="key" data-codec="{place}"></span>{named(codec)}</th>'
+    if verdict.rate is None or verdict.gain is None:
+        return f'<tr>{head}<td colspan="6" class="quiet">{escape(verdict.problem)}</td></tr>'
+    value = verdict.rate.value
+    length = 50 * abs(value) / max(most, 1e-9)
+    bar = (
+        '<svg class="bar two" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect class="{"good" if value < 0 else "bad"}" x="{50 - length if value < 0 else 50:.2f}" '
+        f'width="{length:.2f}" height="10"/><path d="M50 0V10"/></svg>'
+    )
+    better, count, _ = mean_saving(verdict)
+    similar = "–" if verdict.rate_ms_ssim is None else f"{_signed(verdict.rate_ms_ssim.value, 1)} %"
+    return (
+        f'<tr>{head}<td class="n">{_signed(value, 1)} %</td><td class="barcell">{bar}</td>'
+        f'<td class="n">{_signed(verdict.gain.value, 2)} dB</td><td class="n">{similar}</td>'
+        f'<td class="n">{f"{better} of {count}" if count else "–"}</td>'
+        f'<td class="n quiet">{verdict.rate.low:.1f}–{verdict.rate.high:.1f} dB</td></tr>'
+    )
+
+
+def speed_rows(comparison: Comparison) -> str:
+    """The rows of the table of seconds and memory; empty if no file says any."""
+    found = []
+    for place, codec in enumerate(comparison.codecs):
+        times = [_mean(codec.means.get(key, ())) for key in ("encoding_time", "decoding_time")]
+        memory = codec.evaluation.memory if codec.evaluation is not None else None
+        peaks = [None, None] if memory is None else [memory.encoding_bytes / 1e6, memory.decoding_bytes / 1e6]
+        if any(value is not None for value in (*times, *peaks)):
+            found.append((place, codec, [*times, *peaks]))
+    most = [max((row[2][i] or 0 for row in found), default=0) or 1 for i in range(4)]
+    rows = []
+    for place, codec, values in found:
+        cells = "".join(
+            f'<td class="n">{_amount(value, unit)}</td><td class="barcell">{_bar(value, longest)}</td>'
+            for value, longest, unit in zip(values, most, ("s", "s", "MB", "MB"), strict=True)
+        )
+        head = f'<th scope="row"><span class="key" data-codec="{place}"></span>{named(codec)}</th>'
+        rows.append(f"<tr>{head}{cells}</tr>")
+    return "\n".join(rows)
+
+
+def memory_note(comparison: Comparison) -> str:
+    """Of what the memory was measured."""
+    for codec in comparison.codecs:
+        memory = codec.evaluation.memory if codec.evaluation is not None else None
+        if memory is not None:
+            what = f"{memory.picture}, {memory.width} × {memory.height}"
+            return f"Memory: the peak of a process of its own beyond the loaded program, on {escape(what)}."
+    return ""
+
+
+def commands(comparison: Comparison, line: Sequence[str]) -> str:
+    """What to run to get these numbers and this page."""
+    lines = []
+    for codec in comparison.codecs:
+        if codec.evaluation is None or codec.source is None:
+            continue
+        qualities = ",".join(f"{quality:g}" for quality in codec.evaluation.qualities)
+        described = f"  # {codec.description}" if codec.description else ""
+        if codec.evaluation.meta.get("model"):
+            lines.append(f"rdae eval PICTURES -q {qualities} -o {shlex.quote(codec.source.name)}{described}")
+        else:
+            lines.append(f"# {codec.source.name}: {codec.description}; qualities {qualities}")
+    lines.append(shlex.join(line))
+    return escape("\n".join(lines))
+
+
+def versions(comparison: Comparison) -> str:
+    """Rows of what each file says of the programs and settings that made it."""
+    rows = []
+    for codec in comparison.codecs:
+        facts: dict[str, object] = {}
+        if codec.evaluation is not None:
+            facts = {**codec.evaluation.meta, **codec.evaluation.codec}
+        words = ", ".join(f"{key} {_flat(value)}" for key, value in facts.items())
+        told = "; ".join(escape(part) for part in (codec.description, words) if part)
+        rows.append(f'<tr><th scope="row">{named(codec)}</th><td>{told or "–"}</td></tr>')
+    return "\n".join(rows)
+
+
+def downloads(comparison: Comparison) -> str:
+    """Links to all data of the page, which are in the page."""
+    sources = [codec.source for codec in comparison.codecs if codec.source is not None]
+    links = [_link(source.name, source.data, "application/json") for source in sources]
+    links.append(_link("points.csv", points_csv(comparison).encode(), "text/csv"))
+    return "\n".join(f"<li>{link}</li>" for link in links)
+
+
+def points_csv(comparison: Comparison) -> str:
+    """All points of all pictures as a table: a line for each codec, picture and quality."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    keys = ["quality", "bpp", *METRICS, "encoding_time", "decoding_time"]
+    writer.writerow(["codec", "picture", "width", "height", "bytes", *keys])
+    for codec in comparison.codecs:
+        for picture in codec.evaluation.pictures if codec.evaluation is not None else ():
+            for point in picture.points:
+                values = values_of(point)
+                numbers = [f"{values[key]:.9g}" if values[key] is not None else "" for key in keys]
+                writer.writerow([codec.name, picture.name, picture.width, picture.height, point.file_bytes, *numbers])
+    return text.getvalue()
+
+
+def notes(lines: Sequence[str]) -> str:
+    """Lines as paragraphs."""
+    return "\n".join(f'<p class="quiet">{escape(line)}</p>' for line in lines)
+
+
+def _link(name: str, data: bytes, kind: str) -> str:
+    size = f'<span class="quiet">{len(data) / 1000:,.0f} kB</span>'
+    return f'<a download="{escape(name)}" href="{data_uri(data, kind)}">{escape(name)}</a> {size}'
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _signed(value: float, digits: int) -> str:
+    """With a real minus sign, which is as wide as a plus."""
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _amount(value: float | None, unit: str) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f} {unit}" if unit == "s" else f"{value:,.0f} {unit}"
+
+
+def _bar(value: float | None, longest: float) -> str:
+    if value is None:
+        return ""
+    return (
+        '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect width="{100 * value / longest:.2f}" height="10"/></svg>'
+    )
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "(" + ", ".join(f"{key} {_flat(part)}" for key, part in value.items()) + ")"
+    if isinstance(value, list):
+        return ",".join(_flat(part) for part in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
