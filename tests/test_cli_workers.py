@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -71,6 +72,33 @@ def test_any_number_of_workers_makes_the_same_bytes_and_loads_a_model_each() -> 
         "rdae: in/bad.png: not a picture in a known format",
         "rdae: none.png: No such file or directory",
     ]
+
+
+def test_targets_regions_scales_and_shards_mean_the_same_to_workers() -> None:
+    def with_workers(*arguments: str) -> list[dict[str, Any]]:
+        done = rdae(*arguments, "-j", "2", "--json")
+        assert (done.returncode, done.stderr.count("rdae: ")) == (0, 0), done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def without(*arguments: str) -> None:
+        with pytest.raises(SystemExit) as end:
+            main([*arguments, "-j", "1", "--quiet", "--model", str(frozen_path())])
+        assert end.value.code == 0
+
+    without("compress", "-r", "in", "-d", "one", "--size", "150")
+    told = with_workers("compress", "-r", "in", "-d", "two", "--size", "150")
+    assert len({each["quality"] for each in told}) > 1  # each picture has its own
+    assert all(0 < each["bytes"] <= 150 for each in told)
+    assert len(told) == 5
+    assert contents("one") == contents("two")
+
+    part = ("--region", "3,2,20,15", "--scale", "1/2")
+    without("decompress", "-r", "one", "-d", "back1", *part)
+    shard = with_workers("decompress", "-r", "one", "-d", "back2", *part, "--shard", "1/2")
+    assert {(each["width"], each["height"]) for each in shard} == {(11, 8)}
+    assert len(shard) == len(contents("back2")) == 3
+    without("decompress", "-r", "one", "-d", "back2", *part, "--shard", "2/2")
+    assert contents("back1") == contents("back2")
 
 
 def test_a_worker_has_one_thread() -> None:

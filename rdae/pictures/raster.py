@@ -153,7 +153,7 @@ def info_of(icc: bytes | None, exif_data: bytes | None, xmp: bytes | None) -> di
 
 
 def wide_samples(image: Image.Image) -> int:
-    """How many bits samples have in the file of an image, opened and not loaded yet, if Pillow makes 8 of them, or 0."""
+    """How many bits samples have in the file of an image that is not loaded yet, if Pillow makes 8 of them; else 0."""
     if image.mode in SIXTEEN_BIT_MODES:
         return 0
     for tile in getattr(image, "tile", None) or ():
