@@ -91,6 +91,7 @@ def _page(comparison: Comparison, data: Any, title: str, line: Sequence[str], no
         "rates_hidden": "" if comparison.verdicts else "hidden",
         "speed": speed,
         "speed_hidden": "" if speed else "hidden",
+        "speed_class": "" if render.memory_note(comparison) else "nomemory",
         "memory_note": render.memory_note(comparison),
         "look_hidden": "" if data["shown"] else "hidden",
         "bits_hidden": "" if any(entry["maps"] for entry in data["shown"]) else "hidden",

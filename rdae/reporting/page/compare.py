@@ -102,10 +102,16 @@ def coder_of(codec: Codec) -> Coder | None:
             message = f"{codec.name}: its model is called {model_id!r}, expected a hexadecimal number"
             raise ResultsError(message) from None
         return ModelCoder(open_model(registry.find_by_id(identity)))
-    stated = evaluation.codec.get("name") if evaluation is not None else None
+    peer = peer_of(codec)
+    return PeerCoder(peer) if peer is not None and available_peers([peer.name]) else None
+
+
+def peer_of(codec: Codec) -> Peer | None:
+    """The peer whose results these are; None if they are of none."""
+    stated = codec.evaluation.codec.get("name") if codec.evaluation is not None else None
     for name, peer in PEERS.items():
-        if (stated == name or peer.title == codec.name) and available_peers([name]):
-            return PeerCoder(peer)
+        if not codec.is_published and (stated == name or peer.title == codec.name):
+            return peer
     return None
 
 

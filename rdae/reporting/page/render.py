@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from rdae.reporting.page.compare import peer_of
 from rdae.reporting.page.embed import data_uri
 from rdae.reporting.page.gather import METRICS, Codec, Comparison, Verdict, mean_saving, values_of
 
@@ -125,16 +126,18 @@ def memory_note(comparison: Comparison) -> str:
 
 def commands(comparison: Comparison, line: Sequence[str]) -> str:
     """What to run to get these numbers and this page."""
-    lines = []
+    lines, peers = [], []
     for codec in comparison.codecs:
-        if codec.evaluation is None or codec.source is None:
+        if codec.source is None:
             continue
-        qualities = ",".join(f"{quality:g}" for quality in codec.evaluation.qualities)
-        described = f"  # {codec.description}" if codec.description else ""
-        if codec.evaluation.meta.get("model"):
-            lines.append(f"rdae eval PICTURES -q {qualities} -o {shlex.quote(codec.source.name)}{described}")
-        else:
-            lines.append(f"# {codec.source.name}: {codec.description}; qualities {qualities}")
+        if codec.evaluation is not None and codec.evaluation.meta.get("model"):
+            qualities = ",".join(f"{quality:g}" for quality in codec.evaluation.qualities)
+            lines.append(f"rdae eval PICTURES -q {qualities} -o {shlex.quote(codec.source.name)}")
+        elif (peer := peer_of(codec)) is not None:
+            peers.append(peer.name)
+    if peers:
+        # A file for each, beside the one named: peers.jpeg.json and so on.
+        lines.append(f"rdae eval PICTURES --peers-only --peers {','.join(peers)} -o peers.json")
     lines.append(shlex.join(line))
     return escape("\n".join(lines))
 
