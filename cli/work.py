@@ -227,9 +227,11 @@ class _Worker:
             self._stopped = True
         if process is not None:
             assert process.stdin is not None
+            assert process.stdout is not None
             with contextlib.suppress(OSError):
                 process.stdin.close()
             process.wait()
+            process.stdout.close()
 
     def stop(self) -> None:
         """End the process at once; it takes a half-written file with it, unless it has to be killed."""
