@@ -7,7 +7,7 @@ for the row that the next one must see.  What is computed is what the modules' `
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import numpy as np
@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from rdae.architecture import PATCH
 from rdae.rows import Span, Stream, bands, cut, with_neighbours
 from rdae.transforms.analysis import Analysis
-from rdae.transforms.blocks import VALUE_MAX, Block, Pointwise
+from rdae.transforms.blocks import Block, Pointwise
+from rdae.transforms.branch import Own, branch
 from rdae.transforms.synthesis import Synthesis
 
 
@@ -36,9 +37,9 @@ def synthesise(
     dim, stream = cut(y64, partial(_row_bytes, fine_gain.shape[1]))
     # map, not generator expressions, which would hold on to one band while the next is made.
     stream = map(partial(_restored, restore), stream)
-    stream = _blocks(synthesis.coarse, stream, dim + 1)
+    stream = _blocks(synthesis.coarse, stream, dim + 1, narrow=False)
     stream = map(partial(_to_fine, synthesis, fine_gain), stream)
-    stream = map(partial(_levels, last, scale), _blocks(synthesis.fine, stream, dim + 1))
+    stream = map(partial(_levels, last, scale), _blocks(synthesis.fine, stream, dim + 1, narrow=False))
     yield from stream if dim == 1 else [torch.cat(list(stream), dim=1)]
 
 
@@ -75,11 +76,11 @@ def features(analysis: Analysis, levels: npt.NDArray[np.uint8], rows: Iterable[S
     weight: Tensor = analysis.from_pixels.weight
     row_bytes = _row_bytes(len(weight), -(-levels.shape[1] // PATCH))
     stream: Stream = (
-        analysis.from_pixels(F.pixel_unshuffle(_floats(levels, start + top, start + bottom, weight.device), 8))
+        analysis.from_pixels(_patches(levels, start + top, start + bottom, weight.device))
         for start, end in rows
         for top, bottom in bands(end - start, row_bytes, weight.device)
     )
-    return _blocks(analysis.fine, stream, 2)
+    return _blocks(analysis.fine, stream, 2, narrow=True)
 
 
 def latents(analysis: Analysis, features: Iterable[Tensor], fine_gain: Tensor) -> Stream:
@@ -88,7 +89,7 @@ def latents(analysis: Analysis, features: Iterable[Tensor], fine_gain: Tensor) -
     fine_gain: (1, fine, 1, 1).
     """
     stream = map(partial(_to_coarse, analysis, fine_gain), features)
-    return _blocks(analysis.coarse, stream, 2)
+    return _blocks(analysis.coarse, stream, 2, narrow=True)
 
 
 def _to_coarse(analysis: Analysis, fine_gain: Tensor, h: Tensor) -> Tensor:
@@ -96,15 +97,19 @@ def _to_coarse(analysis: Analysis, fine_gain: Tensor, h: Tensor) -> Tensor:
     return found
 
 
-def _floats(levels: npt.NDArray[np.uint8], top: int, bottom: int, device: torch.device) -> Tensor:
-    """Return the pixels of rows top..bottom of the latents, (1, 3, 16 k, 16 w) in -0.5..0.5, with the edge repeated."""
-    # A copy: the picture may be one that its owner forbids to write to, of which torch would warn.
-    part = torch.tensor(np.ascontiguousarray(levels[PATCH * top : PATCH * bottom])).to(device)
-    x = part.permute(2, 0, 1)[None].float().div_(255).sub_(0.5)
-    missing = (0, -x.shape[3] % PATCH, 0, PATCH * (bottom - top) - x.shape[2])
+def _patches(levels: npt.NDArray[np.uint8], top: int, bottom: int, device: torch.device) -> Tensor:
+    """Return the 8x8 patches of rows top..bottom of the latents, (1, 192, 2 k, 2 w) in -0.5..0.5, the edge repeated.
+
+    That is `pixel_unshuffle`, but with the channels of a position beside each other, as convolutions want them.
+    """
+    part = levels[PATCH * top : PATCH * bottom]
+    missing = (PATCH * (bottom - top) - part.shape[0], -part.shape[1] % PATCH)
     if any(missing):
-        x = F.pad(x, missing, mode="replicate")
-    return x.contiguous(memory_format=torch.channels_last)
+        part = np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
+    height, width = part.shape[0] // 8, part.shape[1] // 8
+    patches = part.reshape(height, 8, width, 8, 3).transpose(0, 2, 4, 1, 3)
+    x = torch.from_numpy(patches.reshape(1, height, width, 192)).to(device).permute(0, 3, 1, 2)
+    return x.float().div_(255).sub_(0.5)
 
 
 def _row_bytes(fine: int, width: int) -> int:
@@ -112,35 +117,30 @@ def _row_bytes(fine: int, width: int) -> int:
     return 2 * 2 * width * 2 * fine * 4
 
 
-def _blocks(blocks: nn.Sequential, stream: Iterable[Tensor], dim: int) -> Stream:
+def _blocks(blocks: nn.Sequential, stream: Iterable[Tensor], dim: int, *, narrow: bool) -> Stream:
     for block in blocks:
         assert isinstance(block, Block)
-        stream = with_neighbours(stream, partial(_apply, block, dim), dim)
+        stream = with_neighbours(stream, partial(_apply, partial(branch, block, narrow=narrow), dim), dim)
     return iter(stream)
 
 
-def _apply(block: Block, dim: int, x: Tensor, above: bool, below: bool) -> Tensor:
-    """The folded block's own rows along dim of x (1, C, h, w), which has one more where `above` or `below` say so."""
-    own = x.narrow(dim, int(above), x.shape[dim] - int(above) - int(below))  # the others lack a neighbour
+def _apply(changes: Callable[[Tensor, Own], Tensor], dim: int, x: Tensor, above: bool, below: bool) -> Tensor:
+    """A folded block's own rows along dim of x (1, C, h, w), which has one more where `above` or `below` say so.
+
+    changes: what the block adds to them.
+    """
+    start, length = int(above), x.shape[dim] - int(above) - int(below)
+    own = x.narrow(dim, start, length)  # the others lack a neighbour
     across, width = 5 - dim, x.shape[5 - dim]
     # A row that is long does its rows' work in parts, each of which sees a position more on either side.
     parts = list(bands(width, 2 * own.numel() // width * own.element_size(), x.device))
     if len(parts) == 1:
-        return _changes(block, x, dim, int(above), own.shape[dim]).add_(own)
+        added = changes(x, (dim, start, length))
+        return added.add_(own) if added.dtype == own.dtype else own + added
     found = torch.empty_like(own)
-    for start, end in parts:
-        first, last = max(0, start - 1), min(width, end + 1)
-        changes = _changes(block, x.narrow(across, first, last - first), dim, int(above), own.shape[dim])
-        part = (across, start, end - start)
-        torch.add(changes.narrow(across, start - first, end - start), own.narrow(*part), out=found.narrow(*part))
-    return found
-
-
-def _changes(block: Block, x: Tensor, dim: int, start: int, length: int) -> Tensor:
-    """What the block adds to x at so many positions along dim."""
-    h = block.expand(x)
-    h = F.conv2d(h, block.depthwise, block.depthwise_bias, padding=1, groups=h.shape[1])
-    value, gate = h.narrow(dim, start, length).chunk(2, dim=1)
-    h = F.hardtanh_(value, -VALUE_MAX, VALUE_MAX) * F.hardsigmoid(gate, inplace=True)
-    found: Tensor = block.project(h)
+    for first, end in parts:
+        left, right = max(0, first - 1), min(width, end + 1)
+        added = changes(x.narrow(across, left, right - left), (dim, start, length))
+        part = (across, first, end - first)
+        torch.add(own.narrow(*part), added.narrow(across, first - left, end - first), out=found.narrow(*part))
     return found

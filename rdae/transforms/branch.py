@@ -1,0 +1,84 @@
+"""What a block adds to its features, in inference: in float32, or faster in bfloat16 where an encoder may.
+
+A CPU with AMX has tiles that multiply bfloat16 some seven times as fast as its float32 units multiply.  An encoder's
+errors cost a few bits at worst (0.01 % of them, docs/speed.md), as what it codes is what it rounded.  A decoder's would
+be seen: levels of a decoded picture may differ by one between machines, and with bfloat16 some differ by four.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import weakref
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rdae.transforms.blocks import VALUE_MAX, Block
+
+Own = tuple[int, int, int]
+"""Positions that count, of a tensor: a dimension, start and length."""
+
+
+class _Weights(NamedTuple):
+    """A folded block's tensors, as convolutions take them."""
+
+    expand: Tensor
+    expand_bias: Tensor
+    depthwise: Tensor
+    depthwise_bias: Tensor
+    project: Tensor
+    project_bias: Tensor
+
+
+_narrow_weights: weakref.WeakKeyDictionary[Block, _Weights] = weakref.WeakKeyDictionary()
+
+
+def branch(block: Block, x: Tensor, own: Own, *, narrow: bool = False) -> Tensor:
+    """Return what a folded block adds to x, float32 (1, C, h, w), within `own`.
+
+    Positions beside x count as zeros.  narrow: compute, and return, bfloat16 where that is fast.
+    """
+    weights = (
+        _narrowed(block) if narrow and x.device.type == "cpu" and bfloat16_is_fast() else _weights(block)
+    )
+    h = F.conv2d(x.to(weights.expand.dtype), weights.expand, weights.expand_bias)
+    h = F.conv2d(h, weights.depthwise, weights.depthwise_bias, padding=1, groups=h.shape[1])
+    value, gate = h.narrow(*own).chunk(2, dim=1)
+    h = F.hardtanh_(value, -VALUE_MAX, VALUE_MAX) * F.hardsigmoid(gate, inplace=True)
+    return F.conv2d(h, weights.project, weights.project_bias)
+
+
+@functools.cache
+def bfloat16_is_fast() -> bool:
+    """Tell if convolutions of this process run on AMX.
+
+    Anything less, AVX-512's bfloat16 products too, is slower than float32.  ONEDNN_MAX_CPU_ISA switches it off, as it
+    does in the library that convolves.
+    """
+    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)  # torch 2.5 and later
+    if supported is None or not supported() or not torch.backends.mkldnn.is_available():
+        return False
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "")).upper()
+    return limit in ("", "ALL", "DEFAULT") or "AMX" in limit
+
+
+def _weights(block: Block) -> _Weights:
+    return _Weights(
+        block.expand.weight[:, :, None, None],
+        block.expand.bias,
+        block.depthwise,
+        block.depthwise_bias,
+        block.project.weight[:, :, None, None],
+        block.project.bias,
+    )
+
+
+def _narrowed(block: Block) -> _Weights:
+    """A block's tensors in bfloat16, made once."""
+    found = _narrow_weights.get(block)
+    if found is None:
+        found = _narrow_weights[block] = _Weights(*(each.to(torch.bfloat16) for each in _weights(block)))
+    return found
