@@ -24,9 +24,11 @@ from rdae.clock import Clock
 from rdae.container import Container, Header, Section, SectionType
 from rdae.errors import CorruptError, PictureError, StreamError, VerifyError, WeightsError
 from rdae.extras.alpha import fill, means
+from rdae.heap import trim
 from rdae.latents import Coded, Digest, Latents
 from rdae.model import Model
 from rdae.pictures.raster import Raster
+from rdae.pictures.spool import let_go
 from rdae.prior.layers import exact_float32
 from rdae.rows import Span, join
 from rdae.tiles import Grid, Region, automatic, window
@@ -277,6 +279,11 @@ class _Subject:
                 pass
             return encoder.file()
 
+    def trim(self) -> None:
+        """Give back memory that is free, in pictures for which that is worth its time."""
+        if not self.small:
+            trim()
+
     def memory(self) -> AbstractContextManager[None]:
         """What a lack of memory is called inside."""
         return _memory_for(self.raster.height, self.raster.width)
@@ -325,9 +332,12 @@ class _Encoder:
         for _ in self._grid.rows():
             with self._clock.stage("analysis"):
                 row = next(stream)
+            let_go(self._subject.picture)
+            self._subject.trim()
             for left, right in self._grid.columns():
                 yield left, right, self._quantised(row[:, :, left:right])
             del row  # before the next one is made: of wide pictures it is large
+            self._subject.trim()
 
     def _quantised(self, y: Tensor) -> Coded:
         """Round a tile's y, in steps."""
@@ -408,6 +418,8 @@ class _Decoder:
                 here = payloads[at * len(columns) : (at + 1) * len(columns)]
                 tiles = self._row_of_tiles(here, bottom - top, horizontal)
                 row = join((y64[:, down] for y64 in tiles), horizontal[1] - horizontal[0], dim=2)
+                if len(columns) > 1:
+                    trim()
                 # In two, so that nobody has to wait for the next row to know that this is not all.
                 yield from row.split(row.shape[1] - row.shape[1] // 2, dim=1) if bottom < vertical[1] else [row]
                 del row

@@ -108,9 +108,11 @@ def with_neighbours(stream: Iterable[Tensor], work: Work, dim: int) -> Stream:
     band: Tensor | None = None
     for following in stream:
         if band is not None:
-            # Neither the window nor, by a view of its last row, a whole band is to stay while others work.
-            yield work(torch.cat([*before, band, following.narrow(dim, 0, 1)], dim), bool(before), True)
-            before = [band.narrow(dim, band.shape[dim] - 1, 1).clone()]
+            # Only the band that follows is held while others work: not the window, nor this one by a view of its row.
+            window = [torch.cat([*before, band, following.narrow(dim, 0, 1)], dim)]
+            above, before = bool(before), [band.narrow(dim, band.shape[dim] - 1, 1).clone()]
+            band = following
+            yield work(window.pop(), above, True)
         band = following
     if band is not None:
         yield work(torch.cat([*before, band], dim) if before else band, bool(before), False)

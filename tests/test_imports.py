@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-FACTS = {"errors", "quality", "architecture", "clock", "rows", "tiles"}  # known to every stage that needs it
+FACTS = {"errors", "quality", "architecture", "clock", "rows", "tiles", "heap"}  # known to every stage that needs it
 STAGES = FACTS | {"container", "coding", "files", "pictures", "prior", "latents", "transforms", "model", "weights"}
 STAGES |= {"registry", "metrics", "targets", "devices"}
 STAGES |= {"extras"}
@@ -30,6 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "extras": {"errors", "container", "pictures"},
     "pillow": STAGES | {"api"},
     "rows": set(),
+    "heap": set(),
     "tiles": {"architecture", "rows"},
     "registry": {"errors"},
     "clock": set(),

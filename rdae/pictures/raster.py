@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
 from rdae.container import MAX_PIXELS, counted_pixels  # what is compressed shall be decompressed
 from rdae.errors import PictureError
 from rdae.pictures import exif, profiles
+from rdae.pictures.spool import Collector
 
 Levels = npt.NDArray[np.uint8]  # (h, w, 3)
 Plane = npt.NDArray[np.uint8]  # (h, w)
@@ -28,6 +29,19 @@ SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 RGB_MODES = frozenset({"RGB", "RGBX", "RGBA", "RGBa"})
 ROUNDED = "{} bits rounded to 8"
 AVIF_HEAD = 1 << 16  # bytes in which an AVIF's properties are looked for
+# What EXIF's orientations ask for, other than 1, which is upright.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = frozenset(TURNS[n] for n in (5, 6, 7, 8))  # their rows are columns of the file,
+BACKWARDS = frozenset(TURNS[n] for n in (3, 4, 7, 8))  # the first of these that of the last, or of the last row
+BAND_PIXELS = 1 << 21  # that are converted at once
 IFD_TAGS = (34665, 34853)  # EXIF proper, GPS
 # Of a TIFF's tags those that are about the picture rather than about its bytes in that file.
 KEPT_TAGS = (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432, *IFD_TAGS)
@@ -194,28 +208,52 @@ def _from_pillow(image: Image.Image, note: Note, metadata: bool) -> Raster:
         note(ROUNDED.format(bits))
     image.load()
     check_size(image.width, image.height)  # of some formats (ICO, ICNS) it is known only now
-    upright, exif_data = _upright(image, note)
-    base, alpha = _separate(upright, note)
+    turn, exif_data = _upright(image, note)
     profile = image.info.get("icc_profile")
-    base, icc = _in_known_colours(base, profile if isinstance(profile, bytes) else None, note, keep=metadata)
-    levels = np.asarray(base)
-    grey = levels.ndim == 2
-    levels = np.repeat(levels[:, :, None], 3, axis=2) if grey else np.array(levels)
+    profile = profile if isinstance(profile, bytes) else None
+    width, height = image.size if turn not in SIDEWAYS else image.size[::-1]
+    collector, grey, icc = Collector(height, width), False, None
+    alpha: Plane | None = None
+    # In bands, as each conversion makes a copy.
+    for top in range(0, height, rows := max(1, BAND_PIXELS // width)):
+        bottom = min(top + rows, height)
+        base, transparency = _separate(_rows_of(image, turn, top, bottom), note)
+        base, icc = _in_known_colours(base, profile, note, keep=metadata)
+        grey = base.mode == "L"
+        collector.add(np.asarray(base))
+        if transparency is not None:
+            if alpha is None:
+                alpha = np.full((height, width), 255, np.uint8)
+            alpha[top:bottom] = transparency
+        note = silent  # all bands have the same to say
     if not metadata:
-        return Raster(levels, grey, alpha)
-    return Raster(levels, grey, alpha, icc, exif_data, _xmp_of(image))
+        return Raster(collector.levels(), grey, alpha)
+    return Raster(collector.levels(), grey, alpha, icc, exif_data, _xmp_of(image))
 
 
-def _upright(image: Image.Image, note: Note) -> tuple[Image.Image, bytes | None]:
-    """The image as it is to be seen, and its EXIF, which says so."""
+def _upright(image: Image.Image, note: Note) -> tuple[Image.Transpose | None, bytes | None]:
+    """How the image is to be turned to be seen as it should be, and its EXIF, which says that it was."""
     try:
         found = _exif_of(image)
-        return ImageOps.exif_transpose(image), exif.upright_exif(found) if found else None
+        turn = TURNS.get(image.getexif().get(exif.ORIENTATION, 1))
+        return turn, exif.upright_exif(found) if found else None
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001 - whatever is broken in the EXIF block, the pixels are here
         note("unreadable EXIF dropped")
-        return image, None
+        return None, None
+
+
+def _rows_of(image: Image.Image, turn: Image.Transpose | None, top: int, bottom: int) -> Image.Image:
+    """Rows of the image as it is when it was turned."""
+    if turn is None and (top, bottom) == (0, image.height):
+        return image
+    sideways = turn in SIDEWAYS
+    length = image.width if sideways else image.height
+    start, end = (length - bottom, length - top) if turn in BACKWARDS else (top, bottom)
+    box = (start, 0, end, image.height) if sideways else (0, start, image.width, end)
+    part = image.crop(box)
+    return part if turn is None else part.transpose(turn)
 
 
 def _exif_of(image: Image.Image) -> bytes | None:
