@@ -93,7 +93,7 @@ class Model:
         region: x, y, width and height in pixels of the part that is wanted; only the tiles that it needs are decoded.
         ValueError if it is not inside of the picture.
         scale: 2, 4 or 8 for a picture of half, a quarter or an eighth of the width and height, rounded up: the means of
-        boxes of so many by so many pixels, counted from the left upper corner. That saves memory, and time less so.
+        boxes of so many by so many pixels, counted from the left upper corner. That saves memory, and little time.
         clock: gets the seconds by stage.
         """
         part = None if region is None else Region(*region)

@@ -11,6 +11,8 @@ import rdae
 from rdae import api, metrics, registry, targets, weights
 from rdae.container import parse
 
+EXAMPLE = Path(__file__).resolve().parent.parent / "data" / "example.png"
+
 
 @pytest.fixture
 def opened(tiny_path: Path) -> api.Model:
@@ -126,6 +128,18 @@ def test_targets_are_met(opened: api.Model, kind: targets.Kind, value: float) ->
     assert rdae.Target(kind, value).meets(found)
     if kind in {"size", "bpp"}:
         assert found >= 0.95 * value  # the steps of so small a model are coarse
+
+
+@pytest.mark.parametrize(("kind", "value"), [("size", 5000), ("bpp", 0.5), ("psnr", 36.0)])
+def test_targets_are_met_within_a_per_cent_with_the_published_weights(kind: targets.Kind, value: float) -> None:
+    with Image.open(EXAMPLE) as opened:
+        picture = np.asarray(opened.convert("RGB"))
+    data = rdae.compress(picture, target=rdae.Target(kind, value))
+    if kind == "psnr":
+        assert 36 <= metrics.psnr(picture, np.asarray(rdae.decompress(data))) <= 36.36
+    else:
+        found = len(data) * (1 if kind == "size" else 8 / (picture.shape[0] * picture.shape[1]))
+        assert 0.99 * value <= found <= value
 
 
 def test_what_is_seen_counts_for_targets(opened: api.Model) -> None:
