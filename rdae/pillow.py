@@ -58,8 +58,8 @@ class RdaeImageFile(ImageFile.ImageFile):
         """Decode, when it comes to that, at 1/2, 1/4 or 1/8 of the size, if that is no less than `size`.
 
         That takes about as long, as the latents are decoded all the same, but less memory, and what follows is quicker.
-        As Pillow's JPEG plug-in does, it returns the mode, which is the file's whatever `mode` says, and the picture's box
-        in the reduced one; None, and changes nothing, if the picture is decoded already or would not be smaller.
+        As Pillow's JPEG plug-in does, it returns the mode, which is the file's whatever `mode` says, and the box of the
+        picture in the reduced one; None, and changes nothing, if the picture is decoded already or would be no smaller.
         """
         del mode
         if self._decoded or size is None or self._scale > 1:

@@ -69,9 +69,10 @@ def test_everything_follows_the_model_to_its_device(tiny: Model, there: Model, t
         again = codec.encode(picture, there, index, tile=tile)
         assert crossing.operations > 100
         assert codec.compress(picture, there, index, tile=tile, verify=True) == again.data
-        # The very numbers here, as it is the CPU that adds.
-        assert again.latents_sha256 == encoded.latents_sha256
-        assert np.array_equal(again.reconstruction, encoded.reconstruction)
+        # What is encoded may differ, as the analysis may be computed otherwise; what a file says may not.
+        for decoded in (codec.decode(again.data, tiny), codec.decode(again.data, there)):
+            assert decoded.latents_sha256 == again.latents_sha256
+            assert np.array_equal(decoded.picture, again.reconstruction)
         codec.verify(encoded.data, there)
         for exact in (False, True):
             decoded = codec.decode(encoded.data, there, exact=exact)
