@@ -221,7 +221,7 @@ def train(
         group=group,
         workers=workers,
         compiled=compiled,
-        fresh=state is None and start is None,
+        fresh=state is None,
     )
     if state is not None:
         trainer.resume(state)
@@ -236,11 +236,14 @@ def train(
     if force and group.leads and not profile:
         checkpoint.clear(run)
     lines(_greeting(trainer), False)
-    if profile:
-        _profile(trainer, lines)
-    else:
-        _train(trainer, lines)
-    group.close()
+    try:
+        if profile:
+            _profile(trainer, lines)
+        else:
+            _train(trainer, lines)
+    finally:
+        trainer.close()
+        group.close()
 
 
 def _board(run: Path) -> Callable[[dict[str, Any]], None]:
@@ -268,14 +271,19 @@ def _profile(trainer: Trainer, lines: Lines) -> None:
 
 
 def _train(trainer: Trainer, lines: Lines) -> None:
-    """Train; a first Ctrl-C or SIGTERM writes a checkpoint and ends with status 130 or 143, a second one ends."""
+    """Train; a first Ctrl-C or SIGTERM writes a checkpoint and ends with status 130 or 143, a second one ends.
+
+    Of several processes each gets the signal of its launcher after that of the terminal or the scheduler: they take no
+    second one, as the launcher kills what does not end.
+    """
     received: list[int] = []
+    second = signal.SIG_DFL if trainer.group.world == 1 else signal.SIG_IGN
 
     def ask_to_stop(number: int, _frame: types.FrameType | None) -> None:
         received.append(number)
         trainer.stop()
         for each in before:
-            signal.signal(each, signal.SIG_DFL)
+            signal.signal(each, second)
 
     before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -98,13 +98,15 @@ def test_two_processes_stop_at_the_same_step_when_one_is_asked_to(pictures: Path
     run = tmp_path / "run"
     options = [*training_kit.options(pictures, run), "--hours", "1", "--stream", "0.05"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(launched(options), stderr=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(
+        launched(options), stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    ) as process:
         deadline = time.monotonic() + 300
         while not rows(run, "train"):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        process.send_signal(signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGTERM)  # as schedulers do: to the launcher, who passes it on, and to all
         _, errors = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "--resume goes on from here" in errors

@@ -379,6 +379,7 @@ def test_train_resume_extend_export_and_start_from_the_result(pictures: Path, un
     config = json.loads(state["config"])
     assert config["quality_low"] == config["quality_high"] == 373  # 800 * log10(0.01 / 0.0004) / 3
     assert config["architecture"]["synthesis_fine"] == 2
+    assert not torch.equal(state["model"]["synthesis.fine.1.scale"], torch.ones(16))  # measured for new blocks too
     assert state["step"] == 2
     assert state["pixels"] == imports.read(made).pixels + 2 * 4 * 64 * 64
     assert [row["step"] for row in Metrics(run).rows()] == [2]  # the log of the run before is gone

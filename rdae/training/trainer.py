@@ -251,6 +251,11 @@ class Trainer:
         self._validate_once()
         return True
 
+    def close(self) -> None:
+        """End what decodes pictures beside the training."""
+        if isinstance(self.pictures, Stream):
+            self.pictures.close()
+
     def _agree(self, started: float) -> None:
         """Let all processes go by the first one's clock, and stop when one of them is asked to.
 
