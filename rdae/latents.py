@@ -100,14 +100,15 @@ def quantise(y: Tensor, z: Tensor, prior: ExactPrior, index: int) -> Coded:
     analysis gives them; index: quality index 0..800.
     """
     z = z.clamp(-Z_MAX, Z_MAX)
-    y64 = y.double() * STEP_UNIT
     parts = [(_int32(z), _z_rows(z.shape), prior.z_tables)]
 
     def code(places: Places, means: Tensor, scales: Tensor) -> Tensor:
-        residuals = ((places.take(y64) - means) / STEP_UNIT).round().clamp(-SYMBOL_MAX, SYMBOL_MAX).int()
-        coded = scales >= prior.skip_below
-        residuals *= coded
-        parts.append((_int32(residuals[coded]), _int32(scales[coded]), prior.y_tables))
+        distance64 = places.take(y).double().mul_(STEP_UNIT).sub_(means)
+        residuals = distance64.div_(STEP_UNIT).round_().clamp_(-SYMBOL_MAX, SYMBOL_MAX).int()
+        residuals *= scales >= prior.skip_below
+        rows = _int32(scales)
+        coded = np.flatnonzero(rows >= prior.skip_below)
+        parts.append((_int32(residuals)[coded], rows[coded], prior.y_tables))
         return residuals
 
     decoded64 = prior.run(z, index, (y.shape[1], y.shape[2]), code)
@@ -132,14 +133,15 @@ def read(
     z = torch.from_numpy(z_symbols.astype(np.int64)).view(z_shape).to(device)
 
     def code(_places: Places, _means: Tensor, scales: Tensor) -> Tensor:
-        coded = scales >= prior.skip_below
+        rows = _int32(scales)
+        coded = np.flatnonzero(rows >= prior.skip_below)
         with clock.stage("coding"):
-            symbols = coder.get(_int32(scales[coded]), prior.y_tables)
+            symbols = coder.get(rows[coded], prior.y_tables)
         if np.abs(symbols).max(initial=0) > SYMBOL_MAX:
             raise CorruptError("a latent is out of range: the file is damaged")
-        residuals = torch.zeros_like(scales)
-        residuals[coded] = torch.from_numpy(symbols).to(device)
-        return residuals
+        residuals = np.zeros_like(rows)
+        residuals[coded] = symbols
+        return torch.from_numpy(residuals).to(device)
 
     with clock.stage("prior"):
         y64 = prior.run(z, index, size, code)

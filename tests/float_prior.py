@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from rdae.architecture import GROUPS
 from rdae.model import Model
 from rdae.prior import normaliser
-from rdae.prior.context import CONTEXT_MAX, ContextModel, cells
+from rdae.prior.context import CONTEXT_MAX, ContextModel, cell_planes, cells
 from rdae.prior.exact import CodeStep, ExactPrior, Places
 from rdae.prior.hyperprior import Z_MAX, HyperSynthesis
-from rdae.prior.layers import ExactLayer, LayerSpec, convolve
+from rdae.prior.layers import UNIT, ExactLayer, LayerSpec, convolve
 from rdae.quality import hats
 
 
@@ -94,8 +94,10 @@ class FloatPrior:
         known = torch.zeros(1, latents, *size, dtype=torch.float32)
         known = known.contiguous(memory_format=torch.channels_last)
         features = self.hyper(z.clamp(-Z_MAX, Z_MAX).float()[None], weights, size)
+        planes = cell_planes(*size, UNIT, features)
         for step in range(GROUPS):
-            predictions = ExactPrior._predict(cast("Any", self), step, known, features)
+            found = self.context(step, known, features, planes)
+            predictions = [(mean[0], scale_index[0]) for mean, scale_index in found]
             slots, means, indices = [], [], []
             for (group, top, left), (mean, scale_index) in zip(cells(step), predictions, strict=True):
                 channels = slice(group * group_size, (group + 1) * group_size)

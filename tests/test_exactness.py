@@ -165,8 +165,8 @@ def test_a_machine_whose_float32_products_are_not_exact_is_refused(
 ) -> None:
     exact = torch.nn.functional.conv2d
 
-    def inexact(x: torch.Tensor, weight: torch.Tensor, *rest: Any, **options: Any) -> torch.Tensor:
-        return exact(x.bfloat16(), weight.bfloat16(), *rest, **options).float()
+    def inexact(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, **options: Any) -> torch.Tensor:
+        return exact(x.bfloat16(), weight.bfloat16(), bias.bfloat16(), **options).float()
 
     layers.check_arithmetic(torch.device("cpu"))
     monkeypatch.setattr("rdae.prior.layers.F.conv2d", inexact)

@@ -118,8 +118,10 @@ class ContextModel(nn.Module):
     def trunk(self, step: int, known: Tensor, features: Tensor, planes: Tensor) -> Tensor:
         """Compute the features of all positions, (B, context_width, h, w): a row depends on REACH rows beside it."""
         inputs = torch.cat([known, features, planes.expand(known.shape[0], -1, -1, -1)], dim=1)
-        a = self.entries[step](inputs)
-        del inputs
+        return self.body(self.entries[step](inputs))
+
+    def body(self, a: Tensor) -> Tensor:
+        """Do the part of the trunk after its entry, which is the same for all steps."""
         a = self.mix(self.spread(a))
         found: Tensor = self.mix_more(self.spread_more(a))
         return found

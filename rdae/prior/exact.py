@@ -13,7 +13,7 @@ from rdae.coding import Tables
 from rdae.prior import normaliser
 from rdae.prior.context import REACH, ContextModel, cell_planes, cells
 from rdae.prior.hyperprior import Z_MAX, HyperSynthesis
-from rdae.prior.layers import UNIT, ExactLayer, exact_float32
+from rdae.prior.layers import UNIT, ExactLayer, exact_float32, exact_sums, together
 from rdae.quality import hats
 from rdae.rows import bands, longer_side
 
@@ -130,11 +130,39 @@ class ExactPrior(nn.Module):
         for first, last in bands(length, entry_bytes * across, known.device):
             start, end = max(0, first - REACH), min(length, last + REACH)
             seen, around = (x.narrow(dim, start, end - start) for x in (known, features))
-            # start is even, so these are the right cells.
-            planes = cell_planes(seen.shape[2], seen.shape[3], UNIT, features)
-            a = self.context.trunk(step, seen, around, planes).narrow(dim, first - start, last - first)
-            found.append(self.context.heads(step, a))
+            a = self.context.body(self._entry(step, seen, around))
+            found.append(self._heads(step, a.narrow(dim, first - start, last - first)))
+        if len(found) == 1:
+            return [(mean[0], index[0]) for mean, index in found[0]]
         return [
-            (torch.cat([mean for mean, _ in group], dim=dim)[0], torch.cat([index for _, index in group], dim=dim)[0])
+            (
+                torch.cat([mean for mean, _ in group], dim=dim)[0],
+                torch.cat([index for _, index in group], dim=dim)[0],
+            )
             for group in zip(*found, strict=True)
         ]
+
+    def _entry(self, step: int, known: Tensor, features: Tensor) -> Tensor:
+        """Do the context model's entry without copying its three inputs together, or multiplying zeros."""
+        layer = self.context.entries[step]
+        assert isinstance(layer, ExactLayer)
+        latents, half = known.shape[1], layer.rounding()
+        # The height and width of a band are even but at the picture's end, so these are the right cells.
+        planes = cell_planes(features.shape[2], features.shape[3], UNIT, features)
+        around = torch.cat([features, planes], dim=1)
+        total = exact_sums(layer.weight[:, latents:], layer.bias + half, around)
+        if step > 0:
+            total += exact_sums(layer.weight[:, :latents], torch.zeros_like(layer.bias), known)
+        return layer.settle(total, half)
+
+    def _heads(self, step: int, a: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return the context model's heads, mean and index of a cell at once."""
+        found = []
+        for group, row, column in cells(step):
+            head = step * GROUPS + group
+            mean_layer, index_layer = self.context.means[head], self.context.indices[head]
+            assert isinstance(mean_layer, ExactLayer)
+            assert isinstance(index_layer, ExactLayer)
+            mean, index = together([mean_layer, index_layer], a[:, :, row::2, column::2])
+            found.append((mean, index))
+        return found

@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -117,15 +117,17 @@ class ExactLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Integers in float32 (B, in, H, W) -> integers in float32 (B, out, H, W)."""
+        (found,) = together([self], x)
+        return found
+
+    def rounding(self) -> Tensor:
+        """2^(s-1) of each output channel, (out,): what makes floor round."""
         # Powers of two by shifting: exp2 of an integer is exact in practice, but nobody promises it.
-        half = (1 << (self.shift.long() - 1)).float()
-        # The rounding term joins the bias: one integer more in the same sum.
-        bias = self.bias + half
-        # A cell of a 2x2 that a picture of one row or column of latents does not have; conv2d refuses it.
-        empty = 0 in x.shape
-        total = x.new_zeros(len(x), len(bias), *x.shape[2:]) if empty else exact_sums(self.weight, bias, x)
-        scaled = total.mul_((0.5 / half)[:, None, None])
-        return scaled.floor_().clamp_(self.spec.low, self.spec.high)
+        return (1 << (self.shift.long() - 1)).float()
+
+    def settle(self, total: Tensor, half: Tensor) -> Tensor:
+        """Divide sums, in place, that contain bias and half by 2^s; round down and clamp."""
+        return total.mul_((0.5 / half)[:, None, None]).floor_().clamp_(self.spec.low, self.spec.high)
 
     def check(self) -> None:
         """Raise ValueError unless the tensors are integers that satisfy the invariant."""
@@ -140,6 +142,23 @@ class ExactLayer(nn.Module):
             raise ValueError(f"{self.spec.name}: a sum may reach {float(reach.max()):.0f}, beyond 2^24")
 
 
+def together(layers: Sequence[ExactLayer], x: Tensor) -> list[Tensor]:
+    """Return what each of these layers makes of x, by one convolution; several have to be 1x1."""
+    halves = [layer.rounding() for layer in layers]
+    # The rounding term joins the bias: one integer more in the same sum.
+    weight = _joined([layer.weight for layer in layers])
+    bias = _joined([layer.bias + half for layer, half in zip(layers, halves, strict=True)])
+    # A cell of a 2x2 that a picture of one row or column of latents does not have; conv2d refuses it.
+    empty = 0 in x.shape
+    total = x.new_zeros(len(x), len(bias), *x.shape[2:]) if empty else exact_sums(weight, bias, x)
+    parts = total.split([len(half) for half in halves], dim=1)
+    return [layer.settle(part, half) for layer, part, half in zip(layers, parts, halves, strict=True)]
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
 def check_arithmetic(device: torch.device) -> None:
     """Raise ArithmeticError unless the float32 sums of this device and process are exact where they can be.
 
@@ -151,7 +170,7 @@ def check_arithmetic(device: torch.device) -> None:
     w = torch.arange(channels * channels).mul(53).remainder(511).sub(255).view(channels, channels)
     d = torch.arange(channels * 9).mul(71).remainder(3601).sub(1800).view(channels, 1, 3, 3)
     with exact_float32():
-        x, none = a.float().to(device), torch.zeros(channels, device=device)
+        x, none = a.float().to(device), torch.zeros(channels, dtype=torch.float32, device=device)
         mixed = exact_sums(w.float().to(device), none, x)
         spread = exact_sums(d.float().to(device), none, x)
     expected = (w @ a.view(channels, -1)).view(1, channels, side, side)
