@@ -40,7 +40,7 @@ class Task:
 
     def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
         """Decompress one file."""
-        from rdae.pictures import format_of, picture_bytes
+        from rdae.pictures import format_of, picture_bytes, picture_parts
 
         target = place(job.target)
         with clock.stage("read"):
@@ -53,7 +53,7 @@ class Task:
             model = self._models.for_file(data)
         with clock.stage("decode"):
             try:
-                image = model.decompress(
+                bands = model.unfold(
                     data,
                     exact=self.exact,
                     max_pixels=self.max_pixels,
@@ -63,15 +63,16 @@ class Task:
                 )
             except ValueError as error:  # the region is not inside of this picture
                 raise PictureError(str(error)) from error
+            image = None if bands.flow_as(form) else bands.image()
         with clock.stage("write"):
-            picture = picture_bytes(image, form, note)
-            target.write(picture, force=self.force)
+            picture = picture_parts(bands, form, note) if image is None else picture_bytes(image, form, note)
+            written = target.write(picture, force=self.force)
         return Facts(
             rdae_bytes=len(data),
             input_bytes=len(data),
-            output_bytes=len(picture),
-            width=image.width,
-            height=image.height,
+            output_bytes=written,
+            width=bands.width,
+            height=bands.height,
             pixels=header.width * header.height,
             model=model.name,
             quality=from_index(header.quality_index),

@@ -21,11 +21,13 @@ from urllib.request import url2pathname
 from rdae.errors import MissingExtraError, OutputExistsError, RdaeError
 from rdae.files import (
     MAX_FILE_BYTES,
+    Data,
     Identity,
     check_output,
     identities,
     open_input,
     read_bounded,
+    whole,
     write_atomically,
 )
 
@@ -62,8 +64,8 @@ class Place(Protocol):
     def identity(self) -> frozenset[Identity | str]:
         """What tells this place from others whatever it is called; empty if nothing is there."""
 
-    def write(self, data: bytes, *, force: bool) -> None:
-        """Write all or nothing."""
+    def write(self, data: Data, *, force: bool) -> int:
+        """Write all or nothing; return how many bytes."""
 
 
 def place(text: str) -> Place:
@@ -119,10 +121,10 @@ class File:
         """Device and inode."""
         return frozenset(identities([self.path]))
 
-    def write(self, data: bytes, *, force: bool) -> None:
+    def write(self, data: Data, *, force: bool) -> int:
         """Make the folder, then the file, in one step."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path, data, force=force)
+        return write_atomically(self.path, data, force=force)
 
 
 @dataclass(frozen=True)
@@ -156,8 +158,9 @@ class Standard:
         """None: input and output are two."""
         return frozenset()
 
-    def write(self, data: bytes, *, force: bool) -> None:  # noqa: ARG002 - as other places have it
+    def write(self, data: Data, *, force: bool) -> int:  # noqa: ARG002 - as other places have it
         """Write to standard output, unbuffered, so that errors are seen here and not at the end of the program."""
+        data = whole(data)  # before anything is written: what comes after a pipe should get no half of it
         if sys.stdout is None:
             raise OSError("standard output is closed")
         sys.stdout.flush()
@@ -166,6 +169,7 @@ class Standard:
         rest = memoryview(data)
         while rest:
             rest = rest[stream.write(rest) :]
+        return len(data)
 
 
 @dataclass(frozen=True)
@@ -216,15 +220,16 @@ class Remote:
         """The URL."""
         return frozenset({self.url})
 
-    def write(self, data: bytes, *, force: bool) -> None:
+    def write(self, data: Data, *, force: bool) -> int:
         """Upload, under another name first where half an object could be seen."""
+        data = whole(data)
         with _errors_of(self.url):
             system, path = _filesystem(self.url)
             self.check(force=force, sources=frozenset())
             protocols = {system.protocol} if isinstance(system.protocol, str) else set(system.protocol)
             if protocols & _WHOLE_OBJECTS:
                 system.pipe_file(path, data)
-                return
+                return len(data)
             folder = str(PurePosixPath(path).parent)
             system.makedirs(folder, exist_ok=True)
             temporary = f"{folder.rstrip('/')}/.rdae-{secrets.token_hex(8)}.part"
@@ -237,6 +242,7 @@ class Remote:
                 with contextlib.suppress(Exception):
                     system.rm_file(temporary)
                 raise
+        return len(data)
 
 
 def is_folder(url: str) -> bool:

@@ -11,7 +11,7 @@ from rdae import codec, devices, metrics, weights
 from rdae.clock import Clock
 from rdae.container import MAX_PIXELS, parse
 from rdae.errors import TargetError
-from rdae.pictures.raster import to_pillow, to_raster
+from rdae.pictures.raster import to_raster
 from rdae.quality import to_index
 from rdae.targets import Target, meet
 from rdae.tiles import Region
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from rdae import model as models
     from rdae.codec import Decoded, Encoded
+    from rdae.pictures.bands import Bands
     from rdae.pictures.raster import Raster
 
     Picture = Image.Image | npt.NDArray[np.uint8] | Raster
@@ -96,11 +97,26 @@ class Model:
         boxes of so many by so many pixels, counted from the left upper corner. That saves memory, and little time.
         clock: gets the seconds by stage.
         """
+        return self.unfold(
+            data, exact=exact, max_pixels=max_pixels, region=region, scale=scale, clock=clock
+        ).image()
+
+    def unfold(
+        self,
+        data: bytes,
+        *,
+        exact: bool = False,
+        max_pixels: int | None = MAX_PIXELS,
+        region: tuple[int, int, int, int] | None = None,
+        scale: int = 1,
+        clock: Clock | None = None,
+    ) -> Bands:
+        """Begin to do what `decompress` does, and return a picture whose bands of rows are decoded as they are taken.
+
+        Its size is known then; errors that concern latents come with the bands.
+        """
         part = None if region is None else Region(*region)
-        decoded = codec.decode(
-            data, self.loaded, max_pixels, exact=exact, region=part, scale=scale, clock=clock
-        )
-        return to_pillow(decoded.raster)
+        return codec.unfold(data, self.loaded, max_pixels, exact=exact, region=part, scale=scale, clock=clock)
 
     def encode(self, picture: npt.NDArray[np.uint8], at: float) -> Encoded:
         """Compress uint8 (h, w, 3) at quality `at` and say all that the encoder knows."""

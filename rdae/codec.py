@@ -27,7 +27,8 @@ from rdae.extras.alpha import fill, means
 from rdae.heap import trim
 from rdae.latents import Coded, Digest, Latents
 from rdae.model import Model
-from rdae.pictures.raster import Raster
+from rdae.pictures.bands import Bands
+from rdae.pictures.raster import Raster, info_of, mode_of
 from rdae.pictures.spool import let_go
 from rdae.prior.layers import exact_float32
 from rdae.rows import Span, join
@@ -194,38 +195,50 @@ def decode(
     corner, as far as they have pixels in the region.  At the other edges what the synthesis makes beyond counts too.
     clock: gets the seconds by stage.
     """
-    if scale not in SCALES:
-        raise ValueError(f"scale is {scale}, expected 1, 2, 4 or 8")
     clock = clock or Clock()
-    decoder = _Decoder(data, model, max_pixels, clock)
-    header = decoder.header
-    if region is None:
-        region = Region(0, 0, header.width, header.height)
-    if not region.inside(header.width, header.height):
-        raise ValueError(f"region {tuple(region)} is not inside of {header.width} x {header.height} pixels")
+    view = _View(_Decoder(data, model, max_pixels, clock), region, scale)
+    header = view.decoder.header
     with _memory_for(header.height, header.width):
-        # A window of latents, of which those at its borders only serve as neighbours.
-        top, bottom = window(region.y, region.height, decoder.grid.height, model.reach)
-        left, right = window(region.x, region.width, decoder.grid.width, model.reach)
-        boxes = region.boxes(scale)
-        origin = (boxes.y - top * PATCH // scale, boxes.x - left * PATCH // scale)
-        rows = decoder.rows((top, bottom), (left, right))
-        size = (boxes.height, boxes.width)
-        found = decoder.extras()
-        picture = _synthesise(
-            rows,
-            model,
-            header.quality_index,
-            size,
-            clock,
-            origin=origin,
-            exact=exact,
-            scale=scale,
-            grey=header.grey,
-        )
-        alpha = None if found.alpha is None else np.ascontiguousarray(boxes.of(means(found.alpha, scale)))
-    raster = Raster(picture, header.grey, alpha, found.icc, found.exif, found.xmp)
-    return Decoded(raster, decoder.digest.sha256, clock.seconds)
+        picture = _gathered(view.levels(exact=exact), (view.height, view.width), clock)
+    found = view.extras
+    raster = Raster(picture, header.grey, view.alpha, found.icc, found.exif, found.xmp)
+    return Decoded(raster, view.decoder.digest.sha256, clock.seconds)
+
+
+def unfold(
+    data: bytes,
+    model: Model,
+    max_pixels: int | None = container.MAX_PIXELS,
+    *,
+    exact: bool = False,
+    region: Region | None = None,
+    scale: int = 1,
+    clock: Clock | None = None,
+) -> Bands:
+    """Begin to do what `decode` does: the rows of what is returned are decoded as they are taken."""
+    clock = clock or Clock()
+    view = _View(_Decoder(data, model, max_pixels, clock), region, scale)
+    header, found = view.decoder.header, view.extras
+    mode = mode_of(grey=header.grey, alpha=view.alpha is not None)
+    info = info_of(found.icc, found.exif, found.xmp)
+    return Bands(view.width, view.height, mode, info, _unfolded(view, clock, exact=exact))
+
+
+def _unfolded(view: _View, clock: Clock, *, exact: bool) -> Iterator[npt.NDArray[np.uint8]]:
+    """The rows of a view, uint8 (k, w, channels), with alpha beside the levels if there is any."""
+    header = view.decoder.header
+    levels = iter(view.levels(exact=exact))
+    top = 0
+    while True:
+        # Not around a yield: what the caller does in between is none of this.
+        with torch.inference_mode(), exact_float32(), _memory_for(header.height, header.width):
+            rows = next(_timed(levels, clock), None)
+        if rows is None:
+            return
+        if view.alpha is not None:
+            rows = np.concatenate([rows, view.alpha[top : top + len(rows), :, None]], axis=2)
+        top += len(rows)
+        yield rows
 
 
 @torch.inference_mode()
@@ -351,7 +364,8 @@ class _Encoder:
         """Encode everything, and decode it as a decoder would: uint8 (h, w, 3), without alpha."""
         raster = self._subject.raster
         size, index = (raster.height, raster.width), self._header.quality_index
-        return _synthesise(self.rows(), self._model, index, size, self._clock, grey=raster.grey)
+        bands = self._model.synthesise(self.rows(), index)
+        return _gathered(_levels(bands, size, (0, 0), grey=raster.grey), size, self._clock)
 
     def file(self) -> bytes:
         """The bytes of the file, when all rows were encoded."""
@@ -386,7 +400,7 @@ class _Decoder:
         self.digest = Digest()
         self._parsed = parsed
         self._tiles = 0  # how many were decoded
-        self._model, self._clock = model, clock
+        self.model, self._clock = model, clock
 
     def skim(self) -> None:
         """Decode everything and keep nothing; CorruptError if it is not what was encoded."""
@@ -415,6 +429,8 @@ class _Decoder:
         for at, (top, bottom) in enumerate(self.grid.rows()):
             down = slice(max(top, vertical[0]) - top, min(bottom, vertical[1]) - top)
             if down.start < down.stop:
+                if len(columns) > 1:
+                    trim()
                 here = payloads[at * len(columns) : (at + 1) * len(columns)]
                 tiles = self._row_of_tiles(here, bottom - top, horizontal)
                 row = join((y64[:, down] for y64 in tiles), horizontal[1] - horizontal[0], dim=2)
@@ -435,41 +451,80 @@ class _Decoder:
 
     def _tile(self, payload: bytes, size: tuple[int, int]) -> Latents:
         index = self.header.quality_index
-        decoded = latents.read(payload, self._model.prior, index, size, self._clock)
+        decoded = latents.read(payload, self.model.prior, index, size, self._clock)
         self.digest.add(decoded)
         self._tiles += 1
         return decoded
 
 
-def _synthesise(
-    rows: Iterator[Tensor],
-    model: Model,
-    quality_index: int,
-    size: tuple[int, int],
-    clock: Clock,
-    *,
-    origin: tuple[int, int] = (0, 0),
-    exact: bool = False,
-    scale: int = 1,
-    grey: bool = False,
-) -> Picture:
-    """Return the part of what the latents say that has its left upper corner at `origin`: uint8 (*size, 3).
+class _View:
+    """A region of a file's picture at a scale; ValueError if there is none such. See `decode`."""
 
-    grey: put the channels' mean in all three.
+    def __init__(self, decoder: _Decoder, region: Region | None, scale: int) -> None:
+        header = decoder.header
+        if scale not in SCALES:
+            raise ValueError(f"scale is {scale}, expected 1, 2, 4 or 8")
+        if region is None:
+            region = Region(0, 0, header.width, header.height)
+        if not region.inside(header.width, header.height):
+            size = f"{header.width} x {header.height}"
+            raise ValueError(f"region {tuple(region)} is not inside of {size} pixels")
+        self.decoder, self._scale = decoder, scale
+        self._region, self._boxes = region, region.boxes(scale)
+        self.height, self.width = self._boxes.height, self._boxes.width
+        with _memory_for(header.height, header.width):
+            self.extras = decoder.extras()
+            plane = self.extras.alpha
+            self.alpha = None if plane is None else np.ascontiguousarray(self._boxes.of(means(plane, scale)))
+
+    def levels(self, *, exact: bool) -> Iterator[Picture]:
+        """Yield its rows, top to bottom: uint8 (k, width, 3), or (k, width, 1) of a grey picture."""
+        region, boxes, decoder, model = self._region, self._boxes, self.decoder, self.decoder.model
+        # A window of latents, of which those at its borders only serve as neighbours.
+        top, bottom = window(region.y, region.height, decoder.grid.height, model.reach)
+        left, right = window(region.x, region.width, decoder.grid.width, model.reach)
+        side = PATCH // self._scale
+        rows = decoder.rows((top, bottom), (left, right))
+        stream = model.synthesise(rows, decoder.header.quality_index, exact=exact, scale=self._scale)
+        size, origin = (boxes.height, boxes.width), (boxes.y - top * side, boxes.x - left * side)
+        return _levels(stream, size, origin, grey=decoder.header.grey)
+
+
+def _levels(
+    stream: Iterable[Tensor], size: tuple[int, int], origin: tuple[int, int], *, grey: bool
+) -> Iterator[Picture]:
+    """Cut the part of such a size that has its left upper corner at `origin` out of bands of levels.
+
+    grey: make one channel of three, their mean.
     """
     height, width = size
-    picture = np.empty((height, width, 3), np.uint8)
     top = -origin[0]
-    with clock.stage("synthesis"):
-        for levels in model.synthesise(rows, quality_index, exact=exact, scale=scale):
-            start, end = max(0, -top), max(0, min(len(levels), height - top))
-            if start < end:
-                part = levels[start:end, origin[1] : origin[1] + width].cpu().numpy()
-                if grey:
-                    part = (part.sum(axis=2, keepdims=True, dtype=np.uint16) + 1) // 3
-                picture[top + start : top + end] = part
-            top += len(levels)
+    for levels in stream:
+        start, end = max(0, -top), max(0, min(len(levels), height - top))
+        if start < end:
+            part = levels[start:end, origin[1] : origin[1] + width].cpu().numpy()
+            yield ((part.sum(axis=2, keepdims=True, dtype=np.uint16) + 1) // 3).astype(np.uint8) if grey else part
+        top += len(levels)
+
+
+def _gathered(stream: Iterator[Picture], size: tuple[int, int], clock: Clock) -> Picture:
+    """Put rows together, a single channel three times: uint8 (*size, 3)."""
+    picture = np.empty((*size, 3), np.uint8)
+    top = 0
+    for rows in _timed(stream, clock):
+        picture[top : top + len(rows)] = rows
+        top += len(rows)
     return picture
+
+
+def _timed(stream: Iterator[Picture], clock: Clock) -> Iterator[Picture]:
+    """Count what making each item takes as the stage "synthesis"."""
+    while True:
+        with clock.stage("synthesis"):
+            item = next(stream, None)
+        if item is None:
+            return
+        yield item
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from rdae.container import MAGIC
 from rdae.errors import NotRdaeError, OutputExistsError, RdaeError, StreamError
 
 AnyPath = str | os.PathLike[str]
+Data = bytes | Iterable[bytes]  # what is to be written: whole, or in parts that are made as they are asked for
 Identity = tuple[int, int]  # device and inode: equal for all names of one file
 
 MAX_FILE_BYTES = 1 << 30  # of any input: 100 million pixels of 64 bits are less, and .rdae files far smaller
@@ -115,23 +116,24 @@ def check_output(path: AnyPath, *, force: bool, inputs: frozenset[Identity] = fr
         raise _exists(path)
 
 
-def write_atomically(path: AnyPath, data: bytes, *, force: bool = False) -> None:
+def write_atomically(path: AnyPath, data: Data, *, force: bool = False) -> int:
     """Write `data` to a new file beside `path`, then rename it: `path` never holds half a file.
 
-    Nothing is left behind on failure. Raises OutputExistsError if `path` exists and not `force`, even if it came to
-    be a moment ago (where the file system has hard links), or OSError.
+    Nothing is left behind on failure, nor when making the next part fails. Returns how many bytes there were. Raises
+    OutputExistsError if `path` exists and not `force`, even if it came to be a moment ago (where the file system has
+    hard links), or OSError.
     """
     check_output(path, force=force)
     if Path(path).exists() and not Path(path).is_file():
-        Path(path).write_bytes(data)  # by this name: /dev/stdout leads to a pipe that has no other
-        return
+        with Path(path).open("wb") as file:  # by this name: /dev/stdout leads to a pipe that has no other
+            return _write(file, whole(data))
     target = Path(os.path.realpath(path))  # a link goes on pointing where it did
     # Its own short name, not one derived from the target's, which may be as long as names can be.
     temporary = target.with_name(f".rdae-{secrets.token_hex(8)}.part")
     try:
         # Not tempfile: its files are for their owner's eyes only, and would stay so under the new name.
         with temporary.open("xb") as file:
-            file.write(data)
+            written = _write(file, data)
             file.flush()
             os.fsync(file.fileno())
         if force:
@@ -145,6 +147,16 @@ def write_atomically(path: AnyPath, data: bytes, *, force: bool = False) -> None
     finally:
         with contextlib.suppress(OSError):  # on a read-only disk there is none, and asking is an error too
             temporary.unlink()
+    return written
+
+
+def whole(data: Data) -> bytes:
+    """All parts as one."""
+    return data if isinstance(data, bytes) else b"".join(data)
+
+
+def _write(file: BinaryIO, data: Data) -> int:
+    return sum(file.write(part) for part in ([data] if isinstance(data, bytes) else data))
 
 
 def _exists(path: Path) -> OutputExistsError:

@@ -17,6 +17,7 @@ from rdae import registry
 from rdae.cli import main as cli_main
 from rdae.clock import Clock
 from rdae.container import Container, Header, Section, SectionType, pack, parse
+from rdae.pictures.bands import Bands
 from rdae.pictures.raster import Raster
 from rdae.registry import Installed
 from rdae.targets import Target
@@ -55,16 +56,17 @@ class FakeModel:
     asked: ClassVar[list[tuple[bool, int]]] = []
     regions: ClassVar[list[Any]] = []
 
-    def decompress(
+    def unfold(
         self, data: bytes, *, exact: bool, max_pixels: int, region: Any, scale: int, clock: Clock
-    ) -> Image.Image:
+    ) -> Bands:
         self.asked.append((exact, max_pixels))
         self.regions.append((region, scale))
         assert "read" in clock.seconds
         container = parse(data)
         if container.header.model != MODEL:
             raise rdae.WeightsError(f"written with model {container.header.model.hex()}")
-        return Image.open(io.BytesIO(container.payloads(SectionType.LATENTS)[0]))
+        rows = np.asarray(Image.open(io.BytesIO(container.payloads(SectionType.LATENTS)[0])))
+        return Bands(rows.shape[1], rows.shape[0], "RGB", {}, iter([rows]))
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ whatever Pillow stumbles over becomes a PictureError. Pillow's own decoders are 
 import io
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +20,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from rdae.errors import PictureError
 from rdae.files import check_output, open_input, read_bounded, write_atomically
+from rdae.pictures.bands import Bands, flow
 from rdae.pictures.raster import (
     ROUNDED,
     Note,
@@ -170,6 +171,14 @@ def picture_bytes(picture: Image.Image | Picture, form: str, note: Note = silent
         return _saved(image, form, {})
     except (OSError, ValueError, KeyError) as error:  # such as a side beyond what the format can say
         raise PictureError(f"cannot be written as {form}: {error}") from error
+
+
+def picture_parts(bands: Bands, form: str, note: Note = silent) -> Iterator[bytes]:
+    """A file like that of `picture_bytes` in parts, as the bands come: for what `bands.flow_as(form)`.
+
+    PictureError if the format cannot hold the picture, and the errors of the bands.
+    """
+    yield from flow(bands, picture_bytes(bands.sample(), form, note), form)
 
 
 def _saved(image: Image.Image, form: str, options: dict[str, object]) -> bytes:
