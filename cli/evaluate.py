@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--metric",
-    type=click.Choice(["psnr", "psnr-y", "ms-ssim", "ssimulacra2"]),
+    type=click.Choice(["psnr", "psnr-rgb-of-mean-mse", "psnr-y", "ms-ssim", "ssimulacra2"]),
     default="psnr",
     show_default=True,
     help="What BD-rates are of.",

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.interpolate import PchipInterpolator
 
 from rdae.errors import ResultsError
-from rdae.evaluation.bdrate import bd_psnr, bd_rate, pchip_integral, pchip_slopes
+from rdae.evaluation.bdrate import METHODS, bd_psnr, bd_rate, pchip_integral, pchip_slopes
 from rdae.evaluation.curves import published
 
 A = ((0.1, 0.25, 0.5, 1.0, 2.0), (27.0, 30.1, 32.9, 36.0, 39.8))
@@ -28,13 +28,24 @@ def test_slopes_and_integral_equal_scipys_pchip(gaps: list[float], data: st.Data
     )
 
 
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", ["bpg444", "jpeg", "webp", "hyperprior", "mbt2018", "shallow-ntc", "hpcm"])
-def test_bd_rate_and_bd_psnr_equal_the_bjontegaard_package(name: str) -> None:
+def test_bd_rate_and_bd_psnr_equal_the_bjontegaard_package(name: str, method: str) -> None:
     anchor, test = published("vtm"), published(name)
-    arguments = (anchor.bpp, anchor.psnr, test.bpp, test.psnr)
-    options = {"method": "pchip", "require_matching_points": False, "min_overlap": 0}
-    assert bd_rate(*arguments).value == pytest.approx(bjontegaard.bd_rate(*arguments, **options), abs=1e-6)
-    assert bd_psnr(*arguments).value == pytest.approx(bjontegaard.bd_psnr(*arguments, **options), abs=1e-6)
+    curves = (anchor.bpp, anchor.psnr, test.bpp, test.psnr)
+    options = {"method": method, "require_matching_points": False, "min_overlap": 0}
+    rate, gain = bd_rate(*curves, method=method), bd_psnr(*curves, method=method)
+    assert rate.value == pytest.approx(bjontegaard.bd_rate(*curves, **options), abs=1e-6)
+    assert gain.value == pytest.approx(bjontegaard.bd_psnr(*curves, **options), abs=1e-6)
+
+
+def test_the_classic_cubic_is_exact_for_curves_that_are_cubics() -> None:
+    psnr = np.array([28.0, 31.0, 35.0, 38.0, 42.0])
+    cubic = np.exp(0.0007 * (psnr - 34) ** 3 - 0.01 * (psnr - 34) ** 2 + 0.2 * (psnr - 34))
+    found = bd_rate(cubic, psnr, 1.25 * cubic, psnr, method="cubic")  # type: ignore[arg-type]
+    assert found.value == pytest.approx(25)
+    with pytest.raises(ResultsError, match="at least 4 points"):
+        bd_rate(A[0][:3], A[1][:3], *B, method="cubic")
 
 
 def test_a_curve_against_itself_is_zero_and_at_half_its_rate_minus_fifty_percent() -> None:

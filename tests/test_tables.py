@@ -1,3 +1,7 @@
+import math
+
+import bjontegaard
+
 from rdae.evaluation.curves import published
 from rdae.evaluation.results import Account, Agreement, Evaluation, PictureResult, Point
 from rdae.evaluation.tables import checks, deltas, is_kodak, table
@@ -28,9 +32,13 @@ def test_published_curves_are_only_for_the_24_kodak_pictures() -> None:
 def test_the_table_has_a_line_for_each_quality_and_columns_that_line_up() -> None:
     title, *lines = table(kodak())
     assert title == "rdae test: mean of 24 pictures"
-    assert len(lines) == 4
-    assert len({len(line) for line in lines}) == 1
-    assert lines[1].split()[:3] == ["20", "0.4069", "30.000"]
+    lines, words, account = lines[:4], lines[4], lines[5:]
+    assert words == "the account of its loss:"
+    assert len(account) == 4
+    for part in (lines, account):
+        assert len({len(line) for line in part}) == 1
+    assert lines[1].split()[:5] == ["20", "0.4069", "30.000", "38.588", "0.97000"]
+    assert lines[0].split()[:6] == ["quality", "bpp", "PSNR", "dB", "of", "mean"]
 
 
 def test_the_checks_tell_the_worst_gap_and_that_all_agree() -> None:
@@ -48,3 +56,14 @@ def test_a_delta_names_its_range_and_an_impossible_one_its_reason() -> None:
     short = type(vtm)("short", vtm.bpp[:2], vtm.psnr[:2])
     (line,) = deltas(short, [vtm])
     assert "no BD-rate: a curve needs at least 3 points" in line
+
+
+def test_a_delta_can_be_of_ms_ssim_in_decibels_and_of_the_classic_cubic() -> None:
+    vtm, bpg = published("vtm"), published("bpg444")
+    (line,) = deltas(bpg, [vtm], metric="ms-ssim", method="cubic")
+    in_decibels = [tuple(-10 * math.log10(1 - value) for value in curve.ms_ssim) for curve in (vtm, bpg)]
+    options = {"method": "cubic", "require_matching_points": False, "min_overlap": 0}
+    expected = bjontegaard.bd_rate(vtm.bpp, in_decibels[0], bpg.bpp, in_decibels[1], **options)
+    assert f"BD-rate {expected:+.2f} %, BD-MS-SSIM -" in line
+    (line,) = deltas(bpg, [vtm], metric="psnr-y")
+    assert line.endswith("no BD-rate: VTM 9.1 (VVC) has no PSNR-Y")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rdae.errors import ResultsError
 from rdae.evaluation.bdrate import bd_psnr, bd_rate
 from rdae.evaluation.curves import KODAK, Curve
+from rdae.evaluation.points import decibels
 from rdae.evaluation.results import Agreement, Evaluation
 
 # Key of the means, heading, format.
@@ -14,26 +15,50 @@ COLUMNS = (
     ("quality", "quality", "7g"),
     ("bpp", "bpp", "8.4f"),
     ("psnr-rgb", "PSNR dB", "8.3f"),
+    ("psnr-rgb-of-mean-mse", "of mean MSE", "8.3f"),
+    ("psnr-y", "PSNR-Y", "8.3f"),
     ("ms-ssim-rgb", "MS-SSIM", "8.5f"),
+    ("ms-ssim-rgb-db", "in dB", "7.3f"),
+    ("ssimulacra2", "SSIMULACRA2", "7.2f"),
     ("encoding_time", "encode s", "8.3f"),
     ("decoding_time", "decode s", "8.3f"),
-    ("estimated_bpp", "est. bpp", "8.4f"),
+)
+ACCOUNT = (
+    ("quality", "quality", "7g"),
+    ("bpp", "bpp", "8.4f"),
+    ("estimated_bpp", "estimated", "8.4f"),
     ("overhead_bpp", "overhead", "8.4f"),
     ("gap_percent", "gap %", "7.3f"),
     ("mse-rgb", "MSE", "8.3f"),
     ("beta", "beta", "8.5f"),
     ("loss", "loss", "8.4f"),
 )
+# What BD-rates can be of: name of a curve's values, what it is called.
+METRICS = {
+    "psnr": "PSNR",
+    "psnr-rgb-of-mean-mse": "PSNR of the mean MSE",
+    "psnr-y": "PSNR-Y",
+    "ms-ssim": "MS-SSIM",
+    "ssimulacra2": "SSIMULACRA2",
+}
 
 
 def table(result: Evaluation) -> list[str]:
-    """The means over the pictures, a line a quality."""
-    means = result.means()
-    columns = [(key, heading, form) for key, heading, form in COLUMNS if key in means]
+    """The means over the pictures, a line a quality; of a model also the account of its loss, bpp + beta * MSE."""
     count = len(result.pictures)
-    lines = [f"{result.name}: mean of {count} picture{'s' if count > 1 else ''}"]
-    lines.append("  ".join(heading.rjust(max(len(heading), _width(form))) for _, heading, form in columns))
-    for i in range(len(result.qualities)):
+    means = result.means()
+    lines = [f"{result.name}: mean of {count} picture{'s' if count > 1 else ''}", *_table(means, COLUMNS)]
+    if "estimated_bpp" in means:
+        lines += ["the account of its loss:", *_table(means, ACCOUNT)]
+    return lines
+
+
+def _table(
+    means: Mapping[str, Sequence[float | None]], wanted: Iterable[tuple[str, str, str]]
+) -> list[str]:
+    columns = [(key, heading, form) for key, heading, form in wanted if key in means]
+    lines = ["  ".join(heading.rjust(max(len(heading), _width(form))) for _, heading, form in columns)]
+    for i in range(len(means["quality"])):
         cells = []
         for key, heading, form in columns:
             value = means[key][i]
@@ -65,26 +90,48 @@ def checks(result: Evaluation) -> list[str]:
         rising = sum(not picture.falls() for picture in result.pictures)
         lines.append(f"bpp and PSNR rise with quality on {rising} of {len(result.pictures)} pictures")
         lines += [f"  not so: {line}" for line in falls]
+    if result.memory is not None:
+        memory = result.memory
+        lines.append(
+            f"peak memory over the loaded program: encoding {memory.encoding_bytes / 1e6:.0f} MB, decoding "
+            f"{memory.decoding_bytes / 1e6:.0f} MB ({memory.picture}, {memory.width}x{memory.height}, "
+            f"quality {memory.quality:g})"
+        )
     lines += [f"failed: {name}: {message}" for name, message in result.failures]
     return lines
 
 
-def deltas(test: Curve, anchors: Iterable[Curve]) -> list[str]:
-    """A line an anchor: BD-rate and BD-PSNR with the range they stand for, or why there is none."""
+def deltas(
+    test: Curve, anchors: Iterable[Curve], *, metric: str = "psnr", method: str = "pchip"
+) -> list[str]:
+    """A line an anchor: BD-rate and BD-PSNR with the range they stand for, or why there is none.
+
+    metric: one of METRICS; MS-SSIM is taken in dB, where its curves are as straight as those of PSNR.
+    """
     lines = []
+    unit = "" if metric == "ssimulacra2" else " dB"
     for anchor in anchors:
         head = f"{test.name} against {anchor.name}:"
         try:
-            rate = bd_rate(anchor.bpp, anchor.psnr, test.bpp, test.psnr)
-            gain = bd_psnr(anchor.bpp, anchor.psnr, test.bpp, test.psnr)
+            curves = *_points(anchor, metric), *_points(test, metric)
+            rate = bd_rate(*curves, method=method)
+            gain = bd_psnr(*curves, method=method)
         except ResultsError as error:
             lines.append(f"{head} no BD-rate: {error}")
             continue
         lines.append(
-            f"{head} BD-rate {rate.value:+.2f} %, BD-PSNR {gain.value:+.2f} dB "
-            f"({rate.low:.1f} to {rate.high:.1f} dB, {rate.share:.0%} of its range)"
+            f"{head} BD-rate {rate.value:+.2f} %, BD-{METRICS[metric]} {gain.value:+.2f}{unit} "
+            f"({rate.low:.1f} to {rate.high:.1f}{unit}, {rate.share:.0%} of its range)"
         )
     return lines
+
+
+def _points(curve: Curve, metric: str) -> tuple[Sequence[float], Sequence[float]]:
+    """(bpp, values) of a curve; ResultsError if it has none of this metric."""
+    values = curve.values(metric)
+    if not values:
+        raise ResultsError(f"{curve.name} has no {METRICS[metric]}")
+    return curve.bpp, [decibels(value) for value in values] if metric == "ms-ssim" else values
 
 
 def is_kodak(result: Evaluation) -> bool:

@@ -1,0 +1,48 @@
+"""All points of evaluations as one table of comma-separated values, a line for each file that was measured."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+
+from rdae.evaluation.points import rounded
+from rdae.evaluation.results import Evaluation
+
+COLUMNS = (
+    "codec",
+    "picture",
+    "width",
+    "height",
+    "quality",
+    "bytes",
+    "bpp",
+    "psnr-rgb",
+    "psnr-y",
+    "ms-ssim-rgb",
+    "ms-ssim-rgb-db",
+    "ssimulacra2",
+    "mse-rgb",
+    "encoding_time",
+    "decoding_time",
+    "estimated_bits",
+    "overhead_bits",
+    "gap_percent",
+    "beta",
+    "loss",
+    "sha256",
+)
+
+
+def to_csv(results: Iterable[Evaluation]) -> str:
+    """CSV with a heading; a field is empty where a value does not apply or is infinite."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for result in results:
+        for picture in result.pictures:
+            facts = {"codec": result.name, "picture": picture.name, "sha256": picture.sha256}
+            for point in picture.points:
+                row = {**facts, "width": picture.width, "height": picture.height, **point.as_json()}
+                writer.writerow({**row, "ms-ssim-rgb-db": rounded(point.ms_ssim_db)})
+    return text.getvalue()
