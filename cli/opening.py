@@ -3,7 +3,10 @@
 Here too are the options that say which model, and on which device.
 """
 
-from collections.abc import Callable
+import contextlib
+import gc
+import sys
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,13 +98,32 @@ class LazyModel:
         return self.opened
 
     def _open(self, weights: str | Path | None) -> "Model":
-        import rdae
+        with _uncollected():
+            import rdae
 
-        if self._threads is not None:
-            import torch
+            if self._threads is not None:
+                import torch
 
-            torch.set_num_threads(self._threads)
-        try:
-            return rdae.open_model(None if weights is None else Path(weights), device=self._device)
-        except DeviceError as error:
-            raise Failure(str(error)) from error  # no file of this command can do without
+                torch.set_num_threads(self._threads)
+            try:
+                return rdae.open_model(None if weights is None else Path(weights), device=self._device)
+            except DeviceError as error:
+                raise Failure(str(error)) from error  # no file of this command can do without
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Do not look for garbage while torch is imported.
+
+    What it brings stays, and going through all of it time and again takes a tenth of a second or two.  Nor is it gone
+    through later.
+    """
+    if "torch" in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -66,9 +66,13 @@ def _build(name: str, sha256: str, data: bytes, device: str | torch.device) -> M
     if meta.get("format") != FORMAT:
         raise ValueError(f"format is {meta.get('format')!r}, expected {FORMAT!r}")
     architecture = Architecture.from_dict(json.loads(meta["architecture"]))
-    analysis, synthesis, hyper = Analysis(architecture), Synthesis(architecture), HyperAnalysis(architecture)
+    # (The device "meta" would spare making up numbers, but torch takes a second to load what it needs for that.)
+    analysis, synthesis = Analysis(architecture, start=False), Synthesis(architecture, start=False)
+    hyper = HyperAnalysis(architecture)
     for prefix, network in (("analysis", analysis), ("synthesis", synthesis), ("hyper_analysis", hyper)):
-        network.load_state_dict({k: v.float() for k, v in _below(tensors, prefix).items()})
+        # Copies: folding changes them, and the exact synthesis wants them as they are in the file.
+        state = {k: v.to(torch.float32, copy=True) for k, v in _below(tensors, prefix).items()}
+        network.load_state_dict(state, assign=True)
         network.requires_grad_(requires_grad=False)
         for block in network.modules():
             if isinstance(block, Block):
@@ -84,6 +88,7 @@ def _build(name: str, sha256: str, data: bytes, device: str | torch.device) -> M
             k: v.long() if v.dtype == torch.int32 and "." not in k else v.float()
             for k, v in _below(tensors, "prior").items()
         },
+        assign=True,
     )
     prior.check()
     _check_rows(prior)
