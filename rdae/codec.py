@@ -274,10 +274,15 @@ class _Subject:
     def features(self) -> Iterable[Tensor]:
         """The part of the analysis that no quality enters."""
         if not self._keep:
-            return self.model.features(self.picture, self.grid.rows())
+            return map(self._seen, self.model.features(self.picture, self.grid.rows()))
         if self._features is None:
             self._features = list(self.model.features(self.picture, self.grid.rows()))
         return self._features
+
+    def _seen(self, features: Tensor) -> Tensor:
+        """Let go of the pixels that features were made of."""
+        let_go(self.picture)
+        return features
 
     @cached_property
     def extras(self) -> tuple[list[Section], list[Section]]:
@@ -345,7 +350,6 @@ class _Encoder:
         for _ in self._grid.rows():
             with self._clock.stage("analysis"):
                 row = next(stream)
-            let_go(self._subject.picture)
             self._subject.trim()
             for left, right in self._grid.columns():
                 yield left, right, self._quantised(row[:, :, left:right])

@@ -7,6 +7,7 @@ takes a stream and is one, and holds back no more rows than it needs to see belo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -32,6 +33,11 @@ def bands(height: int, row_bytes: int, device: torch.device) -> Iterator[Span]:
     rows += rows % 2
     for top in range(0, height, rows):
         yield top, min(top + rows, height)
+
+
+def _parts(length: int, position_bytes: int, device: torch.device) -> Iterator[Span]:
+    """Cut a long row into parts of half a band's share: it takes no longer, and freed arrays leave smaller holes."""
+    return bands(length, 2 * position_bytes, device)
 
 
 def longer_side(x: Tensor, first: int) -> tuple[int, int, int]:
@@ -82,7 +88,8 @@ def _bands_of(parts: Stream, row_bytes: int) -> Stream:
 def join(stream: Stream, length: int, dim: int) -> Tensor:
     """Take bands from a stream until they have `length` positions along dim; return them as one.
 
-    Unlike `torch.cat` of a list it does not need room for everything twice.
+    Unlike `torch.cat` of a list it does not need room for everything twice.  Of pictures (B, C, h, w) the channels lie
+    beside each other, as in the bands.
     """
     whole: Tensor | None = None
     start = 0
@@ -91,28 +98,70 @@ def join(stream: Stream, length: int, dim: int) -> Tensor:
         if whole is None:
             if part.shape[dim] == length:
                 return part
-            whole = part.new_empty([length if at == dim else size for at, size in enumerate(part.shape)])
+            beside = part.ndim == 4 and part.is_contiguous(memory_format=torch.channels_last)
+            whole = torch.empty(
+                [length if at == dim else size for at, size in enumerate(part.shape)],
+                dtype=part.dtype,
+                device=part.device,
+                memory_format=torch.channels_last if beside else torch.contiguous_format,
+            )
         whole.narrow(dim, start, part.shape[dim]).copy_(part)
         start += part.shape[dim]
     assert whole is not None
     return whole
 
 
-def with_neighbours(stream: Iterable[Tensor], work: Work, dim: int) -> Stream:
+def in_parts(work: Callable[[Tensor], Tensor], x: Tensor, dim: int, position_bytes: int) -> Tensor:
+    """Return work(x), in which no position depends on another, made of parts along dim.
+
+    position_bytes: what a position along dim needs in work's widest array.  The result may be longer or shorter than x
+    by a whole factor.
+    """
+    length = x.shape[dim]
+    parts = _parts(length, position_bytes, x.device)
+    start, end = next(parts)
+    first = work(x.narrow(dim, start, end - start))
+    rest = (work(x.narrow(dim, start, end - start)) for start, end in parts)
+    return join(chain([first], rest), length * first.shape[dim] // (end - start), dim)
+
+
+def with_neighbours(
+    stream: Iterable[Tensor], work: Work, dim: int, *, across: int | None = None, position_bytes: int = 0
+) -> Stream:
     """Apply work, for which a row depends on the one above and the one below, to a stream of rows along dim.
 
     work(rows, above, below) is given a band and, if `above` or `below` say so, a row more on that side; it returns the
     band's own rows.  Beyond the picture there is no row: what stands for it is for `work` to know.
+    across: the rows' own dimension.  With it long rows are worked on in parts, each with a position more on either
+    side, so that no part's widest array, of position_bytes a position, needs more than half the device's share.
     """
+
+    def worked_on(above: list[Tensor], own: Tensor, below: list[Tensor]) -> Tensor:
+        if across is None:
+            return work(torch.cat([*above, own, *below], dim), bool(above), bool(below))
+        width = own.shape[across]
+        found: Tensor | None = None
+        for start, end in _parts(width, position_bytes * own.shape[dim], own.device):
+            left, right = max(0, start - 1), min(width, end + 1)
+            window = [each.narrow(across, left, right - left) for each in (*above, own, *below)]
+            part = work(torch.cat(window, dim) if len(window) > 1 else window[0], bool(above), bool(below))
+            if (start, end) == (0, width):
+                return part
+            if found is None:
+                found = torch.empty_like(own)
+            found.narrow(across, start, end - start).copy_(part.narrow(across, start - left, end - start))
+        assert found is not None
+        return found
+
     before: list[Tensor] = []  # the row above `band`, if there is one
     band: Tensor | None = None
     for following in stream:
         if band is not None:
-            # Only the band that follows is held while others work: not the window, nor this one by a view of its row.
-            window = [torch.cat([*before, band, following.narrow(dim, 0, 1)], dim)]
-            above, before = bool(before), [band.narrow(dim, band.shape[dim] - 1, 1).clone()]
+            # While others work only the band that follows is held: not this one, be it by a view of its last row.
+            found = [worked_on(before, band, [following.narrow(dim, 0, 1)])]
+            before = [band.narrow(dim, band.shape[dim] - 1, 1).clone()]
             band = following
-            yield work(window.pop(), above, True)
+            yield found.pop()
         band = following
     if band is not None:
-        yield work(torch.cat([*before, band], dim) if before else band, bool(before), False)
+        yield worked_on(before, band, [])

@@ -37,6 +37,33 @@ def test_the_cut_into_bands_changes_nothing(lengths: list[int]) -> None:
     assert torch.equal(torch.cat(found), expected)
 
 
+@given(lengths=st.lists(st.integers(1, 5), min_size=1, max_size=8), width=st.integers(1, 40))
+def test_work_in_parts_across_changes_nothing(lengths: list[int], width: int) -> None:
+    def blur_both(x: Tensor, above: bool, below: bool) -> Tensor:
+        return blur(x, above, below) + 3 * torch.nn.functional.pad(blur(x, above, below), (1, 1))[:, :-2]
+
+    whole = torch.arange(width * sum(lengths)).view(-1, width) ** 2
+    expected = blur_both(whole, above=False, below=False)
+    share = rows._BYTES["cpu"] // 9  # so that parts are as short as they may be
+    stream = rows.with_neighbours(iter(whole.split(lengths)), blur_both, dim=0, across=1, position_bytes=share)
+    assert torch.equal(torch.cat(list(stream)), expected)
+
+
+@given(height=st.integers(1, 5), width=st.integers(1, 40), factor=st.integers(1, 3))
+def test_what_is_made_in_parts_is_what_is_made_at_once(height: int, width: int, factor: int) -> None:
+    x = torch.arange(2 * height * width).view(1, 2, height, width).contiguous(memory_format=torch.channels_last)
+    sizes = []
+
+    def work(part: Tensor) -> Tensor:
+        sizes.append(part.shape[3])
+        return (part.repeat_interleave(factor, dim=3) * 7).contiguous(memory_format=torch.channels_last)
+
+    found = rows.in_parts(work, x, 3, rows._BYTES["cpu"] // 9)
+    assert torch.equal(found, work(x))
+    assert max(sizes[:-1]) <= rows._LEAST
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_no_more_is_read_than_a_row_needs() -> None:
     given_out = []
 

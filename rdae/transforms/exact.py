@@ -137,7 +137,10 @@ def _rounded(x: Tensor) -> Tensor:
 
 def _through(blocks: list[_Block], stream: Iterable[Tensor], dim: int) -> Stream:
     for block in blocks:
-        stream = with_neighbours(stream, partial(block.apply, dim), dim)
+        widest = 8 * block.expand.weight.shape[1]
+        stream = with_neighbours(
+            stream, partial(block.apply, dim), dim, across=1 - dim, position_bytes=widest
+        )
     return iter(stream)
 
 

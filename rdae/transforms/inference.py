@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rdae.architecture import PATCH
-from rdae.rows import Span, Stream, bands, cut, with_neighbours
+from rdae.rows import Span, Stream, bands, cut, in_parts, join, with_neighbours
 from rdae.transforms.analysis import Analysis
 from rdae.transforms.blocks import Block, Pointwise
 from rdae.transforms.branch import Own, branch
@@ -38,9 +38,16 @@ def synthesise(
     # map, not generator expressions, which would hold on to one band while the next is made.
     stream = map(partial(_restored, restore), stream)
     stream = _blocks(synthesis.coarse, stream, dim + 1, narrow=False)
-    stream = map(partial(_to_fine, synthesis, fine_gain), stream)
-    stream = map(partial(_levels, last, scale), _blocks(synthesis.fine, stream, dim + 1, narrow=False))
+    stream = map(partial(_in_parts, partial(_to_fine, synthesis, fine_gain)), stream)
+    stream = _blocks(synthesis.fine, stream, dim + 1, narrow=False)
+    stream = map(partial(_in_parts, partial(_levels, last, scale)), stream)
+    stream = (levels[0].permute(1, 2, 0) for levels in stream)
     yield from stream if dim == 1 else [torch.cat(list(stream), dim=1)]
+
+
+def _in_parts(work: Callable[[Tensor], Tensor], h: Tensor) -> Tensor:
+    """Return work(h) of features (1, C, h, w), of which each position is for itself: long rows in parts."""
+    return in_parts(work, h, 3, h.element_size() * h.shape[1] * h.shape[2])
 
 
 def _restored(restore: Tensor, y64: Tensor) -> Tensor:
@@ -63,7 +70,7 @@ def _last_layer(to_pixels: Pointwise, scale: int) -> tuple[Tensor, Tensor]:
 
 
 def _levels(last: tuple[Tensor, Tensor], scale: int, h: Tensor) -> Tensor:
-    pixels = F.pixel_shuffle(F.conv2d(h, *last), 8 // scale)[0].permute(1, 2, 0)
+    pixels = F.pixel_shuffle(F.conv2d(h, *last), 8 // scale)
     return pixels.add_(0.5).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
@@ -76,7 +83,7 @@ def features(analysis: Analysis, levels: npt.NDArray[np.uint8], rows: Iterable[S
     weight: Tensor = analysis.from_pixels.weight
     row_bytes = _row_bytes(len(weight), -(-levels.shape[1] // PATCH))
     stream: Stream = (
-        analysis.from_pixels(_patches(levels, start + top, start + bottom, weight.device))
+        _from_pixels(analysis, levels, start + top, start + bottom)
         for start, end in rows
         for top, bottom in bands(end - start, row_bytes, weight.device)
     )
@@ -88,13 +95,24 @@ def latents(analysis: Analysis, features: Iterable[Tensor], fine_gain: Tensor) -
 
     fine_gain: (1, fine, 1, 1).
     """
-    stream = map(partial(_to_coarse, analysis, fine_gain), features)
+    stream = map(partial(_in_parts, partial(_to_coarse, analysis, fine_gain)), features)
     return _blocks(analysis.coarse, stream, 2, narrow=True)
 
 
 def _to_coarse(analysis: Analysis, fine_gain: Tensor, h: Tensor) -> Tensor:
     found: Tensor = analysis.to_coarse(F.pixel_unshuffle(h * fine_gain, 2))
     return found
+
+
+def _from_pixels(analysis: Analysis, levels: npt.NDArray[np.uint8], top: int, bottom: int) -> Tensor:
+    """Return the first layer's features of rows top..bottom of the latents, (1, fine, 2 k, 2 w)."""
+    weight: Tensor = analysis.from_pixels.weight
+    width = -(-levels.shape[1] // PATCH)
+    parts = (
+        analysis.from_pixels(_patches(levels[:, PATCH * left : PATCH * right], top, bottom, weight.device))
+        for left, right in bands(width, (bottom - top) * 2 * 4 * 4 * len(weight), weight.device)
+    )
+    return join(parts, 2 * width, dim=3)
 
 
 def _patches(levels: npt.NDArray[np.uint8], top: int, bottom: int, device: torch.device) -> Tensor:
@@ -120,7 +138,10 @@ def _row_bytes(fine: int, width: int) -> int:
 def _blocks(blocks: nn.Sequential, stream: Iterable[Tensor], dim: int, *, narrow: bool) -> Stream:
     for block in blocks:
         assert isinstance(block, Block)
-        stream = with_neighbours(stream, partial(_apply, partial(branch, block, narrow=narrow), dim), dim)
+        work = partial(_apply, partial(branch, block, narrow=narrow), dim)
+        stream = with_neighbours(
+            stream, work, dim, across=5 - dim, position_bytes=4 * len(block.expand.weight)
+        )
     return iter(stream)
 
 
@@ -131,16 +152,5 @@ def _apply(changes: Callable[[Tensor, Own], Tensor], dim: int, x: Tensor, above:
     """
     start, length = int(above), x.shape[dim] - int(above) - int(below)
     own = x.narrow(dim, start, length)  # the others lack a neighbour
-    across, width = 5 - dim, x.shape[5 - dim]
-    # A row that is long does its rows' work in parts, each of which sees a position more on either side.
-    parts = list(bands(width, 2 * own.numel() // width * own.element_size(), x.device))
-    if len(parts) == 1:
-        added = changes(x, (dim, start, length))
-        return added.add_(own) if added.dtype == own.dtype else own + added
-    found = torch.empty_like(own)
-    for first, end in parts:
-        left, right = max(0, first - 1), min(width, end + 1)
-        added = changes(x.narrow(across, left, right - left), (dim, start, length))
-        part = (across, first, end - first)
-        torch.add(own.narrow(*part), added.narrow(across, first - left, end - first), out=found.narrow(*part))
-    return found
+    added = changes(x, (dim, start, length))
+    return added.add_(own) if added.dtype == own.dtype else own + added
