@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rdae import codec, weights
 from rdae.transforms import branch, inference
-from rdae.transforms.blocks import Block
+from rdae.transforms.blocks import Block, Pointwise
 
 WHOLE = (2, 0, 12)
 
@@ -107,3 +107,19 @@ def test_patches_are_the_pixels_unshuffled_and_lie_as_convolutions_want_them(hei
     x = F.pad(x, (0, -width % 16, 0, -height % 16), mode="replicate")
     assert torch.equal(found, F.pixel_unshuffle(x, 8))
     assert found.stride(1) == 1
+
+
+def test_sums_of_many_products_do_not_depend_on_the_number_of_threads() -> None:
+    torch.manual_seed(0)
+    layer = Pointwise(768, 384).requires_grad_(requires_grad=False)
+    x = torch.randn(1, 768, 32, 48).contiguous(memory_format=torch.channels_last)
+    before, found = torch.get_num_threads(), []
+    try:
+        with torch.inference_mode():
+            for threads in (1, 2):
+                torch.set_num_threads(threads)
+                found.append(layer(x))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*found)
+    assert torch.allclose(found[0], F.conv2d(x, layer.weight[:, :, None, None], layer.bias), atol=1e-3)

@@ -24,7 +24,17 @@ class Pointwise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, H, W) -> (B, out, H, W)."""
-        return F.conv2d(x, self.weight[:, :, None, None], self.bias)
+        weight = self.weight[:, :, None, None]
+        if torch.is_inference_mode_enabled() and x.dtype == torch.float32 and _onednn(x.device.type):
+            # conv2d takes another library for one thread than for several.  That rounds sums of 768 products in another
+            # way, and then what an encoder writes would depend on the number of threads.
+            return torch.mkldnn_convolution(x, weight, self.bias, [0, 0], [1, 1], [1, 1], 1)
+        return F.conv2d(x, weight, self.bias)
+
+
+def _onednn(device: str) -> bool:
+    """Tell if oneDNN could do this device's convolutions, and autocast has no other wish."""
+    return device == "cpu" and torch.backends.mkldnn.is_available() and not torch.is_autocast_enabled(device)
 
 
 class Block(nn.Module):
