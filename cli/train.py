@@ -236,14 +236,18 @@ def train(
     if force and group.leads and not profile:
         checkpoint.clear(run)
     lines(_greeting(trainer), False)
+    status = 0
     try:
         if profile:
             _profile(trainer, lines)
         else:
-            _train(trainer, lines)
+            status = _train(trainer, lines)
     finally:
         trainer.close()
         group.close()
+    group.end(status)
+    if status:
+        sys.exit(status)
 
 
 def _board(run: Path) -> Callable[[dict[str, Any]], None]:
@@ -270,11 +274,11 @@ def _profile(trainer: Trainer, lines: Lines) -> None:
     lines.close()
 
 
-def _train(trainer: Trainer, lines: Lines) -> None:
-    """Train; a first Ctrl-C or SIGTERM writes a checkpoint and ends with status 130 or 143, a second one ends.
+def _train(trainer: Trainer, lines: Lines) -> int:
+    """Train; return the exit status: after a first Ctrl-C or SIGTERM, which writes a checkpoint, 130 or 143.
 
-    Of several processes each gets the signal of its launcher after that of the terminal or the scheduler: they take no
-    second one, as the launcher kills what does not end.
+    A second one ends at once.  But of several processes each gets the signal of its launcher after that of the terminal
+    or the scheduler: they take no second one, as the launcher kills what does not end.
     """
     received: list[int] = []
     second = signal.SIG_DFL if trainer.group.world == 1 else signal.SIG_IGN
@@ -294,7 +298,8 @@ def _train(trainer: Trainer, lines: Lines) -> None:
         lines.close()
     if received:
         lines(f"stopped at step {trainer.step}; --resume goes on from here", False)
-        sys.exit(128 + received[0])
+        return 128 + received[0]
+    return 0
 
 
 def _refuse_new_settings(context: click.Context) -> None:

@@ -67,8 +67,11 @@ def test_two_processes_with_half_the_batch_each_train_as_one_does(pictures: Path
     assert alone.exit_code == 0, alone.output
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = launched([*training_kit.options(pictures, two), *settings])
-    together = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    together = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, timeout=600
+    )
     assert together.returncode == 0, together.stderr
+    assert "Warning" not in together.stderr
     assert sorted(path.name for path in two.iterdir()) == sorted(path.name for path in one.iterdir())
 
     first, second = rows(one, "train"), rows(two, "train")

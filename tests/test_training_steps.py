@@ -45,12 +45,12 @@ def rdae(*arguments: str | Path) -> Result:
 # -- the host ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("changes", [{}, {"exact_phase": 1.0, "objective": "ms-ssim", "crop": 192, "batch": 1}])
 def test_no_step_reads_a_number_from_the_device(
-    pictures: Path, tmp_path: Path, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fake tensors have shapes and no values: whatever asked for one would raise."""
-    config = training_kit.config(pictures, precision="bf16", validation=(), **changes)
+    all_there_is: dict[str, Any] = {"exact_phase": 1.0, "objective": "ms-ssim", "crop": 192, "batch": 1}
+    config = training_kit.config(pictures, precision="bf16", validation=(), **all_there_is)
     made = Trainer(config, tmp_path, report=silent)
     crops, index = made._crops(0, config.crop), made._indices(0)
     ms_ssim._bands.cache_clear()
@@ -70,6 +70,7 @@ def test_no_step_reads_a_number_from_the_device(
     ms_ssim._bands.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # as the compiler does
 def test_the_model_is_one_graph_for_the_compiler(pictures: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)

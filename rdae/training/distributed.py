@@ -8,13 +8,22 @@ for.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
+import sys
+import warnings
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from rdae.errors import TrainingError
+
+_kept: list[nn.Module] = []
+"""Wrapped models, which must not be freed: that holds Python's lock while it waits for Gloo's thread to end, and the
+thread may want the lock to free the tensor of its last sum (seen with torch 2.13 on a busy machine).  So processes of a
+group keep their models, and leave by `os._exit`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +54,16 @@ class Group:
         """Return the model as one whose gradients are the mean over all processes."""
         if self.world == 1:
             return model
-        return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False, gradient_as_bucket_view=True)
+        # Depthwise weights have an axis of size 1, whose stride is anything.
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
+        parallel: Any = nn.parallel.DistributedDataParallel
+        # Buffers are constants here, not to be sent at each step; newer versions of torch have another name for that.
+        known = inspect.signature(parallel.__init__).parameters
+        buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+        wrapped = parallel(model, gradient_as_bucket_view=True, **{buffers: False})
+        _kept.append(wrapped)
+        found: nn.Module = wrapped
+        return found
 
     def mean(self, values: Tensor) -> Tensor:
         """Return the mean over all processes of a tensor on the training device."""
@@ -82,6 +100,13 @@ class Group:
         """Leave the group."""
         if self.world > 1 and dist.is_initialized():
             dist.destroy_process_group()
+
+    def end(self, status: int) -> None:
+        """End this process with an exit status, if it is one of several: nothing is freed."""
+        if self.world > 1:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
 
 
 def join(device: str) -> Group:
