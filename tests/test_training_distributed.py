@@ -81,8 +81,8 @@ def test_two_processes_with_half_the_batch_each_train_as_one_does(pictures: Path
     for a, b in zip(first, second, strict=True):
         assert a.keys() == b.keys()
         for name in ("loss", "bpp", "mse"):
-            # Muon computes in bf16, where a last bit of a gradient may cost the update its eighth.
-            assert b[name] == pytest.approx(a[name], rel=2e-3), (a["step"], name)
+            # Seen: 1e-7. Muon computes in bf16, where a last bit of a gradient may cost an update its eighth.
+            assert b[name] == pytest.approx(a[name], rel=1e-4), (a["step"], name)
         for name in ("pixels", "phase", "rate", "skipped", "crop"):
             assert a[name] == b[name]
     (a,), (b,) = rows(one, "validation"), rows(two, "validation")
