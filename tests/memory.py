@@ -2,9 +2,13 @@
 
     python tests/memory.py                with the installed weights; --model PATH for others
     python tests/memory.py --sizes 1 4    megapixels to try
+    python tests/memory.py --large        instead: the commands, on pictures of 25 and 100 megapixels
 
 Each decode happens in a process of its own. Prints the peak for pictures of several sizes, the line a + b * pixels that
 bounds them, the peak for hostile files of a kilobyte, and what refusing a header that claims too much takes.
+
+With --large `rdae compress` and `rdae decompress` run as users run them, and the peak is that of the whole process; it
+takes some ten minutes on one core.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
+from PIL import Image
 
 from rdae import codec, container, latents, weights
 from rdae.architecture import HYPER_STRIDE, PATCH
@@ -30,6 +35,7 @@ from rdae.errors import RdaeError
 from rdae.prior.exact import SYMBOL_MAX
 from rdae.prior.hyperprior import Z_MAX
 
+ROOT = Path(__file__).resolve().parent.parent
 KILOBYTE = 1024
 WARM_UP = (64, 64)
 MEGA = 1_000_000
@@ -46,8 +52,11 @@ def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
-def decode_here(weights_path: Path, file: str) -> dict[str, float | str]:
-    """Decode a file once and say how far memory rose above what it was before, and what came of it."""
+def decode_here(weights_path: Path, file: str, *, unfold: bool = False) -> dict[str, float | str]:
+    """Decode a file once and say how far memory rose above what it was before, and what came of it.
+
+    unfold: a band at a time, as the command does, not to a whole picture.
+    """
     model = weights.load(weights_path)
     rng = np.random.default_rng(0)
     codec.decode(codec.compress(rng.integers(0, 256, (*WARM_UP, 3), dtype=np.uint8), model, 400), model)
@@ -56,7 +65,11 @@ def decode_here(weights_path: Path, file: str) -> dict[str, float | str]:
     began = time.perf_counter()
     outcome = "decoded"
     try:
-        codec.decode(Path(file).read_bytes(), model)
+        if unfold:
+            for _ in codec.unfold(Path(file).read_bytes(), model).rows:
+                pass
+        else:
+            codec.decode(Path(file).read_bytes(), model)
     except RdaeError as error:
         outcome = type(error).__name__
     spent_s = time.perf_counter() - began
@@ -68,17 +81,70 @@ def decode_here(weights_path: Path, file: str) -> dict[str, float | str]:
     }
 
 
-def peak(weights_path: Path, data: bytes) -> dict[str, float | str]:
+def peak(weights_path: Path, data: bytes, *, unfold: bool = False) -> dict[str, float | str]:
     """What decode_here() says in a process of its own."""
     with tempfile.NamedTemporaryFile(suffix=".rdae") as file:
         file.write(data)
         file.flush()
         command = [sys.executable, __file__, "--model", str(weights_path), "--decode", file.name]
+        command += ["--unfold"] if unfold else []
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)
     found: dict[str, float | str] = json.loads(done.stdout)
     return found
+
+
+COMMAND = """
+import sys
+from pathlib import Path
+from rdae.cli.main import main
+try:
+    main(sys.argv[1:], prog_name="rdae")
+except SystemExit as end:
+    if end.code:
+        raise
+(line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+print("PEAK", line.split()[1])
+"""
+
+
+def command_peak(*arguments: str | Path) -> int:
+    """The most bytes that were resident at once while a process did an `rdae` command, from its start to its end."""
+    command = [sys.executable, "-c", COMMAND, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return int(done.stdout.split("PEAK ")[1]) * 1024
+
+
+def large_picture(folder: Path, megapixels: int, suffix: str) -> Path:
+    """A square picture of photographs: the one for examples, over and over, each a little brighter or darker."""
+    with Image.open(ROOT / "data" / "example.png") as image:
+        example = image.convert("RGB")
+    side = round(math.sqrt(megapixels * MEGA))
+    canvas = Image.new("RGB", (side, side))
+    for top in range(0, side, example.height):
+        for left in range(0, side, example.width):
+            light = 1 + (top * 7 + left * 3) % 11 / 20
+            canvas.paste(example.point(lambda level, light=light: round(level / light)), (left, top))
+    path = folder / f"{megapixels}{suffix}"
+    canvas.save(path, compress_level=1)  # of PNG; others know no such option
+    return path
+
+
+def large_peaks(
+    folder: Path, megapixels: int, suffix: str, back: str, model: Path | None = None
+) -> tuple[int, int]:
+    """Peaks of compressing a picture in one format, and of decompressing it to another."""
+    picture = large_picture(folder, megapixels, suffix)
+    with_model: list[str | Path] = [] if model is None else ["--model", model]
+    file = folder / f"{megapixels}.rdae"
+    compressing = command_peak("compress", picture, "-o", file, "--force", *with_model)
+    decompressing = command_peak(
+        "decompress", file, "-o", folder / f"back{megapixels}{back}", "--force", *with_model
+    )
+    return compressing, decompressing
 
 
 def noisy_file(weights_path: Path, megapixels: float) -> tuple[bytes, int]:
@@ -140,16 +206,32 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", type=Path, default=None)
     parser.add_argument("--sizes", type=float, nargs="+", default=[1, 4, 16], help="megapixels")
+    parser.add_argument("--large", action="store_true", help="the commands, on large pictures")
     parser.add_argument("--decode", help=argparse.SUPPRESS)
+    parser.add_argument("--unfold", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     path = options.model or weights.default_path()
     if options.decode:
-        click.echo(json.dumps(decode_here(path, options.decode)))
+        click.echo(json.dumps(decode_here(path, options.decode, unfold=options.unfold)))
+        return 0
+    if options.large:
+        _report_large(options.model)
         return 0
     _report_sizes(path, options.sizes)
     _report_hostile(path)
     _report_refusal()
     return 0
+
+
+def _report_large(model: Path | None) -> None:
+    for suffix, back in ((".png", ".png"), (".jpg", ".ppm")):
+        with tempfile.TemporaryDirectory() as folder:
+            small, large = (large_peaks(Path(folder), size, suffix, back, model) for size in (25, 100))
+        for name, one, other in zip((f"compress {suffix}", f"decompress {back}"), small, large, strict=True):
+            click.echo(
+                f"{name:16} 25 megapixels: {one / MEGA:5.0f} MB, 100 megapixels: {other / MEGA:5.0f} MB, "
+                f"{other / one:.2f} times as much"
+            )
 
 
 def _report_sizes(path: Path, sizes: list[float]) -> None:

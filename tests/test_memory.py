@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import memory
+import numpy as np
 import pytest
 from fuzzing import frozen_path
 from memory import MEGA
+from PIL import Image
 
 from rdae import codec, container, weights
 from rdae.errors import StreamError
@@ -44,6 +46,32 @@ def test_decoding_takes_at_most_so_much_a_pixel() -> None:
         taken.append(float(found["bytes"]))
         assert taken[-1] <= MINI.of(pixels, len(data))
     assert taken[1] > 3 * 4 * MEGA  # the picture alone: were less found, the measurement would be wrong
+
+
+def test_decoding_in_bands_holds_no_picture() -> None:
+    picture = np.zeros((3000, 3000, 3), np.uint8)
+    data = codec.compress(picture, weights.load(frozen_path()), 0)
+    whole, bands = (memory.peak(frozen_path(), data, unfold=unfold) for unfold in (False, True))
+    assert whole["outcome"] == bands["outcome"] == "decoded"
+    assert float(whole["bytes"]) - float(bands["bytes"]) > 0.7 * picture.nbytes
+
+
+def test_the_peak_of_a_command_is_told(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((40, 30, 3), np.uint8)).save(tmp_path / "a.png")
+    taken = memory.command_peak("compress", tmp_path / "a.png", "--model", frozen_path())
+    assert 100 * MEGA < taken < 1000 * MEGA
+    assert (tmp_path / "a.rdae").is_file()
+    with pytest.raises(RuntimeError, match="already there"):
+        memory.command_peak("compress", tmp_path / "a.png", "--model", frozen_path())  # it is there already
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("suffix", "back"), [(".png", ".png"), (".jpg", ".ppm")])
+def test_100_megapixels_take_little_more_than_25(tmp_path: Path, suffix: str, back: str) -> None:
+    small, large = (memory.large_peaks(tmp_path, size, suffix, back) for size in (25, 100))
+    for one, other in zip(small, large, strict=True):
+        assert other < 2000 * MEGA
+        assert other < 1.3 * one
 
 
 @pytest.mark.slow

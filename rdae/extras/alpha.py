@@ -16,6 +16,7 @@ from PIL import Image
 
 from rdae.errors import CorruptError
 from rdae.extras.packing import pack, unpack_parts
+from rdae.pictures.spool import Collector, let_go
 
 CONSTANT, PLAIN, LEFT = 0, 1, 2
 THOROUGH_PIXELS = 1 << 22  # more are packed with less effort: seconds, not minutes
@@ -68,26 +69,33 @@ def fill(levels: Levels, alpha: Plane) -> Levels:
     They go on smoothly from the colours in sight, finer near them: means over 2 x 2, 4 x 4, ... pixels of what can be
     seen, of which each place without takes the finest that has something, interpolated.
     """
-    seen = alpha > 0
-    if seen.all():
+    if alpha.min() > 0:
         return levels
-    if not seen.any():
+    if alpha.max() == 0:
         return np.full_like(levels, 128)
     # In bands, as a large picture several times over is what memory has no room for.
     bands = [slice(top, top + BAND) for top in range(0, len(levels), BAND)]
-    halves = [np.asarray(_halved(Image.fromarray(levels[rows]), _mask(seen[rows]))) for rows in bands]
-    coarse = _solid(Image.fromarray(np.concatenate(halves)))
-    filled = levels.copy()
+    coarse = _solid(Image.fromarray(np.concatenate([_half(levels[rows], alpha[rows] > 0) for rows in bands])))
+    filled = Collector(*alpha.shape)
     for rows in bands:
-        unseen = ~seen[rows]
+        band, unseen = levels[rows].copy(), alpha[rows] == 0
         if unseen.any():
             smooth = np.asarray(_doubled(coarse, levels.shape[1], len(unseen), rows.start))
-            np.copyto(filled[rows], smooth, where=unseen[:, :, None])
-    return filled
+            np.copyto(band, smooth, where=unseen[:, :, None])
+        filled.add(band)
+        let_go(levels)
+    return filled.levels()
 
 
 def _mask(seen: npt.NDArray[np.bool_]) -> Image.Image:
     return Image.fromarray(seen.astype(np.uint8) * np.uint8(255))
+
+
+def _half(levels: Levels, seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """uint8 (h/2, w/2, 4), see `_halved`."""
+    found = np.asarray(_halved(Image.fromarray(levels), _mask(seen)))
+    let_go(levels)
+    return found
 
 
 def _halved(image: Image.Image, seen: Image.Image) -> Image.Image:
