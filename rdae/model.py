@@ -170,6 +170,8 @@ def _kmac_prior(prior: ExactPrior) -> float:
         total += _layer_macs(layers) / side**2
     trunk = (context.spread, context.mix, context.spread_more, context.mix_more)
     total += (_layer_macs(context.entries) + len(context.entries) * _layer_macs(trunk)) / PATCH**2
+    # Nothing is known in the first step: it leaves the latents' part of its entry out.
+    total -= prior.architecture.latents * prior.architecture.context_width / PATCH**2
     # A head works on the positions of one cell: a quarter.
     total += (_layer_macs(context.means) + _layer_macs(context.indices)) / 4 / PATCH**2
     return total / 1000
