@@ -48,12 +48,14 @@ def test_decoding_takes_at_most_so_much_a_pixel() -> None:
     assert taken[1] > 3 * 4 * MEGA  # the picture alone: were less found, the measurement would be wrong
 
 
+@pytest.mark.slow
 def test_decoding_in_bands_holds_no_picture() -> None:
-    picture = np.zeros((3000, 3000, 3), np.uint8)
+    # Large, as the peak of one and the same decode comes out some 34 MB higher in every other process.
+    picture = np.zeros((5000, 5000, 3), np.uint8)
     data = codec.compress(picture, weights.load(frozen_path()), 0)
     whole, bands = (memory.peak(frozen_path(), data, unfold=unfold) for unfold in (False, True))
     assert whole["outcome"] == bands["outcome"] == "decoded"
-    assert float(whole["bytes"]) - float(bands["bytes"]) > 0.7 * picture.nbytes
+    assert float(whole["bytes"]) - float(bands["bytes"]) > 0.4 * picture.nbytes
 
 
 def test_the_peak_of_a_command_is_told(tmp_path: Path) -> None:
