@@ -50,12 +50,16 @@ def test_decoding_takes_at_most_so_much_a_pixel() -> None:
 
 @pytest.mark.slow
 def test_decoding_in_bands_holds_no_picture() -> None:
-    # Large, as the peak of one and the same decode comes out some 34 MB higher in every other process.
+    # The least of three: the peak of one and the same decode comes out some 35 MB higher in some processes.
     picture = np.zeros((5000, 5000, 3), np.uint8)
     data = codec.compress(picture, weights.load(frozen_path()), 0)
-    whole, bands = (memory.peak(frozen_path(), data, unfold=unfold) for unfold in (False, True))
-    assert whole["outcome"] == bands["outcome"] == "decoded"
-    assert float(whole["bytes"]) - float(bands["bytes"]) > 0.4 * picture.nbytes
+
+    def least(*, unfold: bool) -> float:
+        peaks = [memory.peak(frozen_path(), data, unfold=unfold) for _ in range(3)]
+        assert {peak["outcome"] for peak in peaks} == {"decoded"}
+        return min(float(peak["bytes"]) for peak in peaks)
+
+    assert least(unfold=False) - least(unfold=True) > 0.5 * picture.nbytes
 
 
 def test_the_peak_of_a_command_is_told(tmp_path: Path) -> None:
