@@ -165,8 +165,9 @@ def picture_bytes(picture: Image.Image | Picture, form: str, note: Note = silent
             return _saved(image, form, metadata())
         except Exception:  # noqa: BLE001 - Pillow parses some of it, and it may be a stranger's
             note(f"metadata dropped: it cannot be written as {form}")
-    image = image.copy()
-    image.info.clear()  # of which Pillow takes some by itself
+    if image.info:  # of which Pillow takes some by itself
+        image = image.copy()
+        image.info.clear()
     try:
         return _saved(image, form, {})
     except (OSError, ValueError, KeyError) as error:  # such as a side beyond what the format can say
