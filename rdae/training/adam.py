@@ -46,7 +46,9 @@ class Adam:
 
     def state(self) -> list[dict[str, Tensor]]:
         """Return the moments by parameter."""
-        moments = zip(self._mean.split(self._sizes), self._square.split(self._sizes), self.parameters, strict=True)
+        moments = zip(
+            self._mean.split(self._sizes), self._square.split(self._sizes), self.parameters, strict=True
+        )
         return [
             {
                 "step": self._steps.clone(),

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rdae.architecture import GROUPS, Architecture
+from rdae.architecture import Architecture
 from rdae.prior import normaliser
-from rdae.prior.context import CONTEXT_MAX, ContextModel, cell_planes, cells
+from rdae.prior.context import ContextModel
 from rdae.prior.hyperprior import Z_MAX, HyperSynthesis
-from rdae.prior.layers import UNIT
 from rdae.quality import HAT_UNIT, MAX_INDEX, hats
 from rdae.training.compressai_models import bottleneck_likelihood, gaussian_likelihood, likelihood_models
+from rdae.training.context_steps import context_steps
 from rdae.training.relaxed import RelaxedLayer, round_straight_through
 from rdae.transforms.analysis import Analysis
 from rdae.transforms.gains import Gains
@@ -83,7 +83,7 @@ class Autoencoder(nn.Module):
         noise_y, noise_z = noise or (None, None)
         z_likelihood = bottleneck_likelihood(self.bottleneck, z, noise_z)
         features = self._features(z_hat, index, (y.shape[2], y.shape[3]))
-        y_hat, means, indices = self._steps(y, scale, features)
+        y_hat, means, indices = context_steps(self.context, y, scale, features)
         offset = scale.log() / normaliser.LOG_SCALE_STEP
         scales = normaliser.SCALE_MIN * torch.exp(
             (indices + offset).clamp(0, normaliser.SCALES - 1) * normaliser.LOG_SCALE_STEP,
@@ -99,29 +99,6 @@ class Autoencoder(nn.Module):
         weights = self.hats[index] / HAT_UNIT  # (B, ANCHORS)
         features: Tensor = self.hyper_synthesis(z_hat, weights[:, :, None, None], size)
         return features
-
-    def _steps(self, y: Tensor, scale: Tensor, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Run the four context steps. Returns ŷ, means (both in steps) and scale indices, all (B, latents, h, w)."""
-        height, width = y.shape[2:]
-        planes = cell_planes(height, width, 1.0, features)
-        size = self.context.group_size
-        limit = CONTEXT_MAX / UNIT
-        known = torch.zeros_like(y)  # normalised ŷ so far
-        y_hat, means, indices = torch.zeros_like(y), torch.zeros_like(y), torch.zeros_like(y)
-        for step in range(GROUPS):
-            predictions = self.context(step, known, features, planes)
-            slots = list(cells(step))
-            known, y_hat = known.clone(), y_hat.clone()
-            for (group, row, column), (mean, scale_index) in zip(slots, predictions, strict=True):
-                channels = slice(group * size, (group + 1) * size)
-                here = (slice(None), channels, slice(row, None, 2), slice(column, None, 2))
-                mu = mean * scale[:, channels]
-                value = round_straight_through(y[here] - mu) + mu
-                y_hat[here] = value
-                known[here] = (value / scale[:, channels]).clamp(-limit, limit)
-                means[here] = mu
-                indices[here] = scale_index
-        return y_hat, means, indices
 
 
 def _bits(likelihood: Tensor) -> Tensor:

@@ -37,5 +37,7 @@ class Board:
                 self._writer.add_scalar(f"{kind}/{name}", value, step)
         for row in fields.get("rows", ()):
             for name in row.keys() - {"index"}:
-                self._writer.add_scalar(f"{kind}/quality {from_index(row['index']):g}/{name}", row[name], step)
+                self._writer.add_scalar(
+                    f"{kind}/quality {from_index(row['index']):g}/{name}", row[name], step
+                )
         self._writer.flush()

@@ -87,7 +87,9 @@ class TrainingConfig:
                 raise ValueError(f"crop is {side}, expected a multiple of 64")
             if self.objective == "ms-ssim" and side < 192:
                 raise ValueError(f"crop is {side}, expected at least 192 for MS-SSIM")
-        if self.crops and not all(a < b for a, b in itertools.pairwise((0, *(until for _, until in self.crops), 1))):
+        if self.crops and not all(
+            a < b for a, b in itertools.pairwise((0, *(until for _, until in self.crops), 1))
+        ):
             raise ValueError("the shares of the crops' sides must rise from 0 to 1")
         if self.batch < 1:
             raise ValueError(f"batch is {self.batch}, expected at least 1")
@@ -101,7 +103,11 @@ class TrainingConfig:
             raise ValueError(f"only is {', '.join(self.only)}, expected some of {', '.join(PARTS)}")
         if not all(math.isfinite(weight) and weight >= 0 for _, weight in self.weights):
             raise ValueError("weights of pictures must be 0 or more")
-        if (self.stream is not None and not self.stream > 0) or not self.reuse > 0 or not 0 <= self.reduce <= 1:
+        if (
+            (self.stream is not None and not self.stream > 0)
+            or not self.reuse > 0
+            or not 0 <= self.reduce <= 1
+        ):
             raise ValueError("stream and reuse must be above 0, reduce in 0..1")
         if self.precision not in ("float32", "bf16"):
             raise ValueError(f"precision is {self.precision!r}, expected float32 or bf16")

@@ -56,7 +56,9 @@ def read(path: Path) -> Start:
         source = {"hyper_synthesis": "prior.hyper"}.get(prefix, f"prior.{prefix}")
         for name, layer in network.named_modules():
             if isinstance(layer, RelaxedLayer):
-                weight, bias = _layer(layer, *(tensors[f"{source}.{name}.{k}"] for k in ("weight", "bias", "shift")))
+                weight, bias = _layer(
+                    layer, *(tensors[f"{source}.{name}.{k}"] for k in ("weight", "bias", "shift"))
+                )
                 state[f"{prefix}.{name}.weight"], state[f"{prefix}.{name}.bias"] = weight, bias
     return Start(architecture, state, int(manifest.get("pixels", 0)))
 

@@ -24,7 +24,9 @@ def ms_ssim(first: Tensor, second: Tensor) -> Tensor:
     Wang, Simoncelli and Bovik 2003, with the windows and weights of `rdae.metrics`.  ValueError below MIN_SIDE.
     """
     if min(first.shape[2:]) < MIN_SIDE:
-        raise ValueError(f"pictures of {first.shape[2]}x{first.shape[3]}, expected sides of at least {MIN_SIDE}")
+        raise ValueError(
+            f"pictures of {first.shape[2]}x{first.shape[3]}, expected sides of at least {MIN_SIDE}"
+        )
     with torch.autocast(first.device.type, enabled=False):
         x, y = first.float(), second.float()
         product = torch.ones(x.shape[:2], device=x.device)

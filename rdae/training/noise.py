@@ -65,7 +65,9 @@ class Twin:
             self.model.eval()
             rounded = self.model(padded, at)
             self.model.train()
-            noisy = [(bpp(self.model(padded, at)), error(self._noisy_synthesis(padded, at))) for _ in range(draws)]
+            noisy = [
+                (bpp(self.model(padded, at)), error(self._noisy_synthesis(padded, at))) for _ in range(draws)
+            ]
         return Terms(
             noisy_bpp=sum(rate for rate, _ in noisy) / draws,
             rounded_bpp=bpp(rounded),

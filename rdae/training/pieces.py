@@ -182,7 +182,13 @@ def _unpack(stream: IO[bytes], folder: Path) -> list[Path]:
         for member in members:
             parts = PurePosixPath(member.name).parts
             # Pieces may come from anywhere; only plain files below the folder are written.
-            if not member.isfile() or not parts or ".." in parts or member.name.startswith("/") or "\\" in member.name:
+            if (
+                not member.isfile()
+                or not parts
+                or ".." in parts
+                or member.name.startswith("/")
+                or "\\" in member.name
+            ):
                 raise PieceError(f"the archive holds {member.name!r}, which is not a plain file below it")
         written = []
         for member in members:
@@ -199,13 +205,17 @@ def _unpack(stream: IO[bytes], folder: Path) -> list[Path]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m rdae.training.pieces", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m rdae.training.pieces", description=__doc__.splitlines()[0]
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     splitter = commands.add_parser("split", help="cut files and folders into pieces")
     splitter.add_argument("paths", nargs="+", type=Path)
     splitter.add_argument("-d", "--directory", type=Path, default=Path("packs"), help="folder for the pieces")
     splitter.add_argument("--name", default="pack", help="what the pieces' names begin with")
-    splitter.add_argument("--mib", type=float, default=16, help="largest size of a piece in MiB (default: 16)")
+    splitter.add_argument(
+        "--mib", type=float, default=16, help="largest size of a piece in MiB (default: 16)"
+    )
     merger = commands.add_parser("merge", help="restore what was split")
     merger.add_argument("paths", nargs="+", type=Path, help="pieces, or folders of them")
     merger.add_argument("-d", "--directory", type=Path, default=Path(), help="folder to restore below")

@@ -46,16 +46,21 @@ class RelaxedLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Real values (B, in, H, W) -> real values (B, out, H, W), clamped to the spec's range."""
-        spec = self.spec
         if self.exact_steps:
             # Steps of 1/128 up to 8 do not fit bf16's 8 bits.
             with torch.autocast(x.device.type, enabled=False):
-                y = convolve(spec, x.float(), self.weight, self.bias) * self.multiplier
+                return self.finish(convolve(self.spec, x.float(), self.weight, self.bias))
+        return self.finish(convolve(self.spec, x, self.weight, self.bias))
+
+    def finish(self, y: Tensor) -> Tensor:
+        """Turn what the convolution gives, of any shape, into the layer's output: scaled, rounded, clamped."""
+        spec = self.spec
+        if spec.low < 0:
+            y = y.float()  # means and indices want more than bf16's 8 bits
+        if self.multiplier != 1.0:
+            y = y * self.multiplier
+        if self.exact_steps:
             y = round_straight_through(y * spec.unit_out) / spec.unit_out
-        else:
-            y = convolve(spec, x, self.weight, self.bias)
-            if spec.low < 0:
-                y = y.float() * self.multiplier  # means and indices want more than bf16's 8 bits
         return F.hardtanh(y, spec.low / spec.unit_out, spec.high / spec.unit_out)
 
     def real_weight(self) -> tuple[Tensor, Tensor]:

@@ -37,7 +37,11 @@ def units(sources: Iterable[str]) -> list[str]:
     found: list[str] = []
     for source in expand(sources):
         if not _URL.match(source) and Path(source).is_dir():
-            paths = (path for path in sorted(Path(source).rglob("*")) if _is_picture(path.name) or _is_shard(path.name))
+            paths = (
+                path
+                for path in sorted(Path(source).rglob("*"))
+                if _is_picture(path.name) or _is_shard(path.name)
+            )
             found += [str(path) for path in paths if path.is_file()]
         else:
             found.append(source)

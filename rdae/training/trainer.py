@@ -66,7 +66,9 @@ class Trainer:
         self.metrics = Metrics(run)
         self.listeners: list[Callable[[dict[str, Any]], None]] = []  # of the log's lines
         self._rows = self.group.rows(config.batch)
-        expand((*config.data, *config.validation))  # nobody waits for some to be decoded while others are not there
+        expand(
+            (*config.data, *config.validation)
+        )  # nobody waits for some to be decoded while others are not there
         torch.manual_seed(config.seed)
         self.model = Autoencoder(config.architecture)
         self.pictures = self._pictures(workers)
@@ -185,7 +187,9 @@ class Trainer:
         self.pixels = pixels
 
     def _set_average(self, values: dict[str, Tensor]) -> None:
-        self.average: dict[str, Tensor] = {k: v.detach().to(self.device, copy=True) for k, v in values.items()}
+        self.average: dict[str, Tensor] = {
+            k: v.detach().to(self.device, copy=True) for k, v in values.items()
+        }
         # Looked up once: both stay where they are in memory, and a step is short on a GPU.
         pairs = [(self.average[k], v) for k, v in self.model.state_dict().items() if v.is_floating_point()]
         self._averaged = [average for average, value in pairs if value.numel()]
@@ -434,7 +438,10 @@ def _usable(device: str) -> torch.device:
     try:
         found = torch.device(device)
         torch.empty(1, device=found)
-    except (RuntimeError, AssertionError) as error:  # a torch built for the CPU asserts that it was built for CUDA
+    except (
+        RuntimeError,
+        AssertionError,
+    ) as error:  # a torch built for the CPU asserts that it was built for CUDA
         reason = str(error).splitlines()[0]
         raise TrainingError(f"torch {torch.__version__} has no device {device}: {reason}") from error
     return found
