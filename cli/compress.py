@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from click.core import ParameterSource
 
 from rdae.clock import Clock
 from rdae.container import HEADER_BYTES, peek
+from rdae.effort import DEFAULT_EFFORT, MAX_EFFORT
 from rdae.quality import from_index
 from rdae.targets import Kind
 
+from .effort import Interruption, Watch, finishing
 from .files import SUFFIX, Request, finite, many_files
 from .opening import LazyModel
 from .places import place
@@ -47,13 +50,18 @@ class Task:
     target: tuple[Kind, float] | None
     verify: bool
     metadata: bool
+    effort: int
+    draw: bool
     name: ClassVar[str] = "compress"
 
     def __post_init__(self) -> None:
         self._model = LazyModel(self.weights, self.threads, self.device)
+        self.interruption: Interruption | None = None
 
     def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
         """Compress one picture."""
+        if self.interruption is not None and self.interruption.asked:
+            raise KeyboardInterrupt
         from rdae.errors import PictureError
         from rdae.pictures import raster_in
         from rdae.targets import Target
@@ -66,7 +74,16 @@ class Task:
             model = self._model.opened
         with clock.stage("encode"):
             target = None if self.target is None else Target(*self.target)
-            data = model.compress(picture, self.quality, target=target, verify=self.verify, clock=clock)
+            with contextlib.closing(Watch(source.name, self.interruption, draw=self.draw)) as watch:
+                data = model.compress(
+                    picture,
+                    self.quality,
+                    target=target,
+                    effort=self.effort,
+                    listener=watch if self.effort > DEFAULT_EFFORT else None,
+                    verify=self.verify,
+                    clock=clock,
+                )
         with clock.stage("write"):
             place(job.target).write(data, force=self.force)
         header, _, _ = peek(data[:HEADER_BYTES])
@@ -101,7 +118,10 @@ class Task:
 )
 @click.option("--bpp", type=POSITIVE, help="Instead of a quality: at most so many bits per pixel.")
 @click.option(
-    "--size", metavar="BYTES", callback=in_bytes, help="Instead of a quality: at most so much; 40KB, 1.5MB, 32KiB."
+    "--size",
+    metavar="BYTES",
+    callback=in_bytes,
+    help="Instead of a quality: at most so much; 40KB, 1.5MB, 32KiB.",
 )
 @click.option("--psnr", type=POSITIVE, help="Instead of a quality: at least so many dB.")
 @click.option(
@@ -109,6 +129,21 @@ class Task:
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     callback=finite,
     help="Instead of a quality: at least so much, 0.98 for example.",
+)
+@click.option(
+    "-e",
+    "--effort",
+    type=click.IntRange(0, MAX_EFFORT),
+    default=DEFAULT_EFFORT,
+    show_default=True,
+    help="0: fastest; 9: smallest files, for minutes a picture. Decoding takes as long as ever.",
+)
+@click.option(
+    "--on-interrupt",
+    type=click.Choice(["discard", "finish"]),
+    default="discard",
+    show_default=True,
+    help="What Ctrl-C does amid a picture: leave nothing of it, or write the best that was found so far.",
 )
 @click.option("--strip", is_flag=True, help="Leave out colour profile, EXIF and XMP.")
 @click.option(
@@ -130,6 +165,8 @@ def compress(
     size: float | None,
     psnr: float | None,
     ms_ssim: float | None,
+    effort: int,
+    on_interrupt: str,
     strip: bool,
     verify: bool,
 ) -> None:
@@ -154,5 +191,14 @@ def compress(
         target=targets[0] if targets else None,
         verify=verify,
         metadata=not strip,
+        effort=effort,
+        draw=not (request.quiet or request.as_json) and request.alone,
     )
-    request.run(task, SUFFIXES, SUFFIX)
+    if on_interrupt == "discard":
+        request.run(task, SUFFIXES, SUFFIX)
+        return
+    if not request.alone:
+        raise click.UsageError("--on-interrupt finish needs this process to do the work: leave -j out.")
+    task.interruption = Interruption()
+    with finishing(task.interruption):
+        request.run(task, SUFFIXES, SUFFIX)

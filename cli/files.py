@@ -91,6 +91,11 @@ class Request:
         return None if self.workers is None else 1
 
     @property
+    def alone(self) -> bool:
+        """Whether this process does the work."""
+        return (self.workers or 1) == 1
+
+    @property
     def to_standard_output(self) -> bool:
         """Whether the output goes there, as it does without -o when the input is standard input."""
         return self._output() == STANDARD
@@ -332,7 +337,9 @@ _MANNER = (
     ),
     device_option,
     click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each file, a line each."),
-    click.option("-v", "--verbose", is_flag=True, help="Print model, quality and the seconds of each stage too."),
+    click.option(
+        "-v", "--verbose", is_flag=True, help="Print model, quality and the seconds of each stage too."
+    ),
     click.option("--quiet", is_flag=True, help="Print errors only."),
 )
 

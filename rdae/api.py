@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from rdae import codec, devices, metrics, weights
 from rdae.clock import Clock
 from rdae.container import MAX_PIXELS, parse
+from rdae.effort import DEFAULT_EFFORT
 from rdae.errors import TargetError
 from rdae.pictures.raster import to_raster
-from rdae.quality import to_index
-from rdae.targets import Target, meet
+from rdae.quality import MAX_INDEX, to_index
+from rdae.refinement import Listener
+from rdae.targets import FIRST_INDEX, Met, Target, meet
 from rdae.tiles import Region
 
 if TYPE_CHECKING:
@@ -52,8 +54,10 @@ class Model:
         quality: float = 50.0,
         *,
         target: Target | None = None,
+        effort: int = DEFAULT_EFFORT,
         verify: bool = False,
         metadata: bool = True,
+        listener: Listener | None = None,
         clock: Clock | None = None,
     ) -> bytes:
         """Return the bytes of an .rdae file.
@@ -61,7 +65,10 @@ class Model:
         image: a Pillow image of any mode, or uint8 (h, w), (h, w, 3) or (h, w, 4) in sRGB, or a Raster. What is grey
         stays grey, and alpha is kept exactly; colours under alpha 0 are not.
         quality: 0 (smallest) to 100 (best). target: a size, rate or distortion, for which the quality is found in at
-        most eight encodings. metadata: keep a Pillow image's ICC, EXIF and XMP.
+        most eight encodings of effort 0, and as many of the effort wanted. metadata: keep a Pillow image's ICC, EXIF
+        and XMP.
+        effort: 0 (fastest) to 9 (smallest files): how long to look for latents that fit this picture better. A decoder
+        has no more to do. listener: is told of each step of that, and ends it by returning True.
         verify: decode all but the pixels again and compare, VerifyError if it differs.
         clock: gets the seconds by stage.
         ValueError if quality is out of range, PictureError if the image cannot be coded, TargetError if no quality
@@ -69,9 +76,18 @@ class Model:
         """
         raster = to_raster(image, metadata=metadata)
         if target is None:
-            return codec.compress(raster, self.loaded, to_index(quality), verify=verify, clock=clock)
+            return codec.compress(
+                raster,
+                self.loaded,
+                to_index(quality),
+                effort=effort,
+                listener=listener,
+                verify=verify,
+                clock=clock,
+            )
         clock = clock or Clock()
-        data = _met(codec.Trials(raster, self.loaded, clock=clock), target, clock)
+        trials = codec.Trials(raster, self.loaded, clock=clock)
+        data = _sought(trials, target, effort, listener, clock)
         if verify:
             codec.check(data, raster, self.loaded, clock)
         return data
@@ -118,9 +134,11 @@ class Model:
         part = None if region is None else Region(*region)
         return codec.unfold(data, self.loaded, max_pixels, exact=exact, region=part, scale=scale, clock=clock)
 
-    def encode(self, picture: npt.NDArray[np.uint8], at: float) -> Encoded:
+    def encode(
+        self, picture: npt.NDArray[np.uint8], at: float, *, effort: int = DEFAULT_EFFORT
+    ) -> Encoded:
         """Compress uint8 (h, w, 3) at quality `at` and say all that the encoder knows."""
-        return codec.encode(picture, self.loaded, to_index(at))
+        return codec.encode(picture, self.loaded, to_index(at), effort=effort)
 
     def decode(self, data: bytes) -> Decoded:
         """Decompress and say all that the decoder knows."""
@@ -131,8 +149,34 @@ class Model:
         return self.loaded.kmac_per_pixel()
 
 
-def _met(trials: codec.Trials, target: Target, clock: Clock) -> bytes:
-    """The file that comes closest to a target on its right side; clock: gets the seconds of comparing, as "metric"."""
+def _sought(
+    trials: codec.Trials, target: Target, effort: int, listener: Listener | None, clock: Clock
+) -> bytes:
+    """The file that comes closest to a target on its right side, with an effort for which it is sought twice.
+
+    First without effort, which is quick, then from there on.
+    """
+    try:
+        found = _met(trials, target, clock)
+    except TargetError:
+        if not effort:
+            raise
+        first = 0 if target.at_most else MAX_INDEX  # with effort it may be met there
+    else:
+        if not effort:
+            return found.made()
+        first = found.index
+    trials.exert(effort, listener)
+    return _met(trials, target, clock, first).made()
+
+
+def _met(
+    trials: codec.Trials, target: Target, clock: Clock, first: int = FIRST_INDEX
+) -> Met[Callable[[], bytes]]:
+    """Find the file that comes closest to a target on its right side.
+
+    clock: gets the seconds of comparing, as "metric".  first: the quality index to begin with.
+    """
     height, width, _ = trials.wanted.shape
 
     def rate(index: int) -> tuple[Callable[[], bytes], float]:
@@ -152,7 +196,7 @@ def _met(trials: codec.Trials, target: Target, clock: Clock) -> bytes:
             raise TargetError(f"MS-SSIM of {width} x {height} pixels: it needs sides of {least} or more")
         return file, similarity
 
-    return meet(target, rate if target.at_most else likeness).made()
+    return meet(target, rate if target.at_most else likeness, first)
 
 
 _opened: dict[bytes, Model] = {}
@@ -193,12 +237,13 @@ def compress(
     model: Model | None = None,
     *,
     target: Target | None = None,
+    effort: int = DEFAULT_EFFORT,
     verify: bool = False,
     metadata: bool = True,
 ) -> bytes:
     """Return the bytes of an .rdae file: `Model.compress` with the given or the default model."""
     return (model or _default_model()).compress(
-        image, quality, target=target, verify=verify, metadata=metadata
+        image, quality, target=target, effort=effort, verify=verify, metadata=metadata
     )
 
 

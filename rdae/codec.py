@@ -8,7 +8,7 @@ alpha, profile, EXIF, XMP   -> extras                          -> sections -^
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import Literal
@@ -31,6 +31,7 @@ from rdae.pictures.bands import Bands
 from rdae.pictures.raster import Raster, info_of, mode_of
 from rdae.pictures.spool import let_go
 from rdae.prior.layers import exact_float32
+from rdae.refinement import Listener, Refinement, Stage, stages
 from rdae.rows import Span, join
 from rdae.tiles import Grid, Region, automatic, window
 
@@ -75,9 +76,10 @@ class Decoded:
 
 
 @torch.inference_mode()
-def quantise(picture: Picture | Raster, model: Model, quality_index: int) -> Coded:
-    """Analyse and round a picture at a quality index 0..800, as one tile."""
-    ((_, _, coded),) = _Encoder(_Subject(picture, model, tile=None), quality_index, Clock()).tiles()
+def quantise(picture: Picture | Raster, model: Model, quality_index: int, effort: int = 0) -> Coded:
+    """Analyse and round a picture at a quality index 0..800, as one tile; effort: as in `compress`."""
+    subject = _Subject(picture, model, tile=None, plan=stages(effort))
+    ((_, _, coded),) = _Encoder(subject, quality_index, Clock()).tiles()
     return coded
 
 
@@ -90,6 +92,8 @@ def compress(
     *,
     verify: bool = False,
     tile: Tile = "auto",
+    effort: int = 0,
+    listener: Listener | None = None,
     clock: Clock | None = None,
 ) -> bytes:
     """Compress a picture at a quality index 0..800 to a file's bytes.
@@ -98,10 +102,11 @@ def compress(
     verify: decode all but the pixels again and compare; VerifyError if it differs, which only a machine that computes
     wrongly can bring about.
     tile: log2 of the tiles' side in latents, 4..16; None: one tile; "auto": as `rdae.tiles.automatic` says.
+    effort: 0..9, how long to look for better latents (`rdae.refinement`); listener: is told of each step of that.
     clock: gets the seconds by stage.
     """
     clock = clock or Clock()
-    subject = _Subject(picture, model, tile)
+    subject = _Subject(picture, model, tile, plan=stages(effort), listener=listener)
     data = subject.compress(quality_index, clock)
     if verify:
         check(data, subject.raster, model, clock)
@@ -126,15 +131,43 @@ def check(data: bytes, raster: Raster, model: Model, clock: Clock | None = None)
 
 @torch.inference_mode()
 @exact_float32()
-def encode(picture: Picture | Raster, model: Model, quality_index: int, *, tile: Tile = "auto") -> Encoded:
+def encode(
+    picture: Picture | Raster, model: Model, quality_index: int, *, tile: Tile = "auto", effort: int = 0
+) -> Encoded:
     """Compress like `compress`, and say all that the encoder knows: its reconstruction, ideal rate and times."""
     clock = Clock()
-    subject = _Subject(picture, model, tile)
+    subject = _Subject(picture, model, tile, plan=stages(effort))
     with subject.memory():
         encoder = _Encoder(subject, quality_index, clock, account=True)
         reconstruction = encoder.reconstruct()
         data = encoder.file()
     return Encoded(data, reconstruction, encoder.rate_bits, encoder.digest.sha256, clock.seconds)
+
+
+def efforts(
+    picture: Picture | Raster, model: Model, quality_index: int, highest: int
+) -> Iterator[tuple[bytes, float]]:
+    """Yield the files of the levels of effort 0..highest, which are stations of one search, and the seconds of each.
+
+    The seconds are those that `compress` takes for that level alone.
+    """
+    clock = Clock()
+    with _encoding(clock):
+        subject = _Subject(picture, model, "auto", plan=stages(highest))
+        found = _Encoder(subject, quality_index, Clock()).levels()
+    for _ in range(highest + 1):
+        with _encoding(clock):
+            encoder = _Encoder(subject, quality_index, Clock())
+            encoder.take(next(found))
+            data = encoder.file()
+        yield data, clock.seconds["all"]
+
+
+@contextmanager
+def _encoding(clock: Clock) -> Iterator[None]:
+    """Where tensors are made, for a generator, around whose yields this must not be."""
+    with torch.inference_mode(), exact_float32(), clock.stage("all"):
+        yield
 
 
 class Trials:
@@ -149,6 +182,10 @@ class Trials:
         """Take a picture; picture, model and tile as in `compress`, clock: gets the seconds of all trials by stage."""
         self._clock = clock or Clock()
         self._subject = _Subject(picture, model, tile, keep=True)
+
+    def exert(self, effort: int, listener: Listener | None = None) -> None:
+        """Make all further encodings with an effort 0..9; at first it is 0."""
+        self._subject.plan, self._subject.listener = stages(effort), listener
 
     @property
     def wanted(self) -> Picture:
@@ -259,7 +296,17 @@ def verify(
 class _Subject:
     """A picture that is to be encoded, and what all its encodings share: with `keep`, of a small one, computed once."""
 
-    def __init__(self, picture: Picture | Raster, model: Model, tile: Tile, *, keep: bool = False) -> None:
+    def __init__(
+        self,
+        picture: Picture | Raster,
+        model: Model,
+        tile: Tile,
+        *,
+        keep: bool = False,
+        plan: Sequence[Stage] = (),
+        listener: Listener | None = None,
+    ) -> None:
+        self.plan, self.listener = plan, listener
         raster = picture if isinstance(picture, Raster) else Raster(picture)
         height, width = raster.height, raster.width
         self.raster, self.model = raster, model
@@ -314,7 +361,13 @@ class _Encoder:
     """
 
     def __init__(
-        self, subject: _Subject, quality_index: int, clock: Clock, *, account: bool = False, later: bool = False
+        self,
+        subject: _Subject,
+        quality_index: int,
+        clock: Clock,
+        *,
+        account: bool = False,
+        later: bool = False,
     ) -> None:
         raster, model = subject.raster, subject.model
         self._subject, self._model, self._clock = subject, model, clock
@@ -344,9 +397,11 @@ class _Encoder:
 
     def tiles(self) -> Iterator[tuple[int, int, Coded]]:
         """Analyse and round; yield each tile's first and last column of latents (one past it) and what is coded."""
-        index, model = self._header.quality_index, self._model
+        if self._subject.plan:
+            yield from self._refined()
+            return
         with self._clock.stage("analysis"):
-            stream = model.latents(self._subject.features(), index, self._grid.rows())
+            stream = self._latents()
         for _ in self._grid.rows():
             with self._clock.stage("analysis"):
                 row = next(stream)
@@ -355,6 +410,34 @@ class _Encoder:
                 yield left, right, self._quantised(row[:, :, left:right])
             del row  # before the next one is made: of wide pictures it is large
             self._subject.trim()
+
+    def _latents(self) -> Iterator[Tensor]:
+        """The analysis' y, in steps, (latents, k, width) of each row of tiles."""
+        index = self._header.quality_index
+        return self._model.latents(self._subject.features(), index, self._grid.rows())
+
+    def _search(self) -> Refinement:
+        """What looks for better latents than those of the analysis."""
+        with self._clock.stage("analysis"):
+            y = join(self._latents(), self._grid.height, dim=1)
+        return Refinement(self._model, self._subject.picture, y, self._grid, self._header.quality_index)
+
+    def _refined(self) -> Iterator[tuple[int, int, Coded]]:
+        """Do what `tiles` does, after such a search."""
+        search = self._search()
+        with self._clock.stage("refinement"):
+            found = search.run(self._subject.plan, self._subject.listener)
+        columns = [columns for _ in self._grid.rows() for columns in self._grid.columns()]
+        for (left, right), coded in zip(columns, found, strict=True):
+            yield left, right, coded
+
+    def levels(self) -> Iterator[list[Coded]]:
+        """What is coded of all tiles, without a search and after each of its stages."""
+        return self._search().each(self._subject.plan)
+
+    def take(self, found: list[Coded]) -> None:
+        """Be done with encoding: this is what is coded of all tiles."""
+        self._waiting.extend(found)
 
     def _quantised(self, y: Tensor) -> Coded:
         """Round a tile's y, in steps."""
@@ -441,7 +524,9 @@ class _Decoder:
                 if len(columns) > 1:
                     trim()
                 # In two, so that nobody has to wait for the next row to know that this is not all.
-                yield from row.split(row.shape[1] - row.shape[1] // 2, dim=1) if bottom < vertical[1] else [row]
+                yield from (
+                    row.split(row.shape[1] - row.shape[1] // 2, dim=1) if bottom < vertical[1] else [row]
+                )
                 del row
         if checksum is not None and self._tiles == len(payloads) and checksum != self.digest.checksum:
             raise CorruptError("the decoded latents are not those that were encoded")
@@ -507,7 +592,11 @@ def _levels(
         start, end = max(0, -top), max(0, min(len(levels), height - top))
         if start < end:
             part = levels[start:end, origin[1] : origin[1] + width].cpu().numpy()
-            yield ((part.sum(axis=2, keepdims=True, dtype=np.uint16) + 1) // 3).astype(np.uint8) if grey else part
+            yield (
+                ((part.sum(axis=2, keepdims=True, dtype=np.uint16) + 1) // 3).astype(np.uint8)
+                if grey
+                else part
+            )
         top += len(levels)
 
 
@@ -537,6 +626,8 @@ def _memory_for(height: int, width: int) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error):
+        if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(
+            error
+        ):
             raise PictureError(f"not enough memory for {width} x {height} pixels") from error
         raise

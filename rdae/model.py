@@ -94,19 +94,27 @@ class Model:
         z: Tensor = self.hyper_analysis((y * scale[:, None, None])[None])
         return z[0].round().long()
 
-    def synthesise(self, y64: Iterable[Tensor], index: int, *, exact: bool = False, scale: int = 1) -> Stream:
+    def synthesise(
+        self,
+        y64: Iterable[Tensor],
+        index: int,
+        *,
+        exact: bool = False,
+        scale: int = 1,
+        narrow: bool = False,
+    ) -> Stream:
         """Turn bands of ŷ·64, int32 (latents, k, w), into bands of levels: uint8 (16 k / scale, 16 w / scale, 3), RGB.
 
         exact: by `rdae.transforms.exact`, the same on every machine.  scale: 1, 2, 4 or 8, for the means of so many by
-        so many pixels; of an exact synthesis, of its levels, halves up.
+        so many pixels; of an exact synthesis, of its levels, halves up.  narrow: about these levels, some off by one or
+        more, in half the time where bfloat16 is fast.
         """
         restore, gain = self.gains.restore[index], self.gains.synthesis[index]
         if exact:
             stream = self._exact_synthesis.run(y64, restore, gain)
             return stream if scale == 1 else (_means(levels, scale) for levels in stream)
-        return inference.synthesise(
-            self.synthesis, y64, restore / normaliser.STEP_UNIT, gain[None, :, None, None], scale
-        )
+        steps, gains = restore / normaliser.STEP_UNIT, gain[None, :, None, None]
+        return inference.synthesise(self.synthesis, y64, steps, gains, scale=scale, narrow=narrow)
 
     @property
     def reach(self) -> int:

@@ -3,7 +3,7 @@
     Image.open("x.rdae")                    # reads the header, profile, EXIF and XMP; no torch yet
     image.load()                            # decodes, as does all that needs pixels
     image.thumbnail((256, 256))             # decodes at 1/2, 1/4 or 1/8 of the size, if that is enough
-    image.save("x.rdae", quality=40)        # also: exif, icc_profile, xmp, model, verify
+    image.save("x.rdae", quality=40)        # also: effort, exif, icc_profile, xmp, model, verify
 
 Errors are Pillow's: UnidentifiedImageError for what is no .rdae file, OSError for one that cannot be decoded and for
 pictures that cannot be coded.
@@ -19,6 +19,7 @@ from PIL import Image, ImageFile
 import rdae
 from rdae import container
 from rdae.container import Flag, SectionType
+from rdae.effort import DEFAULT_EFFORT
 from rdae.errors import CorruptError, RdaeError, StreamError
 from rdae.extras import metadata
 from rdae.files import read_bounded
@@ -65,7 +66,9 @@ class RdaeImageFile(ImageFile.ImageFile):
         if self._decoded or size is None or self._scale > 1:
             return None
         width, height = self.size
-        self._scale = max(each for each in SCALES if each <= min(width // size[0], height // size[1]) or each == 1)
+        self._scale = max(
+            each for each in SCALES if each <= min(width // size[0], height // size[1]) or each == 1
+        )
         if self._scale == 1:
             return None
         self._size = (-(-width // self._scale), -(-height // self._scale))
@@ -143,7 +146,7 @@ def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:  
             data = value.tobytes() if isinstance(value, Image.Exif) else value
             if data:
                 image.info[key] = data.encode() if isinstance(data, str) else bytes(data)
-    quality, model = options.get("quality"), options.get("model")
+    quality, effort, model = (options.get(name) for name in ("quality", "effort", "model"))
     if isinstance(model, str | os.PathLike):
         model = rdae.open_model(os.fspath(model))
     try:
@@ -151,6 +154,7 @@ def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:  
             image,
             DEFAULT_QUALITY if quality is None else quality,
             model,
+            effort=DEFAULT_EFFORT if effort is None else effort,
             verify=bool(options.get("verify", False)),
         )
     except RdaeError as error:

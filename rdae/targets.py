@@ -21,7 +21,9 @@ MAX_TRIALS = 8
 TOLERANCE = 0.01
 """Of size and rate, below the target; a distortion is met by the lowest quality that is found to meet it."""
 
-_FIRST = 400
+FIRST_INDEX = 400
+"""What a search begins with that knows nothing."""
+
 _USUAL_SLOPE = {"size": 0.0048, "bpp": 0.0048, "psnr": 0.022, "ms-ssim": 0.0046}
 """How much a measure, on its straight scale, grows from one quality index to the next on average pictures."""
 
@@ -108,16 +110,16 @@ class _Search:
         return min(max(round(guess), low + 1), high - 1)
 
 
-def meet(target: Target, trial: Callable[[int], tuple[Made, float]]) -> Met[Made]:
+def meet(target: Target, trial: Callable[[int], tuple[Made, float]], first: int = FIRST_INDEX) -> Met[Made]:
     """Find the quality index, 0..800, that comes closest to a target on its right side, in at most MAX_TRIALS trials.
 
-    trial(index) -> what was made of it and its measure, which grows with the index.
+    trial(index) -> what was made of it and its measure, which grows with the index.  first: the index of the first.
     A rate that no quality reaches gives the highest one; TargetError for a size that is too small for the lowest, and
     for a distortion that the highest does not reach.
     """
     search = _Search(target)
     best: Met[Made] | None = None
-    index, trials = _FIRST, 0
+    index, trials = first, 0
     while True:
         made, measure = trial(index)
         trials += 1
@@ -129,13 +131,17 @@ def meet(target: Target, trial: Callable[[int], tuple[Made, float]]) -> Met[Made
             break
         index = search.next()
         if best is None and trials == MAX_TRIALS - 1:
-            index = search.low + 1 if target.at_most else search.high - 1  # the last that can be on the right side
+            index = (
+                search.low + 1 if target.at_most else search.high - 1
+            )  # the last that can be on the right side
     if best is None:
         raise TargetError(_unreachable(target, measure, index))
     return Met(best.made, best.index, best.measure, trials)
 
 
 def _unreachable(target: Target, measure: float, index: int) -> str:
-    form = {"size": "{:.0f} bytes", "bpp": "{:.4f} bpp", "psnr": "{:.2f} dB", "ms-ssim": "MS-SSIM {:.5f}"}[target.kind]
+    form = {"size": "{:.0f} bytes", "bpp": "{:.4f} bpp", "psnr": "{:.2f} dB", "ms-ssim": "MS-SSIM {:.5f}"}[
+        target.kind
+    ]
     found, wanted = form.format(measure), form.format(target.value)
     return f"{wanted} cannot be had: quality {from_index(index):g} gives {found}"

@@ -25,21 +25,28 @@ from rdae.transforms.synthesis import Synthesis
 
 
 def synthesise(
-    synthesis: Synthesis, y64: Iterable[Tensor], restore: Tensor, fine_gain: Tensor, scale: int = 1
+    synthesis: Synthesis,
+    y64: Iterable[Tensor],
+    restore: Tensor,
+    fine_gain: Tensor,
+    *,
+    scale: int = 1,
+    narrow: bool = False,
 ) -> Stream:
     """Turn bands of integers (latents, k, w) into bands of levels, uint8 (16 k, 16 w, 3): `forward`, in 0..255.
 
     restore: what the integers are multiplied by, (latents,); fine_gain: (1, fine, 1, 1); blocks are folded.
     scale: 1, 2, 4 or 8, for the means of so many by so many pixels: bands of (16 k / scale, 16 w / scale, 3).
+    narrow: blocks in bfloat16 where that is fast, for an encoder that wants to know about what it would get.
     """
     last = _last_layer(synthesis.to_pixels, scale)
     restore = restore[None, :, None, None]
     dim, stream = cut(y64, partial(_row_bytes, fine_gain.shape[1]))
     # map, not generator expressions, which would hold on to one band while the next is made.
     stream = map(partial(_restored, restore), stream)
-    stream = _blocks(synthesis.coarse, stream, dim + 1, narrow=False)
+    stream = _blocks(synthesis.coarse, stream, dim + 1, narrow=narrow)
     stream = map(partial(_in_parts, partial(_to_fine, synthesis, fine_gain)), stream)
-    stream = _blocks(synthesis.fine, stream, dim + 1, narrow=False)
+    stream = _blocks(synthesis.fine, stream, dim + 1, narrow=narrow)
     stream = map(partial(_in_parts, partial(_levels, last, scale)), stream)
     stream = (levels[0].permute(1, 2, 0) for levels in stream)
     yield from stream if dim == 1 else [torch.cat(list(stream), dim=1)]

@@ -1,0 +1,134 @@
+"""Steps of descent on R + βD for the latents of one window."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rdae.architecture import PATCH
+from rdae.prior.cells import by_step, to_cells
+from rdae.quality import beta
+from rdae.refinement.effort import Stage
+from rdae.refinement.synthesis import Decoder
+from rdae.refinement.twin import Scales, Twin
+from rdae.refinement.windows import Box, Window
+
+_EPSILON = 1e-12
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """A picture, uint8 (h, w, 3), the box of all its latents, and the quality index."""
+
+    levels: npt.NDArray[np.uint8]
+    picture: Box
+    index: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A window, its tile, and that tile's hyper features: (1, hyper_width, h, w)."""
+
+    window: Window
+    tile: Box
+    features: Tensor
+
+
+class Descent:
+    """Descends on the latents of one scene."""
+
+    def __init__(self, scene: Scene, twin: Twin, decoder: Decoder) -> None:
+        """Take a scene, and the prior and synthesis to be differentiated."""
+        self._scene, self._twin, self._decoder = scene, twin, decoder
+        self._scales: Scales = twin.scales(scene.index)
+
+    def features(self, z: Tensor, tile: Box) -> Tensor:
+        """Return the hyper features of a tile, (1, hyper_width, h, w), of its z."""
+        return self._twin.features(z, self._scene.index, tile.size)
+
+    def steps(
+        self,
+        stage: Stage,
+        place: Place,
+        y: Tensor,
+        y_hat: Tensor,
+        source: torch.Generator,
+    ) -> Iterator[None]:
+        """Make a stage's steps for the core of a place's window, in y itself; yield after each.
+
+        y, y_hat: (latents, H, W) of the picture; y_hat: what is decoded now, from which the synthesis takes what the
+        tile's prior does not see.  source: of the noise in rounding.
+        """
+        window = place.window
+        seen = self._twin.seen(window.sight.seen_from(place.tile).of(place.features))
+        core = window.core.seen_from(window.sight)
+        target = self._pixels(window.view, y.device)
+        around, margins = self._around(window, y_hat)
+        held = None if window.core == window.sight else self._held(window, y)
+        found = window.sight.of(y)[None].contiguous(memory_format=torch.channels_last)
+        mean = torch.zeros_like(core.of(found))
+        square = torch.zeros_like(mean)
+
+        def rounder(step: int, x: Tensor) -> Tensor:
+            soft = stage.rounding(x, source)
+            return soft if held is None else torch.where(held[step], x.detach().round(), soft)
+
+        for number in range(stage.steps):
+            with torch.enable_grad():
+                found.requires_grad_()
+                bits, decoded = self._twin.run(found, seen, self._scales, rounder)
+                decoded = F.pad(decoded, margins) if any(margins) else decoded
+                decoded = decoded if around is None else decoded + around
+                made = self._decoder.levels(decoded, self._scene.index)[
+                    :, :, : target.shape[2], : target.shape[3]
+                ]
+                cost = bits + beta(self._scene.index) / 3 * (made - target).square().sum()
+                (gradient,) = torch.autograd.grad(cost, found)
+            gradient = core.of(gradient)
+            share = number / max(1, stage.steps - 1)
+            rate = stage.rate * (1 - (1 - stage.rest) * share)
+            mean.lerp_(gradient, 1 - stage.memory)
+            square.lerp_(gradient.square(), 1 - stage.spread_memory)
+            usual = square / (1 - stage.spread_memory ** (number + 1))
+            # Adam's own divisor moves latents with tiny gradients as far as others, the channel's leaves outliers.
+            size = (usual * usual.mean(dim=(2, 3), keepdim=True)).sqrt_().sqrt_().add_(_EPSILON)
+            found = found.detach()
+            core.of(found).sub_(mean.div(size).mul_(rate / (1 - stage.memory ** (number + 1))))
+            window.core.of(y).copy_(core.of(found)[0])
+            yield
+
+    def _pixels(self, view: Box, device: torch.device) -> Tensor:
+        """Return the levels that a view should become, float (1, 3, h, w), as far as the picture has them."""
+        part = self._scene.levels[
+            PATCH * view.top : PATCH * view.bottom, PATCH * view.left : PATCH * view.right
+        ]
+        pixels = torch.tensor(part).to(device).permute(2, 0, 1)[None]
+        return pixels.to(torch.float32, memory_format=torch.channels_last)
+
+    @staticmethod
+    def _around(window: Window, y_hat: Tensor) -> tuple[Tensor | None, tuple[int, int, int, int]]:
+        """Return ŷ of a view with zeros where it is in sight, and how many latents beside sight the view has.
+
+        The margins are in `F.pad`'s order.
+        """
+        inside = window.sight.seen_from(window.view)
+        height, width = window.view.size
+        margins = (inside.left, width - inside.right, inside.top, height - inside.bottom)
+        if not any(margins):
+            return None, margins
+        around = window.view.of(y_hat)[None].clone()
+        inside.of(around).zero_()
+        return around, margins
+
+    @staticmethod
+    def _held(window: Window, y: Tensor) -> list[Tensor]:
+        """Return where latents in sight are beside the core, as the twin's rounder sees them."""
+        mask = torch.ones(1, y.shape[0], *window.sight.size, dtype=torch.bool, device=y.device)
+        window.core.seen_from(window.sight).of(mask).fill_(value=False)
+        return [each != 0 for each in by_step(to_cells(mask.float()))]
