@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rdae.effort import DEFAULT_EFFORT, MAX_EFFORT
 from rdae.errors import RdaeError
 
 from .opening import device_option, model_option
@@ -59,6 +60,14 @@ if TYPE_CHECKING:
     help="Published Kodak curves to give the first codec's BD-rate against, or 'none'.",
 )
 @click.option(
+    "-e",
+    "--effort",
+    type=click.IntRange(0, MAX_EFFORT),
+    default=DEFAULT_EFFORT,
+    show_default=True,
+    help="What the model's files are made with, as in `rdae compress`.",
+)
+@click.option(
     "--metric",
     type=click.Choice(["psnr", "psnr-rgb-of-mean-mse", "psnr-y", "ms-ssim", "ssimulacra2"]),
     default="psnr",
@@ -87,6 +96,7 @@ def evaluate(
     csv_output: Path | None,
     model: Path | None,
     device: str | None,
+    effort: int,
     peers: tuple[str, ...],
     peers_only: bool,
     against: tuple[str, ...],
@@ -150,7 +160,7 @@ def evaluate(
         check_output(path, force=True)
         return Known() if force else known_from(path, codec, labels, at)
 
-    spare = {} if opened is None else {"": spared("", run.identity(opened), at)}
+    spare = {} if opened is None else {"": spared("", run.identity(opened, effort), at)}
     spare |= {codec.suffix: spared(codec.suffix, codec.identity, codec.qualities) for codec in chosen}
     if csv_output is not None:
         csv_output.parent.mkdir(parents=True, exist_ok=True)
@@ -181,7 +191,14 @@ def evaluate(
         if opened is not None:
             check = run.FreshCheck(model) if fresh_process else None
             result = run.evaluate_model(
-                opened, pictures, at, folder=Path(folder), progress=progress, fresh_check=check, extent=extent("")
+                opened,
+                pictures,
+                at,
+                folder=Path(folder),
+                progress=progress,
+                effort=effort,
+                fresh_check=check,
+                extent=extent(""),
             )
             finish(result, "", memory_of.Subject(model))
         for codec in chosen:

@@ -20,6 +20,7 @@ import numpy as np
 
 import rdae
 from rdae import container, metrics, quality
+from rdae.effort import DEFAULT_EFFORT
 from rdae.errors import RdaeError, ResultsError
 from rdae.evaluation import fresh, perceptual
 from rdae.evaluation.peers import OtherCodec
@@ -67,7 +68,7 @@ class Model(Protocol):
     def name(self) -> str: ...  # noqa: D102
     @property
     def model_id(self) -> bytes: ...  # noqa: D102
-    def encode(self, picture: Picture, quality: float, /) -> EncodedPicture: ...  # noqa: D102
+    def encode(self, picture: Picture, quality: float, /, *, effort: int = ...) -> EncodedPicture: ...  # noqa: D102
     def decode(self, data: bytes, /) -> DecodedPicture: ...  # noqa: D102
     def kmac_per_pixel(self) -> Mapping[str, float]: ...  # noqa: D102
 
@@ -118,9 +119,9 @@ def labels(pictures: Sequence[Path]) -> list[str]:
     return [path.name if unique else str(path) for path in pictures]
 
 
-def identity(model: Model) -> dict[str, Any]:
+def identity(model: Model, effort: int = DEFAULT_EFFORT) -> dict[str, Any]:
     """All that decides about a model's numbers: the same for two runs whose points are interchangeable."""
-    return {"name": model.name, "rdae": rdae.__version__, "model": model.model_id.hex()}
+    return {"name": model.name, "rdae": rdae.__version__, "model": model.model_id.hex(), "effort": effort}
 
 
 def evaluate_model(
@@ -130,10 +131,11 @@ def evaluate_model(
     *,
     folder: Path,
     progress: Progress,
+    effort: int = DEFAULT_EFFORT,
     fresh_check: FreshCheck | None = None,
     extent: Extent | None = None,
 ) -> Evaluation:
-    """Measure a model on pictures; folder takes the files and must be empty."""
+    """Measure a model on pictures, encoded with an effort 0..9; folder takes the files and must be empty."""
     extent = extent or Extent()
     meta = _meta(pictures, qualities) | {"model": model.model_id.hex(), "device": _device(model)}
     jobs: dict[tuple[str, float], fresh.Job] = {}
@@ -143,10 +145,10 @@ def evaluate_model(
     def measure(original: Picture, at: float, file: Path, name: str) -> Point:
         nonlocal warm
         if not warm:  # the first call builds tables and thread pools, which is no picture's own time
-            model.decode(model.encode(original, at).data)
+            model.decode(model.encode(original, at, effort=effort).data)
             warm = True
         start = time.perf_counter()
-        encoded = model.encode(original, at)
+        encoded = model.encode(original, at, effort=effort)
         encoding_s = time.perf_counter() - start
         file.write_bytes(encoded.data)
         data = file.read_bytes()
@@ -180,7 +182,7 @@ def evaluate_model(
         file_pattern=folder / "{}.rdae",
         progress=progress,
         meta=meta,
-        codec=identity(model),
+        codec=identity(model, effort),
         extent=extent,
         fresh=fresh_check is not None,
     )

@@ -37,7 +37,7 @@ class Codec:
     encoding_stages: Callable[[Picture], Seconds] = lambda _picture: {}
 
 
-ENCODING = ("analysis", "prior", "coding")
+ENCODING = ("analysis", "prior", "refinement", "coding")
 """Stages of an encode; what `Model.encode` does beside them, it does for reports."""
 
 
