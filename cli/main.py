@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("html_report", "Make a page of eval's results to open in a browser."),
     "inspect": ("inspect", "Draw where the bits of a file went."),
     "benchmark": ("benchmark", "Measure how long each stage takes."),
+    "efforts": ("efforts", "Measure what levels of effort save and cost."),
     "train": ("train", "Train a model on a folder or shards of pictures."),
     "export": ("export", "Freeze a training run to a weights file."),
     "completion": ("completion", "Print a script that completes commands in a shell."),

@@ -46,7 +46,8 @@ class FakeModel:
     name: str = "fake"
     model_id: bytes = b"fake"
 
-    def encode(self, picture: Picture, at: float) -> FakeEncoded:
+    def encode(self, picture: Picture, at: float, *, effort: int = 1) -> FakeEncoded:
+        del effort
         payload = JPEG.encode(picture, at)
         header = container.Header(picture.shape[1], picture.shape[0], self.model_id, quality.to_index(at))
         section = container.Section(container.SectionType.LATENTS, payload)

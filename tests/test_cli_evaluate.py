@@ -133,10 +133,10 @@ def test_eval_that_is_stopped_keeps_what_it_has_and_goes_on(
     output = tmp_path / "results.json"
 
     class Stopping(FakeModel):  # type: ignore[misc, valid-type]
-        def encode(self, picture: Any, at: float) -> Any:
+        def encode(self, picture: Any, at: float, *, effort: int = 1) -> Any:
             if picture[0, 1, 1] == 3:  # the second picture
                 raise KeyboardInterrupt
-            return super().encode(picture, at)
+            return super().encode(picture, at, effort=effort)
 
     monkeypatch.setitem(sys.modules, "rdae.api", SimpleNamespace(open_model=lambda *_, **__: Stopping()))
     assert rdae("eval", pictures, "-q", "20,60", "-o", output).code == 130

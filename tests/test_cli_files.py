@@ -42,8 +42,11 @@ class FakeModel:
         *,
         verify: bool = False,
         target: Any = None,
+        effort: int = 1,
+        listener: Any = None,
         clock: Clock | None = None,
     ) -> bytes:
+        assert (effort, listener) == (1, None)
         self.wanted.append(target)
         self.verified.append(verify)
         assert clock is None or "read" in clock.seconds

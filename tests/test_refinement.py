@@ -24,7 +24,7 @@ from rdae.refinement.lengths import Lengths
 from rdae.refinement.rounding import Rounding
 from rdae.refinement.synthesis import Decoder
 from rdae.refinement.twin import Twin
-from rdae.refinement.windows import CORE, HALO, Box, windows
+from rdae.refinement.windows import CORE, HALO, WHOLE, Box, windows
 from rdae.tiles import Grid
 from rdae.transforms.blocks import VALUE_MAX
 
@@ -96,7 +96,7 @@ def test_windows_cover_each_latent_of_a_tile_once_and_begin_at_even_places() -> 
                 assert each == each.grown(0, within)
                 assert core.grown(HALO, within) == each or core == tile == each
             assert (sight.top - tile.top) % 2 == (sight.left - tile.left) % 2 == 0
-            assert max(core.size) <= max(CORE, 64)
+            assert core.size[0] * core.size[1] <= max(CORE**2, WHOLE)
         assert (seen == 1).all()
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import io
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +23,13 @@ from rdae.metrics import Picture
 JXL_MODULE, JXL_PACKAGE = "pillow_jxl", "pillow-jxl-plugin"
 # How Pillow calls the library behind a format.
 FEATURES = {"JPEG": "libjpeg_turbo", "JPEG2000": "jpg_2000", "WEBP": "webp", "AVIF": "avif"}
+
+# By format, the option that trades time for bits and its values from the fastest to the slowest.
+KNOBS: Mapping[str, tuple[str, Sequence[int]]] = {
+    "WEBP": ("method", range(7)),
+    "AVIF": ("speed", range(10, -1, -1)),
+    "JXL": ("effort", range(1, 10)),
+}
 
 
 class OtherCodec(Protocol):
@@ -106,6 +113,29 @@ class Peer:
         """All that decides about its numbers."""
         return {"name": self.name, "library": self.library, "settings": dict(self.options)}
 
+    @property
+    def adjustable(self) -> bool:
+        """Whether it can be told how long to take."""
+        return self.file_format in KNOBS and KNOBS[self.file_format][0] in self.options
+
+    @property
+    def knob(self) -> tuple[str, Sequence[int]]:
+        """The option that trades time for bits and its values, the fastest first; ResultsError if it has none."""
+        if not self.adjustable:
+            having = ", ".join(peer.name for peer in PEERS.values() if peer.adjustable)
+            raise ResultsError(f"peer {self.name} has no setting of speed or effort, expected one of {having}")
+        return KNOBS[self.file_format]
+
+    def at(self, value: int) -> Peer:
+        """The same codec with its knob at another value; ResultsError if it has no such value."""
+        option, values = self.knob
+        if value not in values:
+            low, high = min(values), max(values)
+            raise ResultsError(f"peer {self.name} has no {option} {value}, expected {low} to {high}")
+        # A name that no peer has: by it nobody gets the peer with its usual settings.
+        name, title = f"{self.name}-{option}-{value}", f"{self.title}, {option} {value}"
+        return replace(self, name=name, title=title, options={**self.options, option: value})
+
     def encode(self, picture: Picture, quality: float) -> bytes:
         """The bytes of a file; quality 0 to 100, rounded to an integer (JPEG 2000: 1 to 2400, see above)."""
         wanted: dict[str, Any] = {"quality": round(quality)}
@@ -181,6 +211,9 @@ PEERS: Mapping[str, Peer] = {
     )
 }
 
+# What others call the same.
+ALIASES: Mapping[str, str] = {"jpeg-xl": "jxl"}
+
 
 def available_peers(names: Iterable[str]) -> list[Peer]:
     """Those of the named peers that this Pillow can write."""
@@ -188,12 +221,13 @@ def available_peers(names: Iterable[str]) -> list[Peer]:
 
 
 def find_peers(names: Iterable[str]) -> list[Peer]:
-    """Peers by name, in the order given.
+    """Peers by name or alias, in the order given.
 
     ResultsError for one unknown here or not built into this Pillow, MissingExtraError where the plug-in lacks.
     """
     chosen: list[Peer] = []
-    for name in names:
+    for given in names:
+        name = ALIASES.get(given, given)
         if name not in PEERS:
             raise ResultsError(f"unknown peer {name!r}, expected one of {', '.join(PEERS)}")
         peer = PEERS[name]

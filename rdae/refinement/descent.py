@@ -33,11 +33,12 @@ class Scene:
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """A window, its tile, and that tile's hyper features: (1, hyper_width, h, w)."""
+    """A window, its tile, that tile's hyper features, (1, hyper_width, h, w), and ŷ in view before, (latents, h, w)."""
 
     window: Window
     tile: Box
     features: Tensor
+    around: Tensor
 
 
 class Descent:
@@ -57,19 +58,17 @@ class Descent:
         stage: Stage,
         place: Place,
         y: Tensor,
-        y_hat: Tensor,
         source: torch.Generator,
     ) -> Iterator[None]:
         """Make a stage's steps for the core of a place's window, in y itself; yield after each.
 
-        y, y_hat: (latents, H, W) of the picture; y_hat: what is decoded now, from which the synthesis takes what the
-        tile's prior does not see.  source: of the noise in rounding.
+        y: (latents, H, W) of the picture.  source: of the noise in rounding.
         """
         window = place.window
         seen = self._twin.seen(window.sight.seen_from(place.tile).of(place.features))
         core = window.core.seen_from(window.sight)
         target = self._pixels(window.view, y.device)
-        around, margins = self._around(window, y_hat)
+        around, margins = self._around(place)
         held = None if window.core == window.sight else self._held(window, y)
         found = window.sight.of(y)[None].contiguous(memory_format=torch.channels_last)
         mean = torch.zeros_like(core.of(found))
@@ -112,17 +111,17 @@ class Descent:
         return pixels.to(torch.float32, memory_format=torch.channels_last)
 
     @staticmethod
-    def _around(window: Window, y_hat: Tensor) -> tuple[Tensor | None, tuple[int, int, int, int]]:
-        """Return ŷ of a view with zeros where it is in sight, and how many latents beside sight the view has.
+    def _around(place: Place) -> tuple[Tensor | None, tuple[int, int, int, int]]:
+        """Return ŷ of a view, from which the synthesis takes what is not in sight, with zeros where it is.
 
-        The margins are in `F.pad`'s order.
+        Also how many latents beside sight the view has, in `F.pad`'s order.
         """
-        inside = window.sight.seen_from(window.view)
-        height, width = window.view.size
+        inside = place.window.sight.seen_from(place.window.view)
+        height, width = place.window.view.size
         margins = (inside.left, width - inside.right, inside.top, height - inside.bottom)
         if not any(margins):
             return None, margins
-        around = window.view.of(y_hat)[None].clone()
+        around = place.around[None].clone()
         inside.of(around).zero_()
         return around, margins
 

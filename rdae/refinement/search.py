@@ -90,15 +90,14 @@ class Refinement:
         with torch.inference_mode(mode=False), torch.no_grad():
             z = [self._model.hyper_analyse(tile.of(self._y), self._index) for tile in self._tiles]
             plain = best = found = self._encoded(z)
+            descent = Descent(Scene(self._levels, self._picture, self._index), *_parts_of(self._model))
         yield best.coded
-        total, done = 0, 0
+        places = sum(1 for tile in self._tiles for _ in windows(tile, self._picture))
+        total, done = places * sum(each.steps for each in plan), 0
         for number, stage in enumerate(plan):
             # Not around a yield: what the caller does in between is none of this.
             with torch.inference_mode(mode=False), torch.no_grad():
-                if not total:
-                    descent, places = self._descent(z)
-                    total = len(places) * sum(each.steps for each in plan)
-                for _ in self._descended(number, stage, places, descent, found):
+                for _ in self._descended(number, stage, descent, z, found):
                     done += 1
                     if listener and listener(Progress(done, total, plain.bits, plain.cost - best.cost)):
                         return
@@ -107,26 +106,19 @@ class Refinement:
                     best = found
             yield best.coded
 
-    def _descent(self, z: list[Tensor]) -> tuple[Descent, list[Place]]:
-        """What descends, and where: all windows of all tiles."""
-        descent = Descent(Scene(self._levels, self._picture, self._index), *_parts_of(self._model))
-        places = [
-            Place(window, tile, features)
-            for tile, of_tile in zip(self._tiles, z, strict=True)
-            for features in [descent.features(of_tile, tile)]
-            for window in windows(tile, self._picture)
-        ]
-        return descent, places
-
     def _descended(
-        self, number: int, stage: Stage, places: list[Place], descent: Descent, found: _Found
+        self, number: int, stage: Stage, descent: Descent, z: list[Tensor], found: _Found
     ) -> Iterator[None]:
         """Make a stage's steps everywhere, in the latents themselves; found: what they are decoded to before."""
-        y_hat = self._joined(found)
         source = torch.Generator(self._y.device)
-        for turn, place in enumerate(places):
-            source.manual_seed((SEED * 1_000 + number) * 1_000_003 + turn)
-            yield from descent.steps(stage, place, self._y, y_hat, source)
+        turn = 0
+        for tile, of_tile in zip(self._tiles, z, strict=True):
+            features = descent.features(of_tile, tile)
+            for window in windows(tile, self._picture):
+                source.manual_seed((SEED * 1_000 + number) * 1_000_003 + turn)
+                turn += 1
+                around = self._decoded(found, window.view)
+                yield from descent.steps(stage, Place(window, tile, features, around), self._y, source)
 
     def _encoded(self, z: list[Tensor]) -> _Found:
         """Round the latents as they are now, and measure what comes of it."""
@@ -159,11 +151,14 @@ class Refinement:
             dim=2,
         )
 
-    def _joined(self, found: _Found) -> Tensor:
-        """ŷ of all tiles, in steps, like y."""
-        y_hat = torch.empty_like(self._y)
+    def _decoded(self, found: _Found, box: Box) -> Tensor:
+        """ŷ in a box, in steps, (latents, h, w)."""
+        y_hat = self._y.new_empty(self._y.shape[0], *box.size)
         for tile, coded in zip(self._tiles, found.coded, strict=True):
-            tile.of(y_hat).copy_(coded.latents.y64 / normaliser.STEP_UNIT)
+            common = tile.common(box)
+            if common is not None:
+                part = common.seen_from(tile).of(coded.latents.y64)
+                common.seen_from(box).of(y_hat).copy_(part / normaliser.STEP_UNIT)
         return y_hat
 
 

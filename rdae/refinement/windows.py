@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-WHOLE = 64 * 64
-"""Latents of a tile that is refined at once, 1 megapixel; larger ones are cut."""
+WHOLE = 48 * 48
+"""Latents of a tile that is refined at once, 0.6 megapixels; larger ones are cut."""
 
-CORE = 48
+CORE = 32
 """Rows and columns of latents of the parts of larger tiles."""
 
 HALO = 6
@@ -40,6 +40,16 @@ class Box(NamedTuple):
         return Box(
             self.top - other.top, self.left - other.left, self.bottom - other.top, self.right - other.left
         )
+
+    def common(self, other: Box) -> Box | None:
+        """Return what two boxes have in common; None for nothing."""
+        box = Box(
+            max(self.top, other.top),
+            max(self.left, other.left),
+            min(self.bottom, other.bottom),
+            min(self.right, other.right),
+        )
+        return box if box.top < box.bottom and box.left < box.right else None
 
     def of(self, planes: Tensor) -> Tensor:
         """Return the box's part of planes (..., h, w), a view."""
