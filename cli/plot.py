@@ -54,17 +54,20 @@ def plot(
     title: str,
     force: bool,
 ) -> None:
-    """Draw SOURCES: result files of rdae eval or CompressAI, folders of training runs, or a file of rdae relaxation.
+    """Draw SOURCES: result files of rdae eval or CompressAI, folders of training runs, or one file of another command.
 
     Results: bits per pixel against PSNR or another metric. The first file is drawn thickest and sets the frame.
 
     Runs: loss, rate and distortion over the pixels seen, and the validation curve as it moved. Runs that started from
     each other's weights stand side by side.
 
-    Relaxation: rate and distortion with noise over those with rounding, a line a picture.
+    rdae relaxation: rate and distortion with noise over those with rounding, a line a picture.
+
+    rdae efforts: bits saved against seconds, a curve a codec.
     """
-    from rdae.evaluation import history, relaxation
+    from rdae.evaluation import efforts, history, relaxation
     from rdae.files import check_output, write_atomically
+    from rdae.reporting import efforts as efforts_figure
     from rdae.reporting import rate_distortion, training_curves
     from rdae.reporting import relaxation as diagrams
     from rdae.reporting.figures import FORMATS
@@ -86,15 +89,18 @@ def plot(
     if len(kinds) > 1:
         raise click.UsageError(f"one figure cannot show {' and '.join(sorted(kinds))}.")
     (kind,) = kinds
-    if kind in (history.KIND, relaxation.KIND):
+    if kind != "results":
         _refuse(context, ("metric", "anchors", "xlim", "ylim", "log"), "results")
     if kind == history.KIND:
         runs = [run for path in sources for run in _runs(path)]
         figure = training_curves.draw(runs, file_format=file_format, title=title)
-    elif kind == relaxation.KIND:
+    elif kind in (relaxation.KIND, efforts.KIND):
         if len(sources) > 1:
-            raise click.UsageError("one figure shows one file of rdae relaxation.")
-        figure = diagrams.draw(relaxation.read_relaxation(sources[0]), file_format=file_format, title=title)
+            raise click.UsageError(f"one figure shows one file of {kind}.")
+        if kind == efforts.KIND:
+            figure = efforts_figure.draw(efforts.read_efforts(sources[0]), file_format=file_format, title=title)
+        else:
+            figure = diagrams.draw(relaxation.read_relaxation(sources[0]), file_format=file_format, title=title)
     else:
         measured, published = _curves(sources, anchors)
         figure = rate_distortion.draw(
@@ -112,13 +118,13 @@ def plot(
 
 def _kind(path: Path) -> str:
     """What a source is; a file that says nothing of itself holds results, or nothing that can be drawn."""
-    from rdae.evaluation import history, relaxation
+    from rdae.evaluation import efforts, history, relaxation
     from rdae.evaluation.curves import read_json
 
     if path.is_dir():
         return history.KIND
     kind = read_json(path).get("kind")
-    return kind if kind in (history.KIND, relaxation.KIND) else "results"
+    return kind if kind in (history.KIND, relaxation.KIND, efforts.KIND) else "results"
 
 
 def _runs(path: Path) -> list[history.Run]:

@@ -47,7 +47,7 @@ _WARM_UP = 256
 class Level:
     """One setting of a codec.
 
-    setting: rdae's level, or the value of a peer's option.  steps: of descent, a tile's window; None of a peer.
+    setting: rdae's level, or the value of a peer's option.  steps: of descent; None of a peer.
     encoding_s, decoding_s: seconds a picture, mean over pictures and qualities.  bpp, psnr: means over the pictures,
     an entry a quality, by rising rate.
     """
@@ -275,7 +275,8 @@ def _level(result: Evaluation, setting: int, steps: int | None) -> Level:
 
 def _cells(result: Efforts) -> tuple[list[str], list[list[str]], list[str]]:
     """Headings, a row a level, and why BD-rates are missing."""
-    heads = ["codec", "steps", "encode, s", "ratio", "BD-rate", f"against {result.ladders[0].title}", "decode, s"]
+    plain = f"against {result.ladders[0].title}, effort 0"
+    heads = ["codec", "steps", "encode, s", "ratio", "BD-rate", plain, "decode, s"]
     rows: list[list[str]] = []
     notes: list[str] = []
     for ladder in result.ladders:
