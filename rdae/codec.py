@@ -31,7 +31,7 @@ from rdae.pictures.bands import Bands
 from rdae.pictures.raster import Raster, info_of, mode_of
 from rdae.pictures.spool import let_go
 from rdae.prior.layers import exact_float32
-from rdae.refinement import Listener, Refinement, Stage, stages
+from rdae.refinement import Listener, Refinement, Stage, Tally, parts, stages
 from rdae.rows import Span, join
 from rdae.tiles import Grid, Region, automatic, window
 
@@ -147,15 +147,27 @@ def encode(
 def efforts(
     picture: Picture | Raster, model: Model, quality_index: int, highest: int
 ) -> Iterator[tuple[bytes, float]]:
-    """Yield the files of the levels of effort 0..highest, which are stations of one search, and the seconds of each.
+    """Yield the files of the levels of effort 0..highest, and the seconds that `compress` takes for each alone.
 
-    The seconds are those that `compress` takes for that level alone.
+    Of pictures of one tile they are stations of one search.
     """
-    clock = Clock()
+    subject = _Subject(picture, model, "auto")
+    if len(subject.grid) > 1:
+        for effort in range(highest + 1):
+            clock = Clock()
+            with clock.stage("all"):
+                data = compress(picture, model, quality_index, effort=effort)
+            yield data, clock.seconds["all"]
+        return
+    plain, clock = Clock(), Clock()
+    with _encoding(plain):
+        data = subject.compress(quality_index, Clock())
+    yield data, plain.seconds["all"]
     with _encoding(clock):
-        subject = _Subject(picture, model, "auto", plan=stages(highest))
-        found = _Encoder(subject, quality_index, Clock()).levels()
-    for _ in range(highest + 1):
+        (search,) = _Encoder(subject, quality_index, Clock()).searches()
+        found = search.each(stages(highest))
+        next(found)  # which has measured what it found, too
+    for _ in range(highest):
         with _encoding(clock):
             encoder = _Encoder(subject, quality_index, Clock())
             encoder.take(next(found))
@@ -416,28 +428,29 @@ class _Encoder:
         index = self._header.quality_index
         return self._model.latents(self._subject.features(), index, self._grid.rows())
 
-    def _search(self) -> Refinement:
-        """What looks for better latents than those of the analysis."""
-        with self._clock.stage("analysis"):
-            y = join(self._latents(), self._grid.height, dim=1)
-        return Refinement(self._model, self._subject.picture, y, self._grid, self._header.quality_index)
+    def searches(self) -> Iterator[Refinement]:
+        """What looks for better latents than those of the analysis, for each tile."""
+        subject = self._subject
+        return parts(self._model, subject.picture, self._latents(), self._grid, self._header.quality_index)
 
     def _refined(self) -> Iterator[tuple[int, int, Coded]]:
         """Do what `tiles` does, after such a search."""
-        search = self._search()
-        with self._clock.stage("refinement"):
-            found = search.run(self._subject.plan, self._subject.listener)
-        columns = [columns for _ in self._grid.rows() for columns in self._grid.columns()]
-        for (left, right), coded in zip(columns, found, strict=True):
-            yield left, right, coded
+        searches = self.searches()
+        tally = Tally(self._grid, self._subject.plan, self._subject.listener)
+        for _ in self._grid.rows():
+            for left, right in self._grid.columns():
+                with self._clock.stage("analysis"):
+                    search = next(searches)
+                with self._clock.stage("refinement"):
+                    found = tally.run(search)
+                del search
+                yield left, right, found
+                del found
+            self._subject.trim()
 
-    def levels(self) -> Iterator[list[Coded]]:
-        """What is coded of all tiles, without a search and after each of its stages."""
-        return self._search().each(self._subject.plan)
-
-    def take(self, found: list[Coded]) -> None:
-        """Be done with encoding: this is what is coded of all tiles."""
-        self._waiting.extend(found)
+    def take(self, found: Coded) -> None:
+        """Be done with encoding a picture of one tile: this is what is coded of it."""
+        self._waiting.append(found)
 
     def _quantised(self, y: Tensor) -> Coded:
         """Round a tile's y, in steps."""

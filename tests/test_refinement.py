@@ -209,7 +209,7 @@ def test_a_search_leaves_the_latents_that_it_was_given(model: Model) -> None:
     with torch.inference_mode(), exact_float32():
         (y,) = model.analyse(picture, 400, grid.rows())
         before = y.clone()
-        Refinement(model, picture, y, grid, 400).run(stages(2))
+        Refinement(model, picture, y, Box(0, 0, 3, 3), 400).run(stages(2))
         assert torch.equal(y, before)
 
 
@@ -240,3 +240,14 @@ def test_all_levels_of_a_search_are_the_files_of_these_levels(model: Model) -> N
     files, seconds = zip(*codec.efforts(picture, model, 400, 3), strict=True)
     assert list(files) == [codec.compress(picture, model, 400, effort=effort) for effort in range(4)]
     assert list(seconds) == sorted(seconds)
+
+
+def test_a_listener_sees_all_tiles_as_one_and_may_end_them_all(model: Model) -> None:
+    picture = example(384, 300, 0, 0)
+    seen: list[Progress] = []
+    data = codec.compress(picture, model, 400, tile=4, effort=1, listener=seen.append)
+    assert [progress.step for progress in seen] == [1, 2, 3, 4]
+    assert {progress.steps for progress in seen} == {4}
+    assert seen[-1].plain_bits > 1.2 * seen[0].plain_bits
+    ended = codec.compress(picture, model, 400, tile=4, effort=1, listener=lambda _: True)
+    assert ended == codec.compress(picture, model, 400, tile=4) != data

@@ -226,11 +226,7 @@ def _points(picture: Picture, model: Model, quality: float, highest: int) -> Ite
     """What each level makes of a picture."""
     from rdae import codec
 
-    # A search's first station has also measured what it found, which compressing without effort does not.
-    start = time.perf_counter()
-    codec.compress(picture, model, to_index(quality))
-    plain_s = time.perf_counter() - start
-    for level, (data, seconds) in enumerate(codec.efforts(picture, model, to_index(quality), highest)):
+    for data, seconds in codec.efforts(picture, model, to_index(quality), highest):
         start = time.perf_counter()
         decoded = codec.decode(data, model).picture
         decoding_s = time.perf_counter() - start
@@ -241,7 +237,7 @@ def _points(picture: Picture, model: Model, quality: float, highest: int) -> Ite
             mse=mse(picture, decoded),
             psnr=psnr(picture, decoded),
             ms_ssim=None,
-            encoding_s=seconds if level else plain_s,
+            encoding_s=seconds,
             decoding_s=decoding_s,
         )
 

@@ -9,6 +9,7 @@ gradients know which latents are about to round the other way (Yang, Bamler and 
 """
 
 from rdae.refinement.effort import Stage, stages
+from rdae.refinement.parts import Tally, parts
 from rdae.refinement.search import Listener, Progress, Refinement
 
-__all__ = ["Listener", "Progress", "Refinement", "Stage", "stages"]
+__all__ = ["Listener", "Progress", "Refinement", "Stage", "Tally", "parts", "stages"]

@@ -41,16 +41,6 @@ class Box(NamedTuple):
             self.top - other.top, self.left - other.left, self.bottom - other.top, self.right - other.left
         )
 
-    def common(self, other: Box) -> Box | None:
-        """Return what two boxes have in common; None for nothing."""
-        box = Box(
-            max(self.top, other.top),
-            max(self.left, other.left),
-            min(self.bottom, other.bottom),
-            min(self.right, other.right),
-        )
-        return box if box.top < box.bottom and box.left < box.right else None
-
     def of(self, planes: Tensor) -> Tensor:
         """Return the box's part of planes (..., h, w), a view."""
         return planes[..., self.top : self.bottom, self.left : self.right]
