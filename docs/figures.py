@@ -12,15 +12,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rdae.evaluation.curves import Curve, published, read_curve
+from rdae.evaluation.efforts import read_efforts
 from rdae.evaluation.history import append_run, read_history, read_run
 from rdae.evaluation.relaxation import read_relaxation
-from rdae.reporting import rate_distortion, relaxation, training_curves
+from rdae.reporting import efforts, rate_distortion, relaxation, training_curves
 
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS = ROOT / "weights" / "rdae-base.safetensors"
 KODAK = WEIGHTS.with_suffix(".kodak.json")
 HISTORY = WEIGHTS.with_suffix(".training.json")
 RELAXATION = WEIGHTS.with_suffix(".relaxation.json")
+EFFORTS = WEIGHTS.with_suffix(".efforts.json")
 # What the README's figure shows beside rdae, as far as it was measured: more would hide more than it tells.
 PEERS = ("jxl", "avif", "webp", "jpeg2000", "jpeg")
 ANCHORS = ("elic", "vtm", "bpg444")
@@ -44,6 +46,7 @@ FIGURES: dict[str, Callable[[], bytes]] = {
     "rd-kodak-ms-ssim.svg": lambda: kodak("ms-ssim"),
     "training.svg": lambda: training_curves.draw(read_history(HISTORY), file_format="svg"),
     "relaxation.svg": lambda: relaxation.draw(read_relaxation(RELAXATION), file_format="svg"),
+    "efforts.svg": lambda: efforts.draw(read_efforts(EFFORTS), file_format="svg"),
 }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from rdae.errors import ResultsError
 from rdae.evaluation.bdrate import bd_rate
 from rdae.evaluation.curves import Curve, published, read_curve
+from rdae.evaluation.efforts import markdown, read_efforts
 from rdae.evaluation.history import Run, read_history
 from rdae.evaluation.relaxation import read_relaxation
 
@@ -23,7 +24,13 @@ MANIFEST = ROOT / "weights" / "rdae-base.json"
 KODAK = ROOT / "weights" / "rdae-base.kodak.json"
 HISTORY = ROOT / "weights" / "rdae-base.training.json"
 RELAXATION = ROOT / "weights" / "rdae-base.relaxation.json"
-PAGES = (ROOT / "README.md", ROOT / "weights" / "README.md", ROOT / "docs" / "figures.md")
+EFFORTS = ROOT / "weights" / "rdae-base.efforts.json"
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "weights" / "README.md",
+    ROOT / "docs" / "figures.md",
+    ROOT / "docs" / "effort.md",
+)
 WIDTH = 118
 
 # File in data/measured or short name of a published curve, and what the table calls it.
@@ -50,6 +57,7 @@ def filled(page: Path) -> str:
         "measured": lambda: _measured(readme=page == PAGES[0]),
         "facts": _facts,
         "relaxation": _relaxation,
+        "efforts": lambda: "\n".join(markdown(read_efforts(EFFORTS))),
     }
     for name, content in blocks.items():
         begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"

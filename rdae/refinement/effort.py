@@ -30,13 +30,13 @@ _DRAWN = Rounding(steepness=4.0, temperature=0.9, noise=True)
 _STAGES = (
     Stage(1, _SURE, 0.03, 1.0, 0.6, 0.95),
     Stage(4, _SURE, 0.03, 0.3, 0.6, 0.95),
-    Stage(12, Rounding(steepness=5.0, temperature=1.0, noise=True), 0.04, 0.1, 0.7, 0.97),
-    Stage(24, _DRAWN, 0.04, 0.15, 0.8, 0.99),
+    Stage(20, _DRAWN, 0.04, 0.15, 0.8, 0.99),
     Stage(40, _DRAWN, 0.04, 0.15, 0.8, 0.99),
-    Stage(80, _DRAWN, 0.04, 0.15, 0.8, 0.99),
-    Stage(150, _DRAWN, 0.03, 0.1, 0.9, 0.999),
-    Stage(250, _DRAWN, 0.03, 0.1, 0.9, 0.999),
-    Stage(400, _DRAWN, 0.03, 0.1, 0.9, 0.999),
+    Stage(70, _DRAWN, 0.04, 0.15, 0.8, 0.99),
+    Stage(110, _DRAWN, 0.03, 0.1, 0.9, 0.999),
+    Stage(160, _DRAWN, 0.03, 0.1, 0.9, 0.999),
+    Stage(220, _DRAWN, 0.03, 0.1, 0.9, 0.999),
+    Stage(275, _DRAWN, 0.03, 0.1, 0.9, 0.999),
 )
 """Few steps do best without noise; more of them find their way only with it."""
 
