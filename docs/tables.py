@@ -50,6 +50,10 @@ ANCHORS = (
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
+def _efforts() -> str:
+    return "\n".join(markdown(read_efforts(EFFORTS)))
+
+
 def filled(page: Path) -> str:
     """The text of a page with all that is between markers written anew."""
     text = page.read_text(encoding="utf-8")
@@ -57,7 +61,7 @@ def filled(page: Path) -> str:
         "measured": lambda: _measured(readme=page == PAGES[0]),
         "facts": _facts,
         "relaxation": _relaxation,
-        "efforts": lambda: "\n".join(markdown(read_efforts(EFFORTS))),
+        "efforts": _efforts,
     }
     for name, content in blocks.items():
         begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"

@@ -379,7 +379,7 @@ def test_trials_share_the_analysis_and_change_no_byte(
     raster = Raster(photo(*size), alpha=alpha, xmp=b"<x/>")
     expected = {index: codec.encode(raster, tiny, index, tile=tile) for index in (100, 400, 700)}
     if not keeps:
-        monkeypatch.setattr(codec, "KEEP_PIXELS", size[0] * size[1] - 1)
+        monkeypatch.setattr(codec.encoder, "KEEP_PIXELS", size[0] * size[1] - 1)
     transformed, coded = calls(monkeypatch, inference, "features"), calls(monkeypatch, latents.Coded, "payload")
     trials = codec.Trials(raster, tiny, tile=tile)
     files = []
