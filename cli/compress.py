@@ -13,11 +13,11 @@ from click.core import ParameterSource
 
 from rdae.clock import Clock
 from rdae.container import HEADER_BYTES, peek
-from rdae.effort import DEFAULT_EFFORT, MAX_EFFORT
+from rdae.effort import DEFAULT_EFFORT
 from rdae.quality import from_index
 from rdae.targets import Kind
 
-from .effort import Interruption, Watch, finishing
+from .effort import Interruption, Watch, effort_option, finishing
 from .files import SUFFIX, Request, finite, many_files
 from .opening import LazyModel
 from .places import place
@@ -130,14 +130,7 @@ class Task:
     callback=finite,
     help="Instead of a quality: at least so much, 0.98 for example.",
 )
-@click.option(
-    "-e",
-    "--effort",
-    type=click.IntRange(0, MAX_EFFORT),
-    default=DEFAULT_EFFORT,
-    show_default=True,
-    help="0: fastest; 9: smallest files, for minutes a picture. Decoding takes as long as ever.",
-)
+@effort_option("0: fastest; 9: smallest files, for minutes a picture. Decoding takes as long as ever.")
 @click.option(
     "--on-interrupt",
     type=click.Choice(["discard", "finish"]),

@@ -1,4 +1,4 @@
-"""What is seen of a search for better latents on a terminal, and how Ctrl-C can end one that keeps its best."""
+"""The option of effort, what is seen of a search for better latents, and how Ctrl-C ends one that keeps its best."""
 
 from __future__ import annotations
 
@@ -7,14 +7,30 @@ import signal
 import sys
 import time
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rdae.effort import DEFAULT_EFFORT, MAX_EFFORT
 
 from .progress import PassingLine, clock_time
 
 if TYPE_CHECKING:
     from rdae.refinement import Progress
+
+
+def effort_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option of commands that make files: `effort`, from 0 to 9.  text: its help."""
+    return click.option(
+        "-e",
+        "--effort",
+        type=click.IntRange(0, MAX_EFFORT),
+        default=DEFAULT_EFFORT,
+        show_default=True,
+        help=text,
+    )
 
 
 @dataclass

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rdae.effort import DEFAULT_EFFORT, MAX_EFFORT
 from rdae.errors import RdaeError
 
+from .effort import effort_option
 from .opening import device_option, model_option
 from .progress import PassingLine, clock_time
 
@@ -59,14 +59,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Published Kodak curves to give the first codec's BD-rate against, or 'none'.",
 )
-@click.option(
-    "-e",
-    "--effort",
-    type=click.IntRange(0, MAX_EFFORT),
-    default=DEFAULT_EFFORT,
-    show_default=True,
-    help="What the model's files are made with, as in `rdae compress`.",
-)
+@effort_option("What the model's files are made with, as in `rdae compress`.")
 @click.option(
     "--metric",
     type=click.Choice(["psnr", "psnr-rgb-of-mean-mse", "psnr-y", "ms-ssim", "ssimulacra2"]),

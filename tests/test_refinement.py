@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import itertools
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -251,3 +253,12 @@ def test_a_listener_sees_all_tiles_as_one_and_may_end_them_all(model: Model) -> 
     assert seen[-1].plain_bits > 1.2 * seen[0].plain_bits
     ended = codec.compress(picture, model, 400, tile=4, effort=1, listener=lambda _: True)
     assert ended == codec.compress(picture, model, 400, tile=4) != data
+
+
+def test_what_is_kept_for_a_model_does_not_keep_the_model() -> None:
+    opened = weights.load(None)
+    codec.compress(example(32, 32), opened, 400, effort=1)
+    prior = weakref.ref(opened.prior)
+    del opened
+    gc.collect()
+    assert prior() is None

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from rdae.model import Model
 from rdae.transforms.blocks import VALUE_MAX, Block
-
-_Tensors = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+from rdae.transforms.branch import weights_of
 
 
 class Decoder:
@@ -22,27 +21,14 @@ class Decoder:
 
     def __init__(self, model: Model, dtype: torch.dtype) -> None:
         """Take the model's blocks; dtype: bfloat16 or float32."""
-        self._model, self._dtype = model, dtype
-        synthesis = model.synthesis
-        self._coarse = [self._tensors(block) for block in synthesis.coarse]
-        self._fine = [self._tensors(block) for block in synthesis.fine]
-
-    def _tensors(self, block: torch.nn.Module) -> _Tensors:
-        assert isinstance(block, Block)
-        tensors = (
-            block.expand.weight[:, :, None, None],
-            block.expand.bias,
-            block.depthwise,
-            block.depthwise_bias,
-            block.project.weight[:, :, None, None],
-            block.project.bias,
-        )
-        a, b, c, d, e, f = (tensor.detach().to(self._dtype) for tensor in tensors)
-        return a, b, c, d, e, f
+        # Not the model, which whoever keeps this for a model may want to be rid of.
+        self._synthesis, self._gains = model.synthesis, model.gains
+        self._coarse = [_tensors(block, dtype) for block in model.synthesis.coarse]
+        self._fine = [_tensors(block, dtype) for block in model.synthesis.fine]
 
     def levels(self, y_hat: Tensor, index: int) -> Tensor:
         """Return real levels around 0..255, (1, 3, 16 h, 16 w), of ŷ in quantisation steps, (1, latents, h, w)."""
-        synthesis, gains = self._model.synthesis, self._model.gains
+        synthesis, gains = self._synthesis, self._gains
         h = y_hat.contiguous(memory_format=torch.channels_last) * gains.restore[index][None, :, None, None]
         for block in self._coarse:
             h = _AddBlock.apply(h, *block)  # type: ignore[no-untyped-call]
@@ -51,6 +37,11 @@ class Decoder:
         for block in self._fine:
             h = _AddBlock.apply(h, *block)  # type: ignore[no-untyped-call]
         return (F.pixel_shuffle(_linear(h, synthesis.to_pixels), 8) + 0.5) * 255
+
+
+def _tensors(block: torch.nn.Module, dtype: torch.dtype) -> list[Tensor]:
+    assert isinstance(block, Block)
+    return [tensor.detach().to(dtype) for tensor in weights_of(block)]
 
 
 def _linear(h: Tensor, layer: Any) -> Tensor:

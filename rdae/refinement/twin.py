@@ -53,7 +53,11 @@ class Twin:
 
     def __init__(self, prior: ExactPrior, dtype: torch.dtype) -> None:
         """Take the prior's integers; dtype: bfloat16 or float32, of what its layers multiply."""
-        self.prior, self.dtype = prior, dtype
+        self.dtype = dtype
+        # Its parts, not the prior, which whoever keeps this for a prior may want to be rid of.
+        self._hyper, self._context, self._skip_below = prior.hyper, prior.context, prior.skip_below
+        self._tables = (prior.to_context, prior.from_mean, prior.index_offset)
+        self._split = [prior.architecture.latents, prior.architecture.hyper_width, GROUPS]
         self.lengths = Lengths(prior.y_tables, prior.to_context.device)
         context = prior.context
         self._steps = [self._step(step) for step in range(GROUPS)]
@@ -65,11 +69,9 @@ class Twin:
         ]
 
     def _step(self, step: int) -> _Step:
-        context, architecture = self.prior.context, self.prior.architecture
+        context = self._context
         weight, bias = _real(context.entries[step])
-        of_known, of_seen, of_cell = weight.split(
-            [architecture.latents, architecture.hyper_width, GROUPS], dim=1
-        )
+        of_known, of_seen, of_cell = weight.split(self._split, dim=1)
         of_group = of_known.split(context.group_size, dim=1)
         known = None
         if step:
@@ -94,19 +96,19 @@ class Twin:
 
     def scales(self, index: int) -> Scales:
         """Return what belongs to a quality index."""
-        prior, row = self.prior, normaliser.row(index)
+        to_context, from_mean, offset = (table[normaliser.row(index)].double() for table in self._tables)
         one = 2.0**normaliser.TABLE_SHIFT
         tables = (
-            prior.to_context[row].double() * normaliser.STEP_UNIT / one,
-            prior.from_mean[row].double() / one / normaliser.STEP_UNIT,
-            prior.index_offset[row].double(),
+            to_context * normaliser.STEP_UNIT / one,
+            from_mean / one / normaliser.STEP_UNIT,
+            offset,
         )
         return Scales(*(by_step(table.float().expand(GROUPS, 1, 1, 1, -1)) for table in tables))
 
     def features(self, z: Tensor, index: int, size: tuple[int, int]) -> Tensor:
         """Return the hyper features (1, hyper_width, h, w) of z, int64 (hyper_latents, h/4, w/4); size: (h, w)."""
         weights = torch.tensor(hats(index), dtype=torch.float32, device=z.device)[None, :, None, None]
-        found: Tensor = self.prior.hyper(z.float()[None], weights, size)
+        found: Tensor = self._hyper(z.float()[None], weights, size)
         return found
 
     def seen(self, features: Tensor) -> Tensor:
@@ -129,7 +131,7 @@ class Twin:
             means, indices = self._predict(step, seen, known, (height, width))
             mu = means.view(shape) * scales.from_mean[step]
             rows = (indices.view(shape) + scales.offset[step]).clamp(0, normaliser.SCALES - 1)
-            symbols = rounder(step, values - mu) * (rows.detach().round() >= self.prior.skip_below)
+            symbols = rounder(step, values - mu) * (rows.detach().round() >= self._skip_below)
             bits = bits + self.lengths.bits(symbols, rows)
             y_hat = symbols + mu
             found.append(y_hat)

@@ -22,7 +22,7 @@ Own = tuple[int, int, int]
 """Positions that count, of a tensor: a dimension, start and length."""
 
 
-class _Weights(NamedTuple):
+class Weights(NamedTuple):
     """A folded block's tensors, as convolutions take them."""
 
     expand: Tensor
@@ -33,7 +33,7 @@ class _Weights(NamedTuple):
     project_bias: Tensor
 
 
-_narrow_weights: weakref.WeakKeyDictionary[Block, _Weights] = weakref.WeakKeyDictionary()
+_narrow_weights: weakref.WeakKeyDictionary[Block, Weights] = weakref.WeakKeyDictionary()
 
 
 def branch(block: Block, x: Tensor, own: Own, *, narrow: bool = False) -> Tensor:
@@ -42,7 +42,7 @@ def branch(block: Block, x: Tensor, own: Own, *, narrow: bool = False) -> Tensor
     Positions beside x count as zeros.  narrow: compute, and return, bfloat16 where that is fast.
     """
     weights = (
-        _narrowed(block) if narrow and x.device.type == "cpu" and bfloat16_is_fast() else _weights(block)
+        _narrowed(block) if narrow and x.device.type == "cpu" and bfloat16_is_fast() else weights_of(block)
     )
     h = F.conv2d(x.to(weights.expand.dtype), weights.expand, weights.expand_bias)
     h = F.conv2d(h, weights.depthwise, weights.depthwise_bias, padding=1, groups=h.shape[1])
@@ -65,8 +65,9 @@ def bfloat16_is_fast() -> bool:
     return limit in ("", "ALL", "DEFAULT") or "AMX" in limit
 
 
-def _weights(block: Block) -> _Weights:
-    return _Weights(
+def weights_of(block: Block) -> Weights:
+    """Return a folded block's tensors."""
+    return Weights(
         block.expand.weight[:, :, None, None],
         block.expand.bias,
         block.depthwise,
@@ -76,9 +77,9 @@ def _weights(block: Block) -> _Weights:
     )
 
 
-def _narrowed(block: Block) -> _Weights:
+def _narrowed(block: Block) -> Weights:
     """A block's tensors in bfloat16, made once."""
     found = _narrow_weights.get(block)
     if found is None:
-        found = _narrow_weights[block] = _Weights(*(each.to(torch.bfloat16) for each in _weights(block)))
+        found = _narrow_weights[block] = Weights(*(each.to(torch.bfloat16) for each in weights_of(block)))
     return found
