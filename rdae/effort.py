@@ -1,7 +1,7 @@
 """Levels of effort: how long an encoder may look for latents that fit a picture better (`rdae.refinement`)."""
 
 MAX_EFFORT = 9
-"""0 is the analysis alone, 9 nine hundred steps of descent."""
+"""0 is the analysis alone, 9 some four hundred steps of descent."""
 
 DEFAULT_EFFORT = 1
 """One step."""

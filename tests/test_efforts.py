@@ -29,7 +29,7 @@ from rdae.evaluation.efforts import (
 )
 from rdae.evaluation.peers import PEERS, available_peers, find_peers
 from rdae.quality import beta, to_index
-from rdae.refinement import stages
+from rdae.refinement import steps as steps_of
 from rdae.reporting import efforts as diagram
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "data" / "example.png"
@@ -74,7 +74,7 @@ def measured(pictures: list[Path]) -> Efforts:
 
 def test_each_level_costs_more_seconds_and_less_of_what_it_looks_for(measured: Efforts) -> None:
     own = measured.ladders[0]
-    assert [(level.setting, level.steps) for level in own.levels] == [(0, 0), (1, 1), (2, 5)]
+    assert [(level.setting, level.steps) for level in own.levels] == [(0, 0), (1, 1), (2, 6)]
     assert own.qualities == (20.0, 50.0, 80.0)
     seconds = [level.encoding_s for level in own.levels]
     assert seconds == sorted(set(seconds))
@@ -148,7 +148,7 @@ def test_the_table_has_a_row_for_each_level_and_both_comparisons() -> None:
 
 def test_the_page_says_how_many_steps_each_level_takes() -> None:
     text = (Path(__file__).resolve().parent.parent / "docs" / "effort.md").read_text(encoding="utf-8")
-    steps = [sum(stage.steps for stage in stages(level)) for level in range(MAX_EFFORT + 1)]
+    steps = [steps_of(level) for level in range(MAX_EFFORT + 1)]
     assert f"| steps | {' | '.join(map(str, steps))} |" in text
 
 

@@ -15,20 +15,20 @@ import torch
 from PIL import Image
 
 import rdae
-from rdae import codec, weights
+from rdae import codec, container, weights
 from rdae.coding import Tables
 from rdae.effort import MAX_EFFORT
 from rdae.model import Model
 from rdae.prior.layers import exact_float32
 from rdae.quality import beta
-from rdae.refinement import Progress, Refinement, Stage, stages
+from rdae.refinement import Progress, Refinement, plans, steps
+from rdae.refinement.effort import COARSER, Aim
 from rdae.refinement.lengths import Lengths
 from rdae.refinement.rounding import Rounding
-from rdae.refinement.synthesis import Decoder
+from rdae.refinement.synthesis import Decoder, Target
 from rdae.refinement.twin import Twin
 from rdae.refinement.windows import CORE, HALO, WHOLE, Box, windows
 from rdae.tiles import Grid
-from rdae.transforms.blocks import VALUE_MAX
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "data" / "example.png"
 Levels = npt.NDArray[np.uint8]
@@ -129,7 +129,7 @@ def test_bits_are_the_tables_at_integers_and_have_their_slopes_between() -> None
     assert float(lengths.bits(torch.tensor(symbols).float(), torch.tensor(rows).float())) == pytest.approx(exact)
     x = torch.tensor([0.25, -0.5, 1.75], dtype=torch.float64, requires_grad=True)
     row = torch.tensor([0.5, 0.25, 0.75], dtype=torch.float64, requires_grad=True)
-    lengths.table = lengths.table.double()
+    lengths.parts = lengths.parts.double()
     assert torch.autograd.gradcheck(lengths.bits, (x, row))
 
 
@@ -148,23 +148,26 @@ def test_a_soft_round_lies_between_neighbours_and_its_gradient_is_its_slope(nois
         assert torch.equal(soft.detach().round(), x.detach().round())
 
 
-def test_the_synthesis_gives_the_decoders_levels_and_the_gradient_of_its_modules(model: Model) -> None:
-    index = 400
-    y_hat = torch.randn(1, model.architecture.latents, 4, 6, generator=torch.Generator().manual_seed(0)) * 2
-    decoder = Decoder(model, torch.float32)
-    own = y_hat.clone().requires_grad_()
-    levels = decoder.levels(own, index)
-    weights_of = torch.randn(levels.shape, generator=torch.Generator().manual_seed(1))
-    (gradient,) = torch.autograd.grad((levels * weights_of).sum(), own)
+@pytest.mark.parametrize("size", [(64, 96), (51, 83)])
+def test_the_squared_error_is_the_decoders_and_its_gradient_that_of_its_modules(
+    model: Model, size: tuple[int, int]
+) -> None:
+    index, picture = 400, example(*size)
+    (y,) = model.analyse(picture, index, [(0, 4)])
+    y_hat, gains = y.round()[None].clone(), model.gains
     theirs = y_hat.clone().requires_grad_()
-    gains = model.gains
-    expected = model.synthesis(
+    made = model.synthesis(
         theirs * gains.restore[index][None, :, None, None], gains.synthesis[index][None, :, None, None]
     )
-    (wanted,) = torch.autograd.grad((expected * 255 * weights_of).sum(), theirs)
-    torch.testing.assert_close(levels, expected * 255, rtol=1e-4, atol=1e-2)
-    torch.testing.assert_close(gradient, wanted, rtol=1e-3, atol=1e-2)
-    assert VALUE_MAX == 8.0
+    errors = (made[0].permute(1, 2, 0) * 255)[: size[0], : size[1]] - torch.from_numpy(picture)
+    expected = errors.square().sum()
+    (wanted,) = torch.autograd.grad(expected, theirs)
+    for dtype, error in ((torch.float32, 1e-4), (torch.bfloat16, 0.15)):
+        own = y_hat.clone().requires_grad_()
+        squares = Decoder(model, dtype).squares(own, Target(picture, (4, 6), own.device), index)
+        (gradient,) = torch.autograd.grad(squares * 3, own)
+        assert float(squares.detach()) == pytest.approx(float(expected.detach()), rel=error)
+        assert float((gradient / 3 - wanted).norm()) < error * float(wanted.norm())
 
 
 def test_the_same_effort_gives_the_same_bytes(model: Model) -> None:
@@ -187,22 +190,36 @@ def test_a_listener_sees_each_step_and_may_end_the_search(model: Model) -> None:
 
     data = codec.compress(example(), model, 400, effort=3, listener=listen)
     assert [progress.step for progress in seen] == list(range(1, 8))
-    assert {progress.steps for progress in seen} == {sum(stage.steps for stage in stages(3))}
+    assert {progress.steps for progress in seen} == {steps(3)}
     assert all(later.saved_bits >= earlier.saved_bits for earlier, later in itertools.pairwise(seen))
     assert 0 < seen[-1].saved_bits < seen[-1].plain_bits
     # Seven steps are the first two levels and two steps of the third, which count for nothing.
     assert data == codec.compress(example(), model, 400, effort=2)
+    ended = codec.compress(example(), model, 400, effort=4, listener=lambda progress: progress.step == steps(3) + 3)
+    assert ended == codec.compress(example(), model, 400, effort=3) != data
 
 
 def test_levels_begin_alike_and_grow() -> None:
-    plans = [stages(effort) for effort in range(MAX_EFFORT + 1)]
-    assert plans[0] == ()
-    for shorter, longer in itertools.pairwise(plans):
+    levels = [[(plan.coarser, stage) for plan in plans(effort) for stage in plan.stages] for effort in range(10)]
+    assert len(levels) == MAX_EFFORT + 1
+    assert levels[0] == []
+    for effort, (shorter, longer) in enumerate(itertools.pairwise(levels)):
         assert longer[:-1] == shorter
-        assert isinstance(longer[-1], Stage)
+        assert steps(effort + 1) - steps(effort) == longer[-1][1].steps > 0
     for wrong in (-1, 10):
         with pytest.raises(ValueError, match="effort"):
-            stages(wrong)
+            plans(wrong)
+
+
+def test_long_searches_write_coarser_steps_at_the_same_beta(model: Model) -> None:
+    """Of any quality, also where there are none coarser, the file is the best of both searches."""
+    for index in (0, 10, 400):
+        coarser = max(0, index - COARSER)
+        written = container.parse(codec.compress(example(), model, index, effort=3)).header.quality_index
+        assert written in (coarser, index)
+        costs = [cost(example(), model, index, effort)[0] for effort in (2, 3)]
+        assert costs[1] <= costs[0]
+    assert written == coarser
 
 
 def test_a_search_leaves_the_latents_that_it_was_given(model: Model) -> None:
@@ -211,7 +228,7 @@ def test_a_search_leaves_the_latents_that_it_was_given(model: Model) -> None:
     with torch.inference_mode(), exact_float32():
         (y,) = model.analyse(picture, 400, grid.rows())
         before = y.clone()
-        Refinement(model, picture, y, Box(0, 0, 3, 3), 400).run(stages(2))
+        Refinement(model, picture, y, Box(0, 0, 3, 3), Aim(400, beta(400))).run(plans(2)[0].stages)
         assert torch.equal(y, before)
 
 

@@ -8,7 +8,8 @@ alpha, profile, EXIF, XMP   -> extras                          -> sections -^
 from rdae.codec.decoder import SCALES
 from rdae.codec.decoding import Decoded, decode, unfold, verify
 from rdae.codec.encoder import KEEP_PIXELS
-from rdae.codec.encoding import Encoded, Trials, check, compress, efforts, encode, quantise
+from rdae.codec.encoding import Encoded, Trials, check, compress, encode, quantise
+from rdae.codec.stations import efforts
 
 __all__ = [
     "KEEP_PIXELS",

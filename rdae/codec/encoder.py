@@ -19,7 +19,7 @@ from rdae.latents import Coded, Digest
 from rdae.model import Model
 from rdae.pictures.raster import Raster
 from rdae.pictures.spool import let_go
-from rdae.refinement import Listener, Refinement, Stage, Tally, parts
+from rdae.refinement import Listener, Plan, Refinement, Tally, parts
 from rdae.rows import join
 from rdae.tiles import Grid, automatic
 
@@ -38,10 +38,10 @@ class Subject:
         tile: Tile,
         *,
         keep: bool = False,
-        plan: Sequence[Stage] = (),
+        plans: Sequence[Plan] = (),
         listener: Listener | None = None,
     ) -> None:
-        self.plan, self.listener = plan, listener
+        self.plans, self.listener = plans, listener
         raster = picture if isinstance(picture, Raster) else Raster(picture)
         height, width = raster.height, raster.width
         self.raster, self.model = raster, model
@@ -74,10 +74,26 @@ class Subject:
     def compress(self, quality_index: int, clock: Clock) -> bytes:
         """The bytes of its file at a quality index."""
         with self.memory():
-            encoder = Encoder(self, quality_index, clock)
-            for _ in encoder.encoded():
-                pass
-            return encoder.file()
+            return self.encoded(quality_index, clock).file()
+
+    def encoded(self, quality_index: int, clock: Clock, *, account: bool = False) -> Encoder:
+        """What has encoded it at a quality index, by the plan that does it best; account: as in `Encoder`."""
+        best = self.encoder(quality_index, clock, account=account)
+        best.run()
+        tally = best.tally
+        for plan in self.plans[1:]:
+            if tally.stopped:
+                break
+            other = Encoder(self, quality_index, clock, plan=plan, tally=tally, account=account)
+            other.run()
+            if tally.last_is_best:
+                best = other
+        return best
+
+    def encoder(self, quality_index: int, clock: Clock, *, account: bool = False, later: bool = False) -> Encoder:
+        """What encodes it by the first plan; account, later: as in `Encoder`."""
+        plan = self.plans[0] if self.plans else None
+        return Encoder(self, quality_index, clock, plan=plan, account=account, later=later)
 
     def trim(self) -> None:
         """Give back memory that is free, in pictures for which that is worth its time."""
@@ -92,6 +108,7 @@ class Subject:
 class Encoder:
     """A picture on its way into a file, a row of tiles at a time.
 
+    plan: how to look for better latents than those of the analysis; None: not at all.  tally: of the plans before.
     account: sum up the ideal rate; later: hold back what is to be coded until the file is asked for.
     """
 
@@ -101,14 +118,19 @@ class Encoder:
         quality_index: int,
         clock: Clock,
         *,
+        plan: Plan | None = None,
+        tally: Tally | None = None,
         account: bool = False,
         later: bool = False,
     ) -> None:
         raster, model = subject.raster, subject.model
         self._subject, self._model, self._clock = subject, model, clock
         self._account, self._later = account, later
+        self._plan = plan or Plan(())
+        self._aim = self._plan.aim(quality_index)
+        self.tally = tally or Tally(subject.grid, subject.plans, subject.listener)
         self._header = Header(
-            raster.width, raster.height, model.model_id, quality_index, raster.grey, subject.tile
+            raster.width, raster.height, model.model_id, self._aim.index, raster.grey, subject.tile
         )
         self._grid = subject.grid
         self._waiting: list[Coded] = []
@@ -122,6 +144,11 @@ class Encoder:
         for _ in self._grid.rows():
             yield join(y64, self._grid.width, dim=2)
 
+    def run(self) -> None:
+        """Encode everything."""
+        for _ in self.encoded():
+            pass
+
     def encoded(self) -> Iterator[Coded]:
         """Encode everything; yield what is coded of each tile."""
         for _, _, coded in self.tiles():
@@ -132,7 +159,7 @@ class Encoder:
 
     def tiles(self) -> Iterator[tuple[int, int, Coded]]:
         """Analyse and round; yield each tile's first and last column of latents (one past it) and what is coded."""
-        if self._subject.plan:
+        if self._plan.stages:
             yield from self._refined()
             return
         with self._clock.stage("analysis"):
@@ -153,19 +180,18 @@ class Encoder:
 
     def searches(self) -> Iterator[Refinement]:
         """What looks for better latents than those of the analysis, for each tile."""
-        subject = self._subject
-        return parts(self._model, subject.picture, self._latents(), self._grid, self._header.quality_index)
+        return parts(self._model, self._subject.picture, self._latents(), self._grid, self._aim)
 
     def _refined(self) -> Iterator[tuple[int, int, Coded]]:
         """Do what `tiles` does, after such a search."""
         searches = self.searches()
-        tally = Tally(self._grid, self._subject.plan, self._subject.listener)
+        self.tally.begin()
         for _ in self._grid.rows():
             for left, right in self._grid.columns():
                 with self._clock.stage("analysis"):
                     search = next(searches)
                 with self._clock.stage("refinement"):
-                    found = tally.run(search)
+                    found = self.tally.run(search, self._plan.stages)
                 del search
                 yield left, right, found
                 del found

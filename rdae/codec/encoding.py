@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 
 from rdae.clock import Clock
-from rdae.codec.bands import Picture
-from rdae.codec.decoder import Decoder
+from rdae.codec.bands import Picture, gathered
+from rdae.codec.decoder import Decoder, View
 from rdae.codec.encoder import Encoder, Subject, Tile
 from rdae.errors import StreamError, VerifyError
 from rdae.latents import Coded
 from rdae.model import Model
 from rdae.pictures.raster import Raster
 from rdae.prior.layers import exact_float32
-from rdae.refinement import Listener, stages
+from rdae.refinement import Listener, plans
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,9 +36,9 @@ class Encoded:
 
 
 @torch.inference_mode()
-def quantise(picture: Picture | Raster, model: Model, quality_index: int, effort: int = 0) -> Coded:
-    """Analyse and round a picture at a quality index 0..800, as one tile; effort: as in `compress`."""
-    subject = Subject(picture, model, tile=None, plan=stages(effort))
+def quantise(picture: Picture | Raster, model: Model, quality_index: int) -> Coded:
+    """Analyse and round a picture at a quality index 0..800, as one tile."""
+    subject = Subject(picture, model, tile=None)
     ((_, _, coded),) = Encoder(subject, quality_index, Clock()).tiles()
     return coded
 
@@ -67,7 +66,7 @@ def compress(
     clock: gets the seconds by stage.
     """
     clock = clock or Clock()
-    subject = Subject(picture, model, tile, plan=stages(effort), listener=listener)
+    subject = Subject(picture, model, tile, plans=plans(effort), listener=listener)
     data = subject.compress(quality_index, clock)
     if verify:
         check(data, subject.raster, model, clock)
@@ -97,50 +96,26 @@ def encode(
 ) -> Encoded:
     """Compress like `compress`, and say all that the encoder knows: its reconstruction, ideal rate and times."""
     clock = Clock()
-    subject = Subject(picture, model, tile, plan=stages(effort))
+    subject = Subject(picture, model, tile, plans=plans(effort))
     with subject.memory():
-        encoder = Encoder(subject, quality_index, clock, account=True)
-        reconstruction = encoder.reconstruct()
+        encoder, reconstruction = _reconstructed(subject, quality_index, clock, account=True)
         data = encoder.file()
     return Encoded(data, reconstruction, encoder.rate_bits, encoder.digest.sha256, clock.seconds)
 
 
-def efforts(
-    picture: Picture | Raster, model: Model, quality_index: int, highest: int
-) -> Iterator[tuple[bytes, float]]:
-    """Yield the files of the levels of effort 0..highest, and the seconds that `compress` takes for each alone.
+def _reconstructed(
+    subject: Subject, quality_index: int, clock: Clock, *, account: bool = False, later: bool = False
+) -> tuple[Encoder, Picture]:
+    """Encode, and decode as a decoder would: uint8 (h, w, 3), without alpha.
 
-    Of pictures of one tile they are stations of one search.
+    later: hold back what is to be coded until the file is asked for, if that is known before.
     """
-    subject = Subject(picture, model, "auto")
-    if len(subject.grid) > 1:
-        for effort in range(highest + 1):
-            clock = Clock()
-            with clock.stage("all"):
-                data = compress(picture, model, quality_index, effort=effort)
-            yield data, clock.seconds["all"]
-        return
-    plain, clock = Clock(), Clock()
-    with _encoding(plain):
-        data = subject.compress(quality_index, Clock())
-    yield data, plain.seconds["all"]
-    with _encoding(clock):
-        (search,) = Encoder(subject, quality_index, Clock()).searches()
-        found = search.each(stages(highest))
-        next(found)  # which has measured what it found, too
-    for _ in range(highest):
-        with _encoding(clock):
-            encoder = Encoder(subject, quality_index, Clock())
-            encoder.take(next(found))
-            data = encoder.file()
-        yield data, clock.seconds["all"]
-
-
-@contextmanager
-def _encoding(clock: Clock) -> Iterator[None]:
-    """Where tensors are made, for a generator, around whose yields this must not be."""
-    with torch.inference_mode(), exact_float32(), clock.stage("all"):
-        yield
+    if len(subject.plans) > 1:
+        encoder = subject.encoded(quality_index, clock, account=account)
+        view = View(Decoder(encoder.file(), subject.model, None, Clock()), None, 1)
+        return encoder, gathered(view.levels(exact=False), (view.height, view.width), clock)
+    encoder = subject.encoder(quality_index, clock, account=account, later=later)
+    return encoder, encoder.reconstruct()
 
 
 class Trials:
@@ -158,7 +133,7 @@ class Trials:
 
     def exert(self, effort: int, listener: Listener | None = None) -> None:
         """Make all further encodings with an effort 0..9; at first it is 0."""
-        self._subject.plan, self._subject.listener = stages(effort), listener
+        self._subject.plans, self._subject.listener = plans(effort), listener
 
     @property
     def wanted(self) -> Picture:
@@ -179,5 +154,5 @@ class Trials:
         The range coder works only when the file is made, unless the picture is large.
         """
         with self._subject.memory():
-            encoder = Encoder(self._subject, quality_index, self._clock, later=self._subject.small)
-            return encoder.reconstruct(), encoder.file
+            encoder, levels = _reconstructed(self._subject, quality_index, self._clock, later=self._subject.small)
+            return levels, encoder.file

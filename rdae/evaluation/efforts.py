@@ -8,7 +8,6 @@ machine.
 
 from __future__ import annotations
 
-import itertools
 import json
 import platform
 import tempfile
@@ -193,7 +192,7 @@ def _own(
 ) -> Ladder:
     """The levels of rdae, all of a picture from one search."""
     from rdae import codec
-    from rdae.refinement import stages
+    from rdae.refinement import steps
 
     # Tables, thread pools and the networks with gradients are made once, and are no picture's own time.
     for data, _ in codec.efforts(_read(pictures[0])[:_WARM_UP, :_WARM_UP], model, to_index(50), min(highest, 1)):
@@ -214,9 +213,8 @@ def _own(
             of_level.append(PictureResult(label, picture.shape[1], picture.shape[0], tuple(column)))
     progress(total, total, f"{title}: done")
     description = "rdae: learned image codec, real files"
-    steps = [0, *itertools.accumulate(stage.steps for stage in stages(highest))]
     levels = [
-        _level(Evaluation(title, description, tuple(qualities), tuple(results)), level, steps[level])
+        _level(Evaluation(title, description, tuple(qualities), tuple(results)), level, steps(level))
         for level, results in enumerate(found)
     ]
     return Ladder(title, description, "effort", tuple(qualities), tuple(levels))

@@ -8,8 +8,20 @@ best is found by descent on R + βD itself (Campos et al. 2019, arXiv:1906.01223
 gradients know which latents are about to round the other way (Yang, Bamler and Mandt 2020, arXiv:2006.04240).
 """
 
-from rdae.refinement.effort import Stage, stages
+from rdae.refinement.effort import Aim, Plan, Stage, plans, steps
 from rdae.refinement.parts import Tally, parts
-from rdae.refinement.search import Listener, Progress, Refinement
+from rdae.refinement.search import Listener, Progress, Refinement, better
 
-__all__ = ["Listener", "Progress", "Refinement", "Stage", "Tally", "parts", "stages"]
+__all__ = [
+    "Aim",
+    "Listener",
+    "Plan",
+    "Progress",
+    "Refinement",
+    "Stage",
+    "Tally",
+    "better",
+    "parts",
+    "plans",
+    "steps",
+]

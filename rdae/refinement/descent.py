@@ -13,9 +13,8 @@ from torch import Tensor
 
 from rdae.architecture import PATCH
 from rdae.prior.cells import by_step, to_cells
-from rdae.quality import beta
-from rdae.refinement.effort import Stage
-from rdae.refinement.synthesis import Decoder
+from rdae.refinement.effort import Aim, Stage
+from rdae.refinement.synthesis import Decoder, Target
 from rdae.refinement.twin import Scales, Twin
 from rdae.refinement.windows import Box, Window
 
@@ -24,11 +23,11 @@ _EPSILON = 1e-12
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """A picture, uint8 (h, w, 3), the box of all its latents, and the quality index."""
+    """A picture, uint8 (h, w, 3), the box of all its latents, and what is aimed at."""
 
     levels: npt.NDArray[np.uint8]
     picture: Box
-    index: int
+    aim: Aim
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,11 +46,11 @@ class Descent:
     def __init__(self, scene: Scene, twin: Twin, decoder: Decoder) -> None:
         """Take a scene, and the prior and synthesis to be differentiated."""
         self._scene, self._twin, self._decoder = scene, twin, decoder
-        self._scales: Scales = twin.scales(scene.index)
+        self._scales: Scales = twin.scales(scene.aim.index)
 
     def features(self, z: Tensor, tile: Box) -> Tensor:
         """Return the hyper features of a tile, (1, hyper_width, h, w), of its z."""
-        return self._twin.features(z, self._scene.index, tile.size)
+        return self._twin.features(z, self._scene.aim.index, tile.size)
 
     def steps(
         self,
@@ -67,7 +66,7 @@ class Descent:
         window = place.window
         seen = self._twin.seen(window.sight.seen_from(place.tile).of(place.features))
         core = window.core.seen_from(window.sight)
-        target = self._pixels(window.view, y.device)
+        target = self._target(window.view, y.device)
         around, margins = self._around(place)
         held = None if window.core == window.sight else self._held(window, y)
         found = window.sight.of(y)[None].contiguous(memory_format=torch.channels_last)
@@ -84,10 +83,8 @@ class Descent:
                 bits, decoded = self._twin.run(found, seen, self._scales, rounder)
                 decoded = F.pad(decoded, margins) if any(margins) else decoded
                 decoded = decoded if around is None else decoded + around
-                made = self._decoder.levels(decoded, self._scene.index)[
-                    :, :, : target.shape[2], : target.shape[3]
-                ]
-                cost = bits + beta(self._scene.index) / 3 * (made - target).square().sum()
+                squares = self._decoder.squares(decoded, target, self._scene.aim.index)
+                cost = bits + self._scene.aim.beta / 3 * squares
                 (gradient,) = torch.autograd.grad(cost, found)
             gradient = core.of(gradient)
             share = number / max(1, stage.steps - 1)
@@ -102,13 +99,12 @@ class Descent:
             window.core.of(y).copy_(core.of(found)[0])
             yield
 
-    def _pixels(self, view: Box, device: torch.device) -> Tensor:
-        """Return the levels that a view should become, float (1, 3, h, w), as far as the picture has them."""
+    def _target(self, view: Box, device: torch.device) -> Target:
+        """Return what a view should become, as far as the picture goes."""
         part = self._scene.levels[
             PATCH * view.top : PATCH * view.bottom, PATCH * view.left : PATCH * view.right
         ]
-        pixels = torch.tensor(part).to(device).permute(2, 0, 1)[None]
-        return pixels.to(torch.float32, memory_format=torch.channels_last)
+        return Target(part, view.size, device)
 
     @staticmethod
     def _around(place: Place) -> tuple[Tensor | None, tuple[int, int, int, int]]:

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from rdae import latents
+from rdae.architecture import PATCH
 from rdae.latents import Coded
 from rdae.model import Model
 from rdae.prior import normaliser
 from rdae.prior.exact import ExactPrior
-from rdae.quality import beta
 from rdae.refinement.descent import Descent, Place, Scene
-from rdae.refinement.effort import Stage
+from rdae.refinement.effort import Aim, Stage
 from rdae.refinement.synthesis import Decoder
 from rdae.refinement.twin import Twin
 from rdae.refinement.windows import Box, windows
@@ -47,7 +47,7 @@ Listener = Callable[[Progress], bool | None]
 
 
 @dataclasses.dataclass(frozen=True)
-class _Found:
+class Found:
     """An encoding: what is coded, ideal bits, and bits + β·distortion."""
 
     coded: Coded
@@ -55,19 +55,28 @@ class _Found:
     cost: float
 
 
+def better(cost: float, before: float, bits: float) -> bool:
+    """Tell if a cost is less than one before, of an encoding of so many bits, beyond doubt."""
+    return cost < before - _DOUBT * bits
+
+
 class Refinement:
     """A tile at one quality: a picture, or one of its tiles with what is beside it."""
 
-    def __init__(self, model: Model, levels: npt.NDArray[np.uint8], y: Tensor, tile: Box, index: int) -> None:
+    plain: Found
+    """The plain encoding, once the search has begun."""
+    best: Found
+    """The best one so far."""
+
+    def __init__(self, model: Model, levels: npt.NDArray[np.uint8], y: Tensor, tile: Box, aim: Aim) -> None:
         """Take what the analysis gave.
 
         levels: uint8 (h, w, 3).  y: float32 (latents, H, W), in quantisation steps; it stays as it is.  tile: what is
-        coded, and all that the prior sees; other latents are neighbours for the synthesis, as they are.  index:
-        quality index 0..800.
+        coded, and all that the prior sees; other latents are neighbours for the synthesis, as they are.
         """
         with torch.inference_mode(mode=False):
             self._y = y.clone()
-        self._model, self._levels, self._index = model, levels, index
+        self._model, self._levels, self._aim = model, levels, aim
         self._whole, self._tile = Box(0, 0, *self._y.shape[1:]), tile
 
     def run(self, plan: Sequence[Stage], listener: Listener | None = None) -> Coded:
@@ -75,17 +84,18 @@ class Refinement:
 
         That is the one with the least bits + β·distortion of 8-bit levels, the plain one included.
         """
-        *_, best = self.each(plan, listener)
-        return best
+        for _ in self.each(plan, listener):
+            pass
+        return self.best.coded
 
-    def each(self, plan: Sequence[Stage], listener: Listener | None = None) -> Iterator[Coded]:
+    def each(self, plan: Sequence[Stage], listener: Listener | None = None) -> Iterator[Found]:
         """Yield the plain encoding, and after each stage the best so far: what each level of effort gives."""
         with torch.inference_mode(mode=False), torch.no_grad():
-            z = self._model.hyper_analyse(self._tile.of(self._y), self._index)
-            best = found = self._encoded(z)
-            descent = Descent(Scene(self._levels, self._whole, self._index), *_parts_of(self._model))
-        plain_bits, plain_cost = best.bits, best.cost
-        yield best.coded
+            z = self._model.hyper_analyse(self._tile.of(self._y), self._aim.index)
+            self.plain = self.best = found = self._encoded(z)
+            scene = Scene(self._levels, self._whole, self._aim)
+            descent = Descent(scene, *_parts_of(self._model))
+        yield self.best
         places = sum(1 for _ in windows(self._tile, self._whole))
         total, done = places * sum(each.steps for each in plan), 0
         for number, stage in enumerate(plan):
@@ -93,15 +103,18 @@ class Refinement:
             with torch.inference_mode(mode=False), torch.no_grad():
                 for _ in self._descended(number, stage, descent, z, found):
                     done += 1
-                    if listener and listener(Progress(done, total, plain_bits, plain_cost - best.cost)):
+                    if listener and listener(self._progress(done, total)):
                         return
                 found = self._encoded(z)
-                if found.cost < best.cost - _DOUBT * best.bits:
-                    best = found
-            yield best.coded
+                if better(found.cost, self.best.cost, self.best.bits):
+                    self.best = found
+            yield self.best
+
+    def _progress(self, done: int, total: int) -> Progress:
+        return Progress(done, total, self.plain.bits, self.plain.cost - self.best.cost)
 
     def _descended(
-        self, number: int, stage: Stage, descent: Descent, z: Tensor, found: _Found
+        self, number: int, stage: Stage, descent: Descent, z: Tensor, found: Found
     ) -> Iterator[None]:
         """Make a stage's steps everywhere, in the latents themselves; found: what there was before."""
         y_hat = self._decoded(found)
@@ -112,25 +125,30 @@ class Refinement:
             place = Place(window, self._tile, features, window.view.of(y_hat))
             yield from descent.steps(stage, place, self._y, source)
 
-    def _encoded(self, z: Tensor) -> _Found:
+    def _encoded(self, z: Tensor) -> Found:
         """Round the latents as they are now, and measure what comes of it."""
-        coded = latents.quantise(self._tile.of(self._y), z, self._model.prior, self._index)
+        coded = latents.quantise(self._tile.of(self._y), z, self._model.prior, self._aim.index)
         bits = coded.rate_bits()
-        return _Found(coded, bits, bits + beta(self._index) * self._squares(coded))
+        return Found(coded, bits, bits + self._aim.beta * self._squares(coded))
 
     def _squares(self, coded: Coded) -> float:
-        """Sum of squared errors over all pixels, mean over their three levels, of what a decoder makes."""
+        """Sum of squared errors over the tile's pixels, mean over their three levels, of what a decoder makes.
+
+        Not over those beside it: theirs are counted with their own tiles.
+        """
         y64 = (self._y * normaliser.STEP_UNIT).round().int()
         self._tile.of(y64).copy_(coded.latents.y64)
+        tile = Box(*(PATCH * edge for edge in self._tile))
         total, top = 0, 0
-        for band in self._model.synthesise([y64], self._index, narrow=True):
-            wanted = torch.tensor(self._levels[top : top + band.shape[0]])
-            made = band[: wanted.shape[0], : wanted.shape[1]].cpu()
+        for band in self._model.synthesise([y64], self._aim.index, narrow=True):
+            first, last = max(tile.top - top, 0), max(min(tile.bottom - top, len(band)), 0)
+            wanted = torch.tensor(self._levels[top + first : top + last, tile.left : tile.right])
+            made = band[first : first + len(wanted), tile.left : tile.left + wanted.shape[1]].cpu()
             total += int((made.int() - wanted.int()).square_().sum())
-            top += band.shape[0]
+            top += len(band)
         return total / 3
 
-    def _decoded(self, found: _Found) -> Tensor:
+    def _decoded(self, found: Found) -> Tensor:
         """ŷ in steps, (latents, H, W)."""
         y_hat = self._y.clone()
         self._tile.of(y_hat).copy_(found.coded.latents.y64 / normaliser.STEP_UNIT)

@@ -1,78 +1,158 @@
-"""The synthesis with a gradient for its latents, and for nothing else."""
+"""The synthesis' squared error, with a gradient for its latents and for nothing else."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rdae.architecture import PATCH
 from rdae.model import Model
-from rdae.transforms.blocks import VALUE_MAX, Block
-from rdae.transforms.branch import weights_of
+from rdae.transforms.blocks import VALUE_MAX, Block, Pointwise
+from rdae.transforms.branch import Weights, weights_of
+
+
+class Target:
+    """The levels that latents should become, as the synthesis' last layer puts them out."""
+
+    def __init__(self, levels: npt.NDArray[np.uint8], size: tuple[int, int], device: torch.device) -> None:
+        """Take levels, uint8 (h, w, 3), of at most 16 times `size`; beyond them anything may be decoded."""
+        missing = (PATCH * size[0] - levels.shape[0], PATCH * size[1] - levels.shape[1])
+        around = ((0, missing[0]), (0, missing[1]), (0, 0))
+        self.patches = _patches(np.pad(levels, around)).to(device, torch.float32)
+        self.inside: Tensor | None = None
+        if any(missing):
+            self.inside = _patches(np.pad(np.ones_like(levels), around)).to(device, torch.float32)
+
+
+def _patches(levels: npt.NDArray[np.uint8]) -> Tensor:
+    """(16 h, 16 w, 3) -> (1, 192, 2 h, 2 w), channels last: 8x8 patches, as `pixel_unshuffle` makes them."""
+    height, width = levels.shape[0] // 8, levels.shape[1] // 8
+    patches = levels.reshape(height, 8, width, 8, 3).transpose(0, 2, 4, 1, 3).reshape(1, height, width, 192)
+    return torch.from_numpy(patches).permute(0, 3, 1, 2)
 
 
 class Decoder:
     """What a model's synthesis makes of latents, for one number type.
 
-    As in the analysis, bfloat16 is for what blocks add: the features themselves stay float32.
+    As in the analysis, bfloat16 is for what blocks add: the features themselves stay float32.  Gradients are of that
+    type everywhere, as they need to be right but for some thousandths.
     """
 
     def __init__(self, model: Model, dtype: torch.dtype) -> None:
         """Take the model's blocks; dtype: bfloat16 or float32."""
         # Not the model, which whoever keeps this for a model may want to be rid of.
-        self._synthesis, self._gains = model.synthesis, model.gains
-        self._coarse = [_tensors(block, dtype) for block in model.synthesis.coarse]
-        self._fine = [_tensors(block, dtype) for block in model.synthesis.fine]
+        synthesis = model.synthesis
+        self.dtype, self.gains = dtype, model.gains
+        self.coarse = [_Branch.of(block, dtype) for block in synthesis.coarse]
+        self.to_fine = _Linear.of(synthesis.to_fine, dtype)
+        self.fine = [_Branch.of(block, dtype) for block in synthesis.fine]
+        self.to_pixels = _Linear.of(synthesis.to_pixels, dtype)
 
-    def levels(self, y_hat: Tensor, index: int) -> Tensor:
-        """Return real levels around 0..255, (1, 3, 16 h, 16 w), of ŷ in quantisation steps, (1, latents, h, w)."""
-        synthesis, gains = self._synthesis, self._gains
-        h = y_hat.contiguous(memory_format=torch.channels_last) * gains.restore[index][None, :, None, None]
-        for block in self._coarse:
-            h = _AddBlock.apply(h, *block)  # type: ignore[no-untyped-call]
-        h = _linear(h, synthesis.to_fine)
-        h = F.pixel_shuffle(h, 2) * gains.synthesis[index][None, :, None, None]
-        for block in self._fine:
-            h = _AddBlock.apply(h, *block)  # type: ignore[no-untyped-call]
-        return (F.pixel_shuffle(_linear(h, synthesis.to_pixels), 8) + 0.5) * 255
+    def squares(self, y_hat: Tensor, target: Target, index: int) -> Tensor:
+        """Return the sum of squared errors of real levels around 0..255, a number.
 
-
-def _tensors(block: torch.nn.Module, dtype: torch.dtype) -> list[Tensor]:
-    assert isinstance(block, Block)
-    return [tensor.detach().to(dtype) for tensor in weights_of(block)]
+        y_hat: ŷ in quantisation steps, (1, latents, h, w); index: quality index.
+        """
+        squares: Tensor = _Squares.apply(y_hat, self, target, index)  # type: ignore[no-untyped-call]
+        return squares
 
 
-def _linear(h: Tensor, layer: Any) -> Tensor:
-    return F.conv2d(h, layer.weight.detach()[:, :, None, None], layer.bias.detach())
+class _Linear(NamedTuple):
+    """A 1x1 convolution, and its weight the other way round, for gradients."""
+
+    weight: Tensor
+    bias: Tensor
+    back: Tensor
+
+    @classmethod
+    def of(cls, layer: Pointwise, dtype: torch.dtype) -> _Linear:
+        weight, bias = layer.weight.detach()[:, :, None, None], layer.bias.detach()
+        return cls(weight, bias, _turned(weight, dtype))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight, self.bias)
 
 
-class _AddBlock(torch.autograd.Function):
-    """A folded block, which keeps one array for the way back and makes no gradient of weights."""
+class _Branch(NamedTuple):
+    """What a folded block adds to its features: its tensors, and those of its convolutions' gradients."""
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, *tensors: Tensor) -> Tensor:
-        expand, b1, depthwise, b2, project, b3 = tensors
-        h = F.conv2d(x.to(expand.dtype), expand, b1)
-        h = F.conv2d(h, depthwise, b2, padding=1, groups=h.shape[1])
-        ctx.save_for_backward(h, expand, depthwise, project)
+    weights: Weights
+    unexpand: Tensor
+    undepthwise: Tensor
+    unproject: Tensor
+
+    @classmethod
+    def of(cls, block: torch.nn.Module, dtype: torch.dtype) -> _Branch:
+        assert isinstance(block, Block)
+        own = Weights(*(tensor.detach().to(dtype) for tensor in weights_of(block)))
+        flipped = own.depthwise.flip(2, 3).contiguous()
+        return cls(own, _turned(own.expand, dtype), flipped, _turned(own.project, dtype))
+
+    def added(self, x: Tensor, kept: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """Return what the block adds; keep what `back` needs: both halves, and the gate between 0 and 1."""
+        own = self.weights
+        h = F.conv2d(x.to(own.expand.dtype), own.expand, own.expand_bias)
+        h = F.conv2d(h, own.depthwise, own.depthwise_bias, padding=1, groups=h.shape[1])
         value, gate = h.chunk(2, dim=1)
-        gated = F.hardtanh(value, -VALUE_MAX, VALUE_MAX).mul_(F.hardsigmoid(gate))
-        return x + F.conv2d(gated, project, b3)
+        share = F.hardsigmoid(gate)
+        kept.append((h, share))
+        return F.conv2d(value.clamp_(-VALUE_MAX, VALUE_MAX) * share, own.project, own.project_bias)
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (gradient,) = gradients
-        h, expand, depthwise, project = ctx.saved_tensors
+    def back(self, gradient: Tensor, kept: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """Turn the gradient of the block's features into that of the features before it."""
+        h, share = kept.pop()
         value, gate = h.chunk(2, dim=1)
-        g = F.conv2d(gradient.to(expand.dtype), project.transpose(0, 1))
+        g = F.conv2d(gradient, self.unproject)
         own = torch.empty_like(h)
         of_value, of_gate = own.chunk(2, dim=1)
-        torch.mul(g, F.hardsigmoid(gate), out=of_value)
-        torch.mul(g, F.hardtanh(value, -VALUE_MAX, VALUE_MAX), out=of_gate)
+        torch.mul(g, share, out=of_value)
+        torch.mul(g, value, out=of_gate)
         aten = torch.ops.aten
         aten.hardtanh_backward(of_value, value, -VALUE_MAX, VALUE_MAX, grad_input=of_value)
         aten.hardsigmoid_backward(of_gate, gate, grad_input=of_gate)
-        own = F.conv2d(own, depthwise.flip(2, 3), padding=1, groups=len(depthwise))
-        return gradient + F.conv2d(own, expand.transpose(0, 1)), None, None, None, None, None, None
+        own = F.conv2d(own, self.undepthwise, padding=1, groups=len(self.undepthwise))
+        return F.conv2d(own, self.unexpand).add_(gradient)
+
+
+def _turned(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    return weight.transpose(0, 1).to(dtype).contiguous()
+
+
+class _Squares(torch.autograd.Function):
+    """The whole synthesis as one function, whose way back makes no gradient of weights."""
+
+    @staticmethod
+    def forward(ctx: Any, y_hat: Tensor, decoder: Decoder, target: Target, index: int) -> Tensor:
+        gains = decoder.gains
+        restore, gain = gains.restore[index][None, :, None, None], gains.synthesis[index][None, :, None, None]
+        kept: list[tuple[Tensor, Tensor]] = []
+        h = y_hat.contiguous(memory_format=torch.channels_last) * restore
+        for branch in decoder.coarse:
+            h += branch.added(h, kept)
+        h = F.pixel_shuffle(decoder.to_fine(h), 2).mul_(gain)
+        for branch in decoder.fine:
+            h += branch.added(h, kept)
+        error = decoder.to_pixels(h).add_(0.5).mul_(255).sub_(target.patches)
+        if target.inside is not None:
+            error *= target.inside
+        ctx.kept, ctx.decoder, ctx.error = kept, decoder, error.to(decoder.dtype)
+        ctx.save_for_backward(restore, gain)
+        squares: Tensor = torch.linalg.vector_norm(error).square()
+        return squares
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        restore, gain = ctx.saved_tensors
+        kept, decoder = ctx.kept, ctx.decoder
+        g = F.conv2d(ctx.error, decoder.to_pixels.back)
+        for branch in reversed(decoder.fine):
+            g = branch.back(g, kept)
+        g = F.conv2d(F.pixel_unshuffle(g.mul_(gain), 2), decoder.to_fine.back)
+        for branch in reversed(decoder.coarse):
+            g = branch.back(g, kept)
+        return g * (restore * (2 * 255 * gradients[0])), None, None, None
