@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rdae.architecture import GROUPS, Architecture
 from rdae.coding import Tables
 from rdae.prior import normaliser
-from rdae.prior.context import REACH, ContextModel, cell_planes, cells
+from rdae.prior.context import ContextModel, cell_planes, cells
 from rdae.prior.hyperprior import Z_MAX, HyperSynthesis
 from rdae.prior.layers import UNIT, ExactLayer, exact_float32, exact_sums, together
 from rdae.quality import hats
@@ -123,12 +123,13 @@ class ExactPrior(nn.Module):
 
     def _predict(self, step: int, known: Tensor, features: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return the context model's forward of batch 1, a band at a time, which changes no bit of it."""
-        latents = known.shape[1]
+        latents, reach = known.shape[1], self.context.reach
+        reach += reach % 2  # a band begins at the first of two rows of cells
         dim, length, across = longer_side(known, 2)
         entry_bytes = 4 * (latents + features.shape[1] + GROUPS)
         found = []
         for first, last in bands(length, entry_bytes * across, known.device):
-            start, end = max(0, first - REACH), min(length, last + REACH)
+            start, end = max(0, first - reach), min(length, last + reach)
             seen, around = (x.narrow(dim, start, end - start) for x in (known, features))
             a = self.context.body(self._entry(step, seen, around))
             found.append(self._heads(step, a.narrow(dim, first - start, last - first)))
