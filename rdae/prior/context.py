@@ -86,6 +86,7 @@ class ContextModel(nn.Module):
                     name=f"context.deeper_mix.{number}", channels_in=width, channels_out=width, low=-HIDDEN_MAX
                 )
             )
+            assert isinstance(mix.weight, Tensor)
             nn.init.zeros_(mix.weight)  # changes nothing at first, in a model that is grown
             self.deeper_mix.append(mix)
         self.means = nn.ModuleList()
@@ -138,6 +139,7 @@ class ContextModel(nn.Module):
         a = self.mix(self.spread(a))
         a = self.mix_more(self.spread_more(a))
         for spread, mix in zip(self.deeper_spread, self.deeper_mix, strict=True):
+            assert isinstance(mix.one, float)
             a = added(a, mix(spread(a)), mix.one)
         return a
 
