@@ -30,6 +30,7 @@ class Architecture:
     synthesis_coarse, synthesis_fine: blocks of the synthesis at 1/16 and at 1/8.
     hyper_width: channels of the hyper features that the context model reads, at 1/16.
     context_width: channels inside the context model.
+    context_deeper: pairs of layers that its trunk has beyond two, each of which adds to what came before.
     """
 
     fine: int = 192
@@ -41,6 +42,7 @@ class Architecture:
     synthesis_fine: int = 3
     hyper_width: int = 256
     context_width: int = 256
+    context_deeper: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -62,6 +64,7 @@ class Architecture:
     def from_dict(cls, fields: dict[str, Any]) -> Architecture:
         """Rebuild from `to_dict`'s result; ValueError if a field is missing, unknown or out of range."""
         names = {field.name for field in dataclasses.fields(cls)}
+        fields = {"context_deeper": 0, **fields}  # which older weights do not state
         if set(fields) != names:
             raise ValueError(f"architecture has fields {sorted(fields)}, expected {sorted(names)}")
         return cls(**fields)

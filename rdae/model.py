@@ -177,6 +177,7 @@ def _kmac_prior(prior: ExactPrior) -> float:
     ):
         total += _layer_macs(layers) / side**2
     trunk = (context.spread, context.mix, context.spread_more, context.mix_more)
+    trunk += (*context.deeper_spread, *context.deeper_mix)
     total += (_layer_macs(context.entries) + len(context.entries) * _layer_macs(trunk)) / PATCH**2
     # Nothing is known in the first step: it leaves the latents' part of its entry out.
     total -= prior.architecture.latents * prior.architecture.context_width / PATCH**2

@@ -72,6 +72,13 @@ def depthwise(x: Planes, network: Network, name: str) -> Planes:
     return out
 
 
+def added(x: Planes, y: Planes) -> list[list[list[int]]]:
+    return [
+        [[clamp(a + b, 0, 1023) for a, b in zip(*row, strict=True)] for row in zip(*plane, strict=True)]
+        for plane in zip(x, y, strict=True)
+    ]
+
+
 def shuffle(x: Planes) -> Planes:
     """Four channels become one of twice the height and width."""
     height, width = len(x[0]), len(x[0][0])
@@ -143,6 +150,12 @@ def run(network: Network, z: Planes, quality_index: int, residuals: Planes, skip
         a = pointwise([*context, *features, *planes], network, f"context.entries.{step}")
         a = pointwise(depthwise(a, network, "context.spread"), network, "context.mix")
         a = pointwise(depthwise(a, network, "context.spread_more"), network, "context.mix_more")
+        deeper = 0
+        while f"context.deeper_mix.{deeper}.weight" in network:
+            more = depthwise(a, network, f"context.deeper_spread.{deeper}")
+            more = pointwise(more, network, f"context.deeper_mix.{deeper}", -1023, 1023)
+            a = added(a, more)
+            deeper += 1
         heads: Sequence[tuple[Planes, Planes]] = [
             (
                 pointwise(a, network, f"context.means.{4 * step + group}", -32767, 32767),

@@ -42,5 +42,11 @@ def test_a_field_too_few_or_too_many_is_a_value_error() -> None:
             Architecture.from_dict(wrong)
 
 
+def test_older_weights_do_not_state_how_deep_the_context_model_is() -> None:
+    fields = TINY.to_dict()
+    assert fields.pop("context_deeper") == 0
+    assert Architecture.from_dict(fields) == TINY
+
+
 def test_blocks_may_be_left_out() -> None:
     assert dataclasses.replace(TINY, analysis_fine=0, synthesis_coarse=0).analysis_fine == 0

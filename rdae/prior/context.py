@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from rdae.architecture import GROUPS, Architecture
-from rdae.prior.layers import HIDDEN_MAX, UNIT, LayerFactory, LayerSpec
+from rdae.prior.layers import HIDDEN_MAX, UNIT, LayerFactory, LayerSpec, added
 
 CONTEXT_MAX = 2047
 """Largest magnitude of a latent as the context model sees it, in units of 1/128 of the reference scale."""
@@ -29,10 +29,6 @@ MEAN_MAX = 2**15 - 1
 
 INDEX_MAX = 127
 """Scale indices leave the network as -127..127, before the reference scale's own index is added."""
-
-REACH = 2
-"""Rows and columns that the two depthwise convolutions look to each side."""
-
 
 def cells(step: int) -> Iterator[tuple[int, int, int]]:
     """Yield (group, row, column): what step 0..3 codes where in each 2x2 of positions."""
@@ -75,6 +71,24 @@ class ContextModel(nn.Module):
             LayerSpec(name="context.spread_more", channels_in=width, channels_out=width, kernel=3)
         )
         self.mix_more = layer(LayerSpec(name="context.mix_more", channels_in=width, channels_out=width))
+        self.deeper_spread = nn.ModuleList()
+        self.deeper_mix = nn.ModuleList()
+        for number in range(architecture.context_deeper):
+            self.deeper_spread.append(
+                layer(
+                    LayerSpec(
+                        name=f"context.deeper_spread.{number}", channels_in=width, channels_out=width, kernel=3
+                    )
+                )
+            )
+            mix = layer(
+                LayerSpec(
+                    name=f"context.deeper_mix.{number}", channels_in=width, channels_out=width, low=-HIDDEN_MAX
+                )
+            )
+            assert isinstance(mix.weight, Tensor)
+            nn.init.zeros_(mix.weight)  # changes nothing at first, in a model that is grown
+            self.deeper_mix.append(mix)
         self.means = nn.ModuleList()
         self.indices = nn.ModuleList()
         for step in range(GROUPS):
@@ -116,15 +130,23 @@ class ContextModel(nn.Module):
         return self.heads(step, self.trunk(step, known, features, planes))
 
     def trunk(self, step: int, known: Tensor, features: Tensor, planes: Tensor) -> Tensor:
-        """Compute the features of all positions, (B, context_width, h, w): a row depends on REACH rows beside it."""
+        """Compute the features of all positions, (B, context_width, h, w): a row depends on `reach` rows beside it."""
         inputs = torch.cat([known, features, planes.expand(known.shape[0], -1, -1, -1)], dim=1)
         return self.body(self.entries[step](inputs))
 
     def body(self, a: Tensor) -> Tensor:
         """Do the part of the trunk after its entry, which is the same for all steps."""
         a = self.mix(self.spread(a))
-        found: Tensor = self.mix_more(self.spread_more(a))
-        return found
+        a = self.mix_more(self.spread_more(a))
+        for spread, mix in zip(self.deeper_spread, self.deeper_mix, strict=True):
+            assert isinstance(mix.one, float)
+            a = added(a, mix(spread(a)), mix.one)
+        return a
+
+    @property
+    def reach(self) -> int:
+        """Rows and columns that the trunk's depthwise convolutions look to each side."""
+        return 2 + len(self.deeper_spread)
 
     def heads(self, step: int, a: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Turn the trunk's features into what `forward` returns."""

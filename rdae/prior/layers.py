@@ -72,6 +72,11 @@ def convolve(spec: LayerSpec, x: Tensor, weight: Tensor, bias: Tensor | None) ->
     return F.conv2d(x, weight[:, :, None, None], bias)
 
 
+def added(a: Tensor, more: Tensor, one: float) -> Tensor:
+    """Add to hidden activations, and clamp to their range; one: what stands for 1.0."""
+    return (a + more).clamp(0, HIDDEN_MAX * one / UNIT)
+
+
 def exact_sums(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
     """Convolve in no other way than by sums of products: (B, in, H, W) -> (B, out, H, W).
 
@@ -102,6 +107,9 @@ class ExactLayer(nn.Module):
     Invariant, checked when weights are loaded: per output channel, L1(w) * max_in + |b| + 2^(s-1) < 2^24.  Then every
     partial sum is an integer that float32 holds exactly, in whatever order and with or without fused multiply-add.
     """
+
+    one = float(UNIT)
+    """What stands for 1.0 of a hidden activation."""
 
     weight: Tensor
     bias: Tensor

@@ -61,12 +61,9 @@ class Twin:
         self.lengths = Lengths(prior.y_tables, prior.to_context.device)
         context = prior.context
         self._steps = [self._step(step) for step in range(GROUPS)]
-        self._trunk = [
-            (weight.to(dtype), bias.to(dtype))
-            for weight, bias in map(
-                _real, (context.spread, context.mix, context.spread_more, context.mix_more)
-            )
-        ]
+        pairs = [(context.spread, context.mix), (context.spread_more, context.mix_more)]
+        pairs += zip(context.deeper_spread, context.deeper_mix, strict=True)
+        self._trunk = [[tensor.to(dtype) for layer in pair for tensor in _real(layer)] for pair in pairs]
 
     def _step(self, step: int) -> _Step:
         context = self._context
@@ -149,11 +146,10 @@ class Twin:
             a = torch.baddbmm(a, torch.cat(known, dim=2), part.known)
         halves = (-(-size[0] // 2), -(-size[1] // 2))
         a = from_cells(_hidden(a).unflatten(1, (1, *halves)))[:, :, : size[0], : size[1]]
-        for place, (weight, bias) in enumerate(self._trunk):
-            if place % 2:
-                a = _hidden(F.conv2d(a, weight[:, :, None, None], bias))
-            else:
-                a = _hidden(F.conv2d(a, weight, bias, padding=1, groups=len(weight)))
+        for place, (spread, spread_bias, mix, mix_bias) in enumerate(self._trunk):
+            more = _hidden(F.conv2d(a, spread, spread_bias, padding=1, groups=len(spread)))
+            more = F.conv2d(more, mix[:, :, None, None], mix_bias)
+            a = _hidden(more if place < 2 else a + more)
         found = torch.baddbmm(part.head_bias, to_cells(a).flatten(1, 3), part.heads).float()
         means, indices = found.chunk(2, dim=2)
         return means.clamp(-MEAN_MAX, MEAN_MAX), indices.clamp(-INDEX_MAX, INDEX_MAX)

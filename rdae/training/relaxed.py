@@ -26,6 +26,9 @@ class RelaxedLayer(nn.Module):
     training and to see what the steps cost.
     """
 
+    one = 1.0
+    """What stands for 1.0 of a hidden activation."""
+
     def __init__(self, spec: LayerSpec) -> None:
         """Start at scaled normal weights (1x1) or near the identity (depthwise)."""
         super().__init__()

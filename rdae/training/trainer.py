@@ -179,8 +179,9 @@ class Trainer:
         except RuntimeError as error:  # its message has a line for each tensor
             details = str(error).splitlines()
             raise TrainingError(f"weights of another architecture: {details[-1].strip()}") from error
-        # Blocks that the weights lack keep their start, where they change nothing.
-        wrong = [name for name in missing if ".fine." not in name and ".coarse." not in name]
+        # Blocks and layers that the weights lack keep their start, where they change nothing.
+        grown = (".fine.", ".coarse.", "context.deeper_")
+        wrong = [name for name in missing if not any(part in name for part in grown)]
         if unexpected or wrong:
             raise TrainingError(f"weights of another architecture: {(unexpected + wrong)[0]} does not match")
         self._set_average(self.model.state_dict())
