@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -30,16 +30,6 @@ class Places:
 
     slots: tuple[tuple[slice, slice, slice], ...]
 
-    @classmethod
-    def of(cls, step: int, group_size: int) -> Places:
-        """Return a step's places."""
-        return cls(
-            tuple(
-                (slice(group * group_size, (group + 1) * group_size), slice(top, None, 2), slice(left, None, 2))
-                for group, top, left in cells(step)
-            )
-        )
-
     def take(self, planes: Tensor) -> Tensor:
         """Return the step's part of (latents, h, w), flattened, in the order of coding."""
         return torch.cat([planes[slot].flatten() for slot in self.slots])
@@ -51,17 +41,6 @@ class Places:
             part = planes[slot]
             part.copy_(values[start : start + part.numel()].view(part.shape))
             start += part.numel()
-
-
-def _by_channel(
-    values: Tensor, entries: Sequence[Tensor], counts: list[int]
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield views (channels, n) of a step's values, group by group, and entries of their channels, (channels, 1).
-
-    values: in the order of coding; counts: how many of them each group has.
-    """
-    for part, entry in zip(values.split(counts), entries, strict=True):
-        yield part.view(len(entry), len(part) // len(entry)), entry[:, None]
 
 
 CodeStep = Callable[[Places, Tensor, Tensor], Tensor]
@@ -117,9 +96,7 @@ class ExactPrior(nn.Module):
         height, width = size
         latents, group_size = self.architecture.latents, self.context.group_size
         row = normaliser.row(index)
-        to_context, from_mean, offset = (
-            table[row].double().split(group_size) for table in (self.to_context, self.from_mean, self.index_offset)
-        )
+        to_context, from_mean, offset = self.to_context[row], self.from_mean[row], self.index_offset[row]
         weights = torch.tensor(hats(index), dtype=torch.float32).to(device)[None, :, None, None]
         y64 = torch.zeros(latents, height, width, dtype=torch.int32, device=device)
         known = torch.zeros(1, latents, height, width, dtype=torch.float32, device=device).contiguous(
@@ -129,22 +106,19 @@ class ExactPrior(nn.Module):
             features = self.hyper(z.clamp(-Z_MAX, Z_MAX).float()[None], weights, size)
             for step in range(GROUPS):
                 predictions = self._predict(step, known, features)
-                places = Places.of(step, group_size)
-                counts = [mean.numel() for mean, _ in predictions]
-                means = torch.cat([mean.flatten() for mean, _ in predictions]).double()
-                for part, entry in _by_channel(means, from_mean, counts):
-                    part.mul_(entry)
-                mu64 = normaliser.from_mean(means).int()
-                scales = torch.cat([scale.flatten() for _, scale in predictions])
-                for part, entry in _by_channel(scales, offset, counts):
-                    part.add_(entry)
-                values = code(places, mu64, scales.clamp_(0, normaliser.SCALES - 1).int())
-                values = values * normaliser.STEP_UNIT + mu64
-                places.put(y64, values)
-                seen = values.double()
-                for part, entry in _by_channel(seen, to_context, counts):
-                    part.mul_(entry)
-                places.put(known[0], normaliser.to_context(seen))
+                slots, means, scales = [], [], []
+                for (group, top, left), (mean, scale_index) in zip(cells(step), predictions, strict=True):
+                    channels = slice(group * group_size, (group + 1) * group_size)
+                    slots.append((channels, slice(top, None, 2), slice(left, None, 2)))
+                    mean64 = normaliser.from_mean(mean.long(), from_mean[channels, None, None])
+                    means.append(mean64.int().flatten())
+                    raised = scale_index.int() + offset[channels, None, None].int()
+                    scales.append(raised.clamp_(0, normaliser.SCALES - 1).flatten())
+                places, mu64 = Places(tuple(slots)), torch.cat(means)
+                places.put(y64, code(places, mu64, torch.cat(scales)) * normaliser.STEP_UNIT + mu64)
+                for slot in slots:
+                    seen = normaliser.to_context(y64[slot].long(), to_context[slot[0], None, None])
+                    known[0][slot] = seen.float()
         return y64
 
     def _predict(self, step: int, known: Tensor, features: Tensor) -> list[tuple[Tensor, Tensor]]:

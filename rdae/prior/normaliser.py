@@ -57,19 +57,11 @@ def integer_tables(spread: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return to_context, from_mean, index_offset
 
 
-def to_context(products: Tensor) -> Tensor:
-    """Turn ŷ·64 times table entries, integers in float64, into context inputs, in place; clamped to ±CONTEXT_MAX.
-
-    Exact: what float64 does not hold is beyond the clamp.
-    """
-    return _shifted(products).clamp_(-CONTEXT_MAX, CONTEXT_MAX)
+def to_context(y64: Tensor, entry: Tensor) -> Tensor:
+    """Normalise ŷ·64 (int64, any shape) by table entries that broadcast to it; exact, clamped to ±CONTEXT_MAX."""
+    return ((y64 * entry + (1 << (TABLE_SHIFT - 1))) >> TABLE_SHIFT).clamp_(-CONTEXT_MAX, CONTEXT_MAX)
 
 
-def from_mean(products: Tensor) -> Tensor:
-    """Turn the network's means times table entries, integers below 2^53 in float64, into μ·64, in place; exact."""
-    return _shifted(products)
-
-
-def _shifted(products: Tensor) -> Tensor:
-    """(products + 2^13) >> 14, in float64, which has faster vector units than int64."""
-    return products.add_(2.0 ** (TABLE_SHIFT - 1)).mul_(2.0**-TABLE_SHIFT).floor_()
+def from_mean(mean: Tensor, entry: Tensor) -> Tensor:
+    """Turn the network's means (int64) into μ·64, by table entries that broadcast to them; exact."""
+    return (mean * entry + (1 << (TABLE_SHIFT - 1))) >> TABLE_SHIFT
