@@ -36,7 +36,7 @@ def efforts(
     with _encoding(plain):
         data = subject.compress(quality_index, Clock())
     yield data, plain.seconds["all"]
-    before = None
+    before, bits = None, 0.0
     for plan in plans(highest):
         with _encoding(clock):
             (search,) = Encoder(subject, quality_index, Clock(), plan=plan).searches()
@@ -45,11 +45,13 @@ def efforts(
         for _ in plan.stages:
             with _encoding(clock):
                 found = next(stations)
-                if before is None or better(found.cost, before.cost, found.bits):
+                if before is None or better(found.cost, before.cost, bits):
                     encoder = Encoder(subject, quality_index, Clock(), plan=plan)
                     encoder.take(found.coded)
                     data = encoder.file()
             yield data, clock.seconds["all"]
+        if before is None:
+            bits = search.plain.bits  # what `Tally` measures doubt by, too
         before = found
 
 
