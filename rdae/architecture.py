@@ -31,6 +31,7 @@ class Architecture:
     hyper_width: channels of the hyper features that the context model reads, at 1/16.
     context_width: channels inside the context model.
     context_deeper: pairs of layers that its trunk has beyond two, each of which adds to what came before.
+    context_trunks: 4 for a trunk of its own for each step, 1 for one that all steps share.
     """
 
     fine: int = 192
@@ -43,6 +44,7 @@ class Architecture:
     hyper_width: int = 256
     context_width: int = 256
     context_deeper: int = 0
+    context_trunks: int = 1
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -53,6 +55,8 @@ class Architecture:
             raise ValueError(f"fine is {self.fine}: the 8x8 patches of a picture have 1..192 channels")
         if self.latents < GROUPS or self.latents % GROUPS or self.latents > 4 * self.fine:
             raise ValueError(f"latents is {self.latents}, expected a multiple of {GROUPS} up to 4 * fine")
+        if self.context_trunks not in (1, GROUPS):
+            raise ValueError(f"context_trunks is {self.context_trunks}, expected 1 or {GROUPS}")
         if min(self.hyper_latents, self.hyper_width, self.context_width) < 1:
             raise ValueError("hyper_latents, hyper_width and context_width must be at least 1")
 
@@ -64,7 +68,7 @@ class Architecture:
     def from_dict(cls, fields: dict[str, Any]) -> Architecture:
         """Rebuild from `to_dict`'s result; ValueError if a field is missing, unknown or out of range."""
         names = {field.name for field in dataclasses.fields(cls)}
-        fields = {"context_deeper": 0, **fields}  # which older weights do not state
+        fields = {"context_deeper": 0, "context_trunks": 1, **fields}  # which older weights do not state
         if set(fields) != names:
             raise ValueError(f"architecture has fields {sorted(fields)}, expected {sorted(names)}")
         return cls(**fields)

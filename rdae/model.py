@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rdae.architecture import HYPER_STRIDE, PATCH, Architecture
+from rdae.architecture import GROUPS, HYPER_STRIDE, PATCH, Architecture
 from rdae.prior import normaliser
 from rdae.prior.exact import ExactPrior
 from rdae.prior.layers import ExactLayer
@@ -176,9 +176,8 @@ def _kmac_prior(prior: ExactPrior) -> float:
         ((hyper.spread_16, hyper.mix), PATCH),
     ):
         total += _layer_macs(layers) / side**2
-    trunk = (context.spread, context.mix, context.spread_more, context.mix_more)
-    trunk += (*context.deeper_spread, *context.deeper_mix)
-    total += (_layer_macs(context.entries) + len(context.entries) * _layer_macs(trunk)) / PATCH**2
+    total += _layer_macs(context.entries) / PATCH**2
+    total += sum(_layer_macs(context.trunk_of(step).modules()) for step in range(GROUPS)) / PATCH**2
     # Nothing is known in the first step: it leaves the latents' part of its entry out.
     total -= prior.architecture.latents * prior.architecture.context_width / PATCH**2
     # A head works on the positions of one cell: a quarter.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ from rdae.transforms.synthesis import Synthesis
 __all__ = ["DEFAULT", "FORMAT", "Installed", "default_path", "find", "find_by_id", "installed", "load"]
 
 FORMAT = "rdae-model-1"
+
+_LONE_TRUNK = re.compile(r"^prior\.context\.(?=spread|mix|deeper_)")
 
 
 def load(name_or_path: str | Path | None = None, device: str | torch.device = "cpu") -> Model:
@@ -135,10 +138,15 @@ def _read(data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Parse the bytes that were hashed, not the file again."""
     import safetensors.torch
 
-    tensors: dict[str, Tensor] = safetensors.torch.load(data)
+    tensors = {current_name(name): tensor for name, tensor in safetensors.torch.load(data).items()}
     length = int.from_bytes(data[:8], "little")
     header: dict[str, Any] = json.loads(data[8 : 8 + length])
     return tensors, header.get("__metadata__", {})
+
+
+def current_name(name: str) -> str:
+    """Return what a tensor of a weights file is called today: a context model's only trunk once had no number."""
+    return _LONE_TRUNK.sub("prior.context.trunks.0.", name)
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -148,12 +148,14 @@ def run(network: Network, z: Planes, quality_index: int, residuals: Planes, skip
     steps = []
     for step in range(4):
         a = pointwise([*context, *features, *planes], network, f"context.entries.{step}")
-        a = pointwise(depthwise(a, network, "context.spread"), network, "context.mix")
-        a = pointwise(depthwise(a, network, "context.spread_more"), network, "context.mix_more")
+        own = f"context.trunks.{step}"
+        trunk = own if f"{own}.mix.weight" in network else "context.trunks.0"
+        a = pointwise(depthwise(a, network, f"{trunk}.spread"), network, f"{trunk}.mix")
+        a = pointwise(depthwise(a, network, f"{trunk}.spread_more"), network, f"{trunk}.mix_more")
         deeper = 0
-        while f"context.deeper_mix.{deeper}.weight" in network:
-            more = depthwise(a, network, f"context.deeper_spread.{deeper}")
-            more = pointwise(more, network, f"context.deeper_mix.{deeper}", -1023, 1023)
+        while f"{trunk}.deeper_mix.{deeper}.weight" in network:
+            more = depthwise(a, network, f"{trunk}.deeper_spread.{deeper}")
+            more = pointwise(more, network, f"{trunk}.deeper_mix.{deeper}", -1023, 1023)
             a = added(a, more)
             deeper += 1
         heads: Sequence[tuple[Planes, Planes]] = [

@@ -27,6 +27,7 @@ def test_an_architecture_survives_json() -> None:
         ({"analysis_fine": 4097}, "analysis_fine is 4097"),
         ({"hyper_width": 8.0}, r"hyper_width is 8\.0"),
         ({"hyper_width": "8"}, "hyper_width is '8'"),
+        ({"context_trunks": 2}, "context_trunks is 2"),
         ({"hyper_width": None}, "hyper_width is None"),
     ],
 )
@@ -42,9 +43,9 @@ def test_a_field_too_few_or_too_many_is_a_value_error() -> None:
             Architecture.from_dict(wrong)
 
 
-def test_older_weights_do_not_state_how_deep_the_context_model_is() -> None:
+def test_older_weights_do_not_state_all_of_the_context_model() -> None:
     fields = TINY.to_dict()
-    assert fields.pop("context_deeper") == 0
+    assert (fields.pop("context_deeper"), fields.pop("context_trunks")) == (0, 1)
     assert Architecture.from_dict(fields) == TINY
 
 

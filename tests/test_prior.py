@@ -58,7 +58,7 @@ def layer_of(spec: LayerSpec, parts: Parts) -> ExactLayer:
 
 def random_prior(seed: int, make: MakeLayer = random_layer) -> ExactPrior:
     rng = np.random.default_rng(seed)
-    prior = blank_prior(replace(TINY, context_deeper=seed % 3))
+    prior = blank_prior(replace(TINY, context_deeper=seed % 3, context_trunks=(1, 4)[seed % 2]))
     for module in prior.modules():
         if isinstance(module, ExactLayer):
             parts = make(module.spec, rng)

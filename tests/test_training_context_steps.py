@@ -14,7 +14,9 @@ from rdae.prior.layers import UNIT
 from rdae.training.context_steps import context_steps
 from rdae.training.relaxed import RelaxedLayer, round_straight_through
 
-ARCHITECTURE = dataclasses.replace(TINY, latents=24, hyper_width=12, context_width=20, context_deeper=1)
+ARCHITECTURE = dataclasses.replace(
+    TINY, latents=24, hyper_width=12, context_width=20, context_deeper=1, context_trunks=4
+)
 
 
 def one_by_one(

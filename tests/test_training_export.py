@@ -144,7 +144,9 @@ def test_what_came_back_is_what_went_in(run: Path, exported: Path) -> None:
 
 def test_new_blocks_change_nothing_at_first(exported: Path, pictures: Path, tmp_path: Path) -> None:
     start = imports.read(exported)
-    larger = dataclasses.replace(TINY, analysis_fine=2, synthesis_coarse=3, context_deeper=2)
+    larger = dataclasses.replace(
+        TINY, analysis_fine=2, synthesis_coarse=3, context_deeper=2, context_trunks=4
+    )
     x, index = torch.rand(1, 3, 64, 64), torch.tensor([300])
     outputs = []
     for architecture in (TINY, larger):

@@ -82,6 +82,17 @@ def test_float32_transforms_are_read_too(path: Path, tiny: Model) -> None:
 
 
 @torch.no_grad()
+def test_weights_from_when_all_steps_shared_one_trunk_are_read(path: Path, tiny: Model) -> None:
+    tensors = {name.replace("context.trunks.0.", "context."): t for name, t in model_tensors().items()}
+    assert "prior.context.spread_more.weight" in tensors
+    architecture = TINY.to_dict()
+    del architecture["context_trunks"], architecture["context_deeper"]
+    older = metadata() | {"architecture": json.dumps(architecture)}
+    loaded = weights.load(write_bytes(path, safetensors.torch.save(tensors, older)))
+    for name, tensor in tiny.prior.state_dict().items():
+        assert torch.equal(loaded.prior.state_dict()[name], tensor), name
+
+
 def test_the_scales_are_folded_into_the_blocks(tiny: Model) -> None:
     stored = {name: value.float() for name, value in model_tensors().items()}
     generator = torch.Generator().manual_seed(0)

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from rdae.architecture import GROUPS, Architecture
-from rdae.prior.layers import HIDDEN_MAX, UNIT, LayerFactory, LayerSpec, added
+from rdae.prior.layers import HIDDEN_MAX, UNIT, LayerFactory, LayerSpec
+from rdae.prior.trunk import Trunk
 
 CONTEXT_MAX = 2047
 """Largest magnitude of a latent as the context model sees it, in units of 1/128 of the reference scale."""
@@ -47,7 +48,7 @@ def cell_planes(height: int, width: int, one: float, like: Tensor) -> Tensor:
 
 
 class ContextModel(nn.Module):
-    """The networks of the four steps: an entry for each step, a shared trunk, a head for each step and group."""
+    """The networks of the four steps: an entry each, a trunk each or one for all, a head for each step and group."""
 
     def __init__(self, architecture: Architecture, layer: LayerFactory) -> None:
         """Wire the networks out of layers made by `layer`."""
@@ -65,30 +66,10 @@ class ContextModel(nn.Module):
             )
             for step in range(GROUPS)
         )
-        self.spread = layer(LayerSpec(name="context.spread", channels_in=width, channels_out=width, kernel=3))
-        self.mix = layer(LayerSpec(name="context.mix", channels_in=width, channels_out=width))
-        self.spread_more = layer(
-            LayerSpec(name="context.spread_more", channels_in=width, channels_out=width, kernel=3)
+        self.trunks = nn.ModuleList(
+            Trunk(architecture, layer, f"context.trunks.{number}")
+            for number in range(architecture.context_trunks)
         )
-        self.mix_more = layer(LayerSpec(name="context.mix_more", channels_in=width, channels_out=width))
-        self.deeper_spread = nn.ModuleList()
-        self.deeper_mix = nn.ModuleList()
-        for number in range(architecture.context_deeper):
-            self.deeper_spread.append(
-                layer(
-                    LayerSpec(
-                        name=f"context.deeper_spread.{number}", channels_in=width, channels_out=width, kernel=3
-                    )
-                )
-            )
-            mix = layer(
-                LayerSpec(
-                    name=f"context.deeper_mix.{number}", channels_in=width, channels_out=width, low=-HIDDEN_MAX
-                )
-            )
-            assert isinstance(mix.weight, Tensor)
-            nn.init.zeros_(mix.weight)  # changes nothing at first, in a model that is grown
-            self.deeper_mix.append(mix)
         self.means = nn.ModuleList()
         self.indices = nn.ModuleList()
         for step in range(GROUPS):
@@ -132,21 +113,23 @@ class ContextModel(nn.Module):
     def trunk(self, step: int, known: Tensor, features: Tensor, planes: Tensor) -> Tensor:
         """Compute the features of all positions, (B, context_width, h, w): a row depends on `reach` rows beside it."""
         inputs = torch.cat([known, features, planes.expand(known.shape[0], -1, -1, -1)], dim=1)
-        return self.body(self.entries[step](inputs))
+        return self.body(step, self.entries[step](inputs))
 
-    def body(self, a: Tensor) -> Tensor:
-        """Do the part of the trunk after its entry, which is the same for all steps."""
-        a = self.mix(self.spread(a))
-        a = self.mix_more(self.spread_more(a))
-        for spread, mix in zip(self.deeper_spread, self.deeper_mix, strict=True):
-            assert isinstance(mix.one, float)
-            a = added(a, mix(spread(a)), mix.one)
-        return a
+    def body(self, step: int, a: Tensor) -> Tensor:
+        """Do the part of a step's trunk after its entry."""
+        found: Tensor = self.trunk_of(step)(a)
+        return found
+
+    def trunk_of(self, step: int) -> Trunk:
+        """Return the trunk of a step 0..3, its own or that of all."""
+        trunk = self.trunks[step % len(self.trunks)]
+        assert isinstance(trunk, Trunk)
+        return trunk
 
     @property
     def reach(self) -> int:
-        """Rows and columns that the trunk's depthwise convolutions look to each side."""
-        return 2 + len(self.deeper_spread)
+        """Rows and columns that the trunks' depthwise convolutions look to each side."""
+        return self.trunk_of(0).reach
 
     def heads(self, step: int, a: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Turn the trunk's features into what `forward` returns."""

@@ -131,7 +131,7 @@ class ExactPrior(nn.Module):
         for first, last in bands(length, entry_bytes * across, known.device):
             start, end = max(0, first - reach), min(length, last + reach)
             seen, around = (x.narrow(dim, start, end - start) for x in (known, features))
-            a = self.context.body(self._entry(step, seen, around))
+            a = self.context.body(step, self._entry(step, seen, around))
             found.append(self._heads(step, a.narrow(dim, first - start, last - first)))
         if len(found) == 1:
             return [(mean[0], index[0]) for mean, index in found[0]]

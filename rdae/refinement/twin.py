@@ -18,6 +18,7 @@ from rdae.prior.cells import by_group, by_step, from_cells, group_of, to_cells
 from rdae.prior.context import CONTEXT_MAX, INDEX_MAX, MEAN_MAX
 from rdae.prior.exact import ExactPrior
 from rdae.prior.layers import HIDDEN_MAX, UNIT, ExactLayer
+from rdae.prior.trunk import Trunk
 from rdae.quality import hats
 from rdae.refinement.lengths import Lengths
 
@@ -61,9 +62,11 @@ class Twin:
         self.lengths = Lengths(prior.y_tables, prior.to_context.device)
         context = prior.context
         self._steps = [self._step(step) for step in range(GROUPS)]
-        pairs = [(context.spread, context.mix), (context.spread_more, context.mix_more)]
-        pairs += zip(context.deeper_spread, context.deeper_mix, strict=True)
-        self._trunk = [[tensor.to(dtype) for layer in pair for tensor in _real(layer)] for pair in pairs]
+        self._trunks = [self._trunk(context.trunk_of(step)) for step in range(GROUPS)]
+
+    def _trunk(self, trunk: Trunk) -> list[list[Tensor]]:
+        pairs = trunk.pairs()
+        return [[tensor.to(self.dtype) for layer in pair for tensor in _real(layer)] for pair in pairs]
 
     def _step(self, step: int) -> _Step:
         context = self._context
@@ -146,7 +149,7 @@ class Twin:
             a = torch.baddbmm(a, torch.cat(known, dim=2), part.known)
         halves = (-(-size[0] // 2), -(-size[1] // 2))
         a = from_cells(_hidden(a).unflatten(1, (1, *halves)))[:, :, : size[0], : size[1]]
-        for place, (spread, spread_bias, mix, mix_bias) in enumerate(self._trunk):
+        for place, (spread, spread_bias, mix, mix_bias) in enumerate(self._trunks[step]):
             more = _hidden(F.conv2d(a, spread, spread_bias, padding=1, groups=len(spread)))
             more = F.conv2d(more, mix[:, :, None, None], mix_bias)
             a = _hidden(more if place < 2 else a + more)

@@ -39,7 +39,7 @@ def context_steps(
     for step in range(GROUPS):
         shape = latents[step].shape  # (cells, B, h/2, w/2, latents/4)
         a = _entry(context, step, seen, known).unflatten(1, shape[1:4])
-        a = context.body(from_cells(a)[:, :, :height, :width])
+        a = context.body(step, from_cells(a)[:, :, :height, :width])
         mean, index = _heads(context, step, to_cells(a).flatten(1, 3))
         mu = mean.view(shape) * scales[step]
         value = round_straight_through(latents[step] - mu) + mu

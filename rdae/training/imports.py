@@ -42,7 +42,7 @@ def read(path: Path) -> Start:
     manifest = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     with safetensors.safe_open(path, framework="pt") as opened:
         architecture = Architecture.from_dict(json.loads(opened.metadata()["architecture"]))
-        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - no mapping
+        tensors = {weights.current_name(name): opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     if f"{PREFIX}spread" not in tensors:
         raise TrainingError(f"{path}: has no tensors under {PREFIX!r}, without which training cannot go on")
     model = Autoencoder(architecture)

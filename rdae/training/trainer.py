@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -170,18 +171,18 @@ class Trainer:
             self._started_at, self._floor = self.step, self._factor
 
     def start_from(self, weights: dict[str, Tensor], pixels: int) -> None:
-        """Start from given weights (a state dict of the autoencoder, maybe of fewer blocks) instead of the DCT.
+        """Start from given weights (a state dict of the autoencoder, maybe of a smaller one) instead of the DCT.
 
         pixels: how many they were trained on.  TrainingError if they are of another architecture.
         """
         try:
-            missing, unexpected = self.model.load_state_dict(weights, strict=False)
+            missing, unexpected = self.model.load_state_dict(grown(weights, self.model), strict=False)
         except RuntimeError as error:  # its message has a line for each tensor
             details = str(error).splitlines()
             raise TrainingError(f"weights of another architecture: {details[-1].strip()}") from error
         # Blocks and layers that the weights lack keep their start, where they change nothing.
-        grown = (".fine.", ".coarse.", "context.deeper_")
-        wrong = [name for name in missing if not any(part in name for part in grown)]
+        added = (".fine.", ".coarse.", ".deeper_")
+        wrong = [name for name in missing if not any(part in name for part in added)]
         if unexpected or wrong:
             raise TrainingError(f"weights of another architecture: {(unexpected + wrong)[0]} does not match")
         self._set_average(self.model.state_dict())
@@ -421,6 +422,16 @@ class Trainer:
             line = "  ".join(f"{row['bpp']:.3f} bpp {row['psnr']:.2f} dB" for row in rows)
             self.report(f"validation at step {self.step}  {line}", False)
         return rows
+
+
+def grown(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Return weights of one trunk as those of a model that has one for each step, all the same at first."""
+    found = dict(weights)
+    for name in model.state_dict():
+        first = re.sub(r"^(context\.trunks)\.\d+\.", r"\1.0.", name)
+        if name not in weights and first in weights:
+            found[name] = weights[first]
+    return found
 
 
 def set_exact_steps(model: nn.Module, *, enabled: bool) -> None:

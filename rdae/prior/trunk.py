@@ -1,0 +1,53 @@
+"""The trunk of the context model: what turns a step's entry into the features that its heads read."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from rdae.architecture import Architecture
+from rdae.prior.layers import HIDDEN_MAX, LayerFactory, LayerSpec, added
+
+
+class Trunk(nn.Module):
+    """Pairs of a depthwise and a 1x1 layer: two in sequence, and deeper ones that add to what came before."""
+
+    def __init__(self, architecture: Architecture, layer: LayerFactory, name: str) -> None:
+        """Wire the pairs out of layers made by `layer`, whose names begin with `name`."""
+        super().__init__()
+        self._layer, self._name, self._width = layer, name, architecture.context_width
+        self.spread, self.mix = self._made("spread", kernel=3), self._made("mix")
+        self.spread_more, self.mix_more = self._made("spread_more", kernel=3), self._made("mix_more")
+        self.deeper_spread = nn.ModuleList()
+        self.deeper_mix = nn.ModuleList()
+        for number in range(architecture.context_deeper):
+            self.deeper_spread.append(self._made(f"deeper_spread.{number}", kernel=3))
+            mix = self._made(f"deeper_mix.{number}", low=-HIDDEN_MAX)
+            assert isinstance(mix.weight, Tensor)
+            nn.init.zeros_(mix.weight)  # changes nothing at first, in a model that is grown
+            self.deeper_mix.append(mix)
+
+    def _made(self, name: str, *, kernel: int = 0, low: int = 0) -> nn.Module:
+        width = self._width
+        spec = LayerSpec(
+            name=f"{self._name}.{name}", channels_in=width, channels_out=width, kernel=kernel, low=low
+        )
+        return self._layer(spec)
+
+    def pairs(self) -> list[tuple[nn.Module, nn.Module]]:
+        """Return all pairs; from the third on they add to their input."""
+        first = [(self.spread, self.mix), (self.spread_more, self.mix_more)]
+        return first + list(zip(self.deeper_spread, self.deeper_mix, strict=True))
+
+    @property
+    def reach(self) -> int:
+        """Rows and columns that the depthwise convolutions look to each side."""
+        return len(self.pairs())
+
+    def forward(self, a: Tensor) -> Tensor:
+        """(B, context_width, h, w) -> the same shape."""
+        a = self.mix(self.spread(a))
+        a = self.mix_more(self.spread_more(a))
+        for spread, mix in zip(self.deeper_spread, self.deeper_mix, strict=True):
+            assert isinstance(mix.one, float)
+            a = added(a, mix(spread(a)), mix.one)
+        return a
