@@ -13,6 +13,7 @@ import torch
 import training_kit
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from rdae import quality
 from rdae.architecture import TINY
@@ -176,6 +177,35 @@ def test_the_likelihood_of_y_is_compressais() -> None:
     torch.manual_seed(4)
     noise = torch.empty_like(y).uniform_(-0.5, 0.5)
     assert torch.equal(compressai_models.gaussian_likelihood(conditional, y, scales, means, noise), expected)
+
+
+def test_rounded_likelihoods_have_gradients_that_rounding_lacks(bottleneck: Any) -> None:
+    """The value is of integers; scales learn from these, latents and means from noise, z from noise."""
+    conditional = compressai_models.likelihood_models(5, 0.11)[1]
+    y, means, scales = (torch.randn(2, 4, 6, 8) * 2, torch.randn(2, 4, 6, 8), torch.rand(2, 4, 6, 8) * 3 + 0.2)
+    noise = torch.rand(2, 4, 6, 8) - 0.5
+
+    def gradients(used: Tensor | None, *, rounded: bool = False) -> list[Tensor]:
+        a, b, c = (tensor.clone().requires_grad_() for tensor in (y, scales, means))
+        found = compressai_models.gaussian_likelihood(conditional, a, b, c, used, rounded=rounded)
+        found.log().sum().backward()
+        return [found.detach(), *(torch.zeros_like(y) if x.grad is None else x.grad for x in (a, b, c))]
+
+    both, rounded, noisy = gradients(noise, rounded=True), gradients(None), gradients(noise)
+    for found, expected in zip(both, (rounded[0], noisy[1], rounded[2], noisy[3]), strict=True):
+        assert torch.allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert not rounded[1].any()  # what it is for
+    assert not torch.allclose(rounded[2], noisy[2], rtol=1e-2)
+
+    z, noise = torch.randn(3, 5, 2, 4) * 6, torch.rand(3, 5, 2, 4) - 0.5
+    z.requires_grad_()
+    found = compressai_models.bottleneck_likelihood(bottleneck, z, noise, rounded=True)
+    assert torch.allclose(found, compressai_models.bottleneck_likelihood(bottleneck, z, None))
+    (ours,) = torch.autograd.grad(found.log().sum(), z)
+    (expected,) = torch.autograd.grad(
+        compressai_models.bottleneck_likelihood(bottleneck, z, noise).log().sum(), z
+    )
+    assert torch.allclose(ours, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_the_likelihood_of_z_is_as_precise_under_bf16(bottleneck: Any) -> None:

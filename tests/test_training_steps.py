@@ -132,14 +132,20 @@ def test_the_synthesis_alone_is_trained_on_the_latents_that_files_will_have(pict
     assert rates[0] == pytest.approx(rates[1], rel=2e-3)  # of real weights in one, of exported ones in the other
 
 
-def test_rounded_training_draws_no_noise(pictures: Path, tmp_path: Path) -> None:
+def test_rounded_training_has_the_rate_of_rounded_latents(pictures: Path, tmp_path: Path) -> None:
     config = training_kit.config(pictures, validation=(), rounded=True)
     made = Trainer(config, tmp_path, report=silent)
     x, index = made._crops(0, 64).float() / 255, made._indices(0)
     assert made._rounds()
     first = made._pass(x, index)
     made.step += 1
-    assert torch.equal(made._pass(x, index).bits_y, first.bits_y)
+    second = made._pass(x, index)
+    assert torch.equal(second.bits_y, first.bits_y)
+    assert torch.equal(second.bits_z, first.bits_z)
+    with torch.no_grad():
+        expected = made.model.eval()(x, index)
+    assert torch.allclose(first.bits_y, expected.bits_y, rtol=1e-5)
+    assert torch.allclose(first.bits_z, expected.bits_z, rtol=1e-5)
     noisy = Trainer(training_kit.config(pictures, validation=()), tmp_path, report=silent)
     one = noisy._pass(x, index)
     noisy.step += 1

@@ -65,12 +65,19 @@ class Autoencoder(nn.Module):
             if isinstance(head, RelaxedLayer):
                 nn.init.constant_(head.bias, 15.0 / head.multiplier)
 
-    def forward(self, x: Tensor, index: Tensor, noise: tuple[Tensor, Tensor] | None = None) -> Output:
+    def forward(
+        self,
+        x: Tensor,
+        index: Tensor,
+        noise: tuple[Tensor, Tensor] | None = None,
+        rounded: bool = False,  # by place, as what wraps modules passes it
+    ) -> Output:
         """Pass pictures through at one quality each.
 
         x: float (B, 3, H, W), RGB in 0..1, H and W multiples of 16; index: int64 (B,), quality indices 0..800.
         noise: of y and of z, as `rdae.training.draws` makes it.  Without it, the rate is of rounded latents in
         evaluation mode, and in training mode noise is drawn here.
+        rounded: the rate is of rounded latents, and noise serves only for the gradients that these lack.
         """
         gains = self.gains
         y = self.analysis(x, gains.at(gains.log_analysis, index)).float()
@@ -81,14 +88,14 @@ class Autoencoder(nn.Module):
         if noise is None and self.training:
             noise = torch.empty_like(y).uniform_(-0.5, 0.5), torch.empty_like(z).uniform_(-0.5, 0.5)
         noise_y, noise_z = noise or (None, None)
-        z_likelihood = bottleneck_likelihood(self.bottleneck, z, noise_z)
+        z_likelihood = bottleneck_likelihood(self.bottleneck, z, noise_z, rounded=rounded)
         features = self._features(z_hat, index, (y.shape[2], y.shape[3]))
         y_hat, means, indices = context_steps(self.context, y, scale, features)
         offset = scale.log() / normaliser.LOG_SCALE_STEP
         scales = normaliser.SCALE_MIN * torch.exp(
             (indices + offset).clamp(0, normaliser.SCALES - 1) * normaliser.LOG_SCALE_STEP,
         )
-        y_likelihood = gaussian_likelihood(self.conditional, y, scales, means, noise_y)
+        y_likelihood = gaussian_likelihood(self.conditional, y, scales, means, noise_y, rounded=rounded)
         x_hat = self.synthesis(
             y_hat * gains.at(gains.log_restore - gains.log_quantise, index),
             gains.at(gains.log_synthesis, index),

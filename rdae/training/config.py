@@ -32,7 +32,8 @@ class TrainingConfig:
     crops: (side, share of the budget until which it is used) of smaller crops that come before.
     objective: "mse" or "ms-ssim", the distortion in the loss.
     only: parts that are trained, the others being frozen (PARTS); none means all.
-    rounded: rate and distortion of truly rounded latents, without noise, and the prior rounded from the start.
+    rounded: rate and distortion of truly rounded latents, with noise only for gradients that rounding lacks, and the
+        prior rounded from the start.
     quality_low, quality_high: quality indices are drawn evenly from this range (0..800); equal for one trade-off.
     loss_power: each picture's loss is weighted by β to the power of minus this, so that high rates don't drown low.
     matrix_rate: learning rate of Muon, for the matrices of blocks and prior; projection_rate: of Adam, for the linear

@@ -319,13 +319,12 @@ class Trainer:
     def _pass(self, x: Tensor, index: Tensor) -> Output:
         """Send crops through the model, with noise or truly rounded."""
         config = self.config
-        drawn = None
-        self.model.train(not config.rounded)
-        if not config.rounded:
-            base = mix(config.seed, self.step, 2)
-            drawn = rounding_noise(config.architecture, x.shape[2], self._rows, base, self.device)
+        self.model.train()
+        base = mix(config.seed, self.step, 2)
+        drawn = rounding_noise(config.architecture, x.shape[2], self._rows, base, self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            return self._forward(x.contiguous(memory_format=torch.channels_last), index, drawn)
+            x = x.contiguous(memory_format=torch.channels_last)
+            return self._forward(x, index, drawn, config.rounded)
 
     def _rounds(self) -> bool:
         """Whether the prior's layers round as they will in files."""
