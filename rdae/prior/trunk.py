@@ -14,24 +14,23 @@ class Trunk(nn.Module):
     def __init__(self, architecture: Architecture, layer: LayerFactory, name: str) -> None:
         """Wire the pairs out of layers made by `layer`, whose names begin with `name`."""
         super().__init__()
-        self._layer, self._name, self._width = layer, name, architecture.context_width
-        self.spread, self.mix = self._made("spread", kernel=3), self._made("mix")
-        self.spread_more, self.mix_more = self._made("spread_more", kernel=3), self._made("mix_more")
-        self.deeper_spread = nn.ModuleList()
-        self.deeper_mix = nn.ModuleList()
-        for number in range(architecture.context_deeper):
-            self.deeper_spread.append(self._made(f"deeper_spread.{number}", kernel=3))
-            mix = self._made(f"deeper_mix.{number}", low=-HIDDEN_MAX)
+        width = architecture.context_width
+
+        def made(part: str, *, kernel: int = 0, low: int = 0) -> nn.Module:
+            return layer(
+                LayerSpec(
+                    name=f"{name}.{part}", channels_in=width, channels_out=width, kernel=kernel, low=low
+                )
+            )
+
+        self.spread, self.mix = made("spread", kernel=3), made("mix")
+        self.spread_more, self.mix_more = made("spread_more", kernel=3), made("mix_more")
+        deeper = range(architecture.context_deeper)
+        self.deeper_spread = nn.ModuleList(made(f"deeper_spread.{i}", kernel=3) for i in deeper)
+        self.deeper_mix = nn.ModuleList(made(f"deeper_mix.{i}", low=-HIDDEN_MAX) for i in deeper)
+        for mix in self.deeper_mix:
             assert isinstance(mix.weight, Tensor)
             nn.init.zeros_(mix.weight)  # changes nothing at first, in a model that is grown
-            self.deeper_mix.append(mix)
-
-    def _made(self, name: str, *, kernel: int = 0, low: int = 0) -> nn.Module:
-        width = self._width
-        spec = LayerSpec(
-            name=f"{self._name}.{name}", channels_in=width, channels_out=width, kernel=kernel, low=low
-        )
-        return self._layer(spec)
 
     def pairs(self) -> list[tuple[nn.Module, nn.Module]]:
         """Return all pairs; from the third on they add to their input."""

@@ -40,7 +40,7 @@ def draw(runs: Sequence[Run], *, file_format: str, title: str = "") -> bytes:
     runs: each in a colour of its own, over the pixels that its weights had seen, so that runs which started from
     each other's weights stand side by side, and others over each other. Left: loss, rate (with noise) and distortion
     of the training crops, pale as logged and strong as a mean over a twentieth of the run, and learning rates where
-    they were logged. Right, where there was validation: its rate-distortion curve as it moved, and by how many
+    they were logged. Among runs with noise, one on rounded latents has rates that do not compare: they are left out. Right, where there was validation: its rate-distortion curve as it moved, and by how many
     percent of bits (BD-rate) each was away from the last one.
     MissingExtraError without matplotlib.
     """
@@ -75,7 +75,10 @@ def _training_panels(figure: SubFigure, runs: Sequence[Run], panels: Sequence[st
 
 def _measured_panel(axes: Axes, runs: Sequence[Run], key: str, unit: _Unit) -> None:
     everything = []
+    noisy = [run for run in runs if not run.settings.get("rounded")]
     for number, run in enumerate(runs):
+        if noisy and run not in noisy and key != "mse":
+            continue
         pixels, raw = np.asarray(run.train["pixels"]) / unit.size, np.asarray(run.train[key])
         mean = smoothed(raw, max(3, round(_SMOOTHED_SHARE * len(raw))))
         colour = COLOURS[number % len(COLOURS)]
@@ -98,11 +101,11 @@ def _measured_panel(axes: Axes, runs: Sequence[Run], key: str, unit: _Unit) -> N
 def _rate_panel(axes: Axes, runs: Sequence[Run], unit: _Unit) -> None:
     names = list(dict.fromkeys(name for run in runs for name in run.rates))
     for number, name in enumerate(names):
-        for run in runs:
-            if name in run.rates:
-                pixels = np.asarray(run.train["pixels"]) / unit.size
-                label = name.replace("_", " ") if run is runs[0] else None
-                axes.plot(pixels, run.train[name], color=COLOURS[-1 - number % len(COLOURS)], label=label)
+        having = [run for run in runs if name in run.rates]  # older logs have none
+        for run in having:
+            pixels = np.asarray(run.train["pixels"]) / unit.size
+            label = name.replace("_", " ") if run is having[0] else None
+            axes.plot(pixels, run.train[name], color=COLOURS[-1 - number % len(COLOURS)], label=label)
     largest = max(max(run.train[name]) for run in runs for name in run.rates) or 1.0
     axes.set_yscale("log")
     axes.set_ylim(largest / 1000, largest * 1.5)
