@@ -40,8 +40,9 @@ def draw(runs: Sequence[Run], *, file_format: str, title: str = "") -> bytes:
     runs: each in a colour of its own, over the pixels that its weights had seen, so that runs which started from
     each other's weights stand side by side, and others over each other. Left: loss, rate (with noise) and distortion
     of the training crops, pale as logged and strong as a mean over a twentieth of the run, and learning rates where
-    they were logged. Among runs with noise, one on rounded latents has rates that do not compare: they are left out. Right, where there was validation: its rate-distortion curve as it moved, and by how many
-    percent of bits (BD-rate) each was away from the last one.
+    they were logged. Among runs with noise, one on rounded latents has rates that do not compare: they are left out.
+    Right, where there was validation: its rate-distortion curve as it moved, and by how many percent of bits (BD-rate)
+    each was away from the last one.
     MissingExtraError without matplotlib.
     """
     most = max(run.pixels for run in runs)
