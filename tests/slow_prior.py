@@ -148,8 +148,9 @@ def run(network: Network, z: Planes, quality_index: int, residuals: Planes, skip
     steps = []
     for step in range(4):
         a = pointwise([*context, *features, *planes], network, f"context.entries.{step}")
-        own = f"context.trunks.{step}"
-        trunk = own if f"{own}.mix.weight" in network else "context.trunks.0"
+        # A trunk of its own, or that of all steps, which had no number in older weights.
+        names = (f"context.trunks.{step}", "context.trunks.0", "context")
+        trunk = next(name for name in names if f"{name}.mix.weight" in network)
         a = pointwise(depthwise(a, network, f"{trunk}.spread"), network, f"{trunk}.mix")
         a = pointwise(depthwise(a, network, f"{trunk}.spread_more"), network, f"{trunk}.mix_more")
         deeper = 0
