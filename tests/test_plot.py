@@ -169,6 +169,20 @@ def test_runs_stand_side_by_side_over_the_pixels_their_weights_saw() -> None:
     assert len(found[1].axes) == 3
 
 
+def test_rates_of_rounded_latents_are_not_drawn_beside_those_with_noise() -> None:
+    pytest.importorskip("matplotlib")
+    finish = run("finish", 10**9, matrix_rate=(0.1,) * 10, rate=(0.01,) * 10)
+    finish = replace(finish, settings={"rounded": True})
+    with drawn(training_curves) as found:
+        training_curves.draw([run("first", 0), finish], file_format="png")
+        training_curves.draw([finish], file_format="png")
+    assert [len(axes.lines) for axes in found[0].axes[:3]] == [2, 2, 4]
+    assert [len(axes.lines) for axes in found[1].axes[:3]] == [2, 2, 2]
+    # Only the second run logged its learning rates: they have their names nevertheless.
+    names = [text.get_text() for text in found[0].axes[3].get_legend().get_texts()]
+    assert names == ["matrix rate", "rate"]
+
+
 def test_a_run_that_blew_up_is_seen_whole() -> None:
     pytest.importorskip("matplotlib")
     blown = run("blown", 0, 1e-3)

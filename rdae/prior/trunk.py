@@ -44,9 +44,8 @@ class Trunk(nn.Module):
 
     def forward(self, a: Tensor) -> Tensor:
         """(B, context_width, h, w) -> the same shape."""
-        a = self.mix(self.spread(a))
-        a = self.mix_more(self.spread_more(a))
-        for spread, mix in zip(self.deeper_spread, self.deeper_mix, strict=True):
+        for place, (spread, mix) in enumerate(self.pairs()):
+            more: Tensor = mix(spread(a))
             assert isinstance(mix.one, float)
-            a = added(a, mix(spread(a)), mix.one)
+            a = more if place < 2 else added(a, more, mix.one)
         return a
