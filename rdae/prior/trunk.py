@@ -44,8 +44,9 @@ class Trunk(nn.Module):
 
     def forward(self, a: Tensor) -> Tensor:
         """(B, context_width, h, w) -> the same shape."""
-        for place, (spread, mix) in enumerate(self.pairs()):
-            more: Tensor = mix(spread(a))
+        a = self.mix(self.spread(a))
+        a = self.mix_more(self.spread_more(a))
+        for spread, mix in self.pairs()[2:]:
             assert isinstance(mix.one, float)
-            a = more if place < 2 else added(a, more, mix.one)
+            a = added(a, mix(spread(a)), mix.one)
         return a
