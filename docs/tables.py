@@ -47,7 +47,7 @@ ANCHORS = (
     ("bpg444", "BPG 4:4:4 (published, CompressAI)"),
     ("vtm", "VTM-9.1 (published, CompressAI)"),
 )
-NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
 def _efforts() -> str:
