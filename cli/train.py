@@ -60,7 +60,11 @@ def setting(flag: str, help_text: str, kind: Any = float) -> Callable[[Decorated
 @click.option("--only", metavar="PART,…", help=f"Train these alone, of {', '.join(PARTS)}; the rest stays.")
 @click.option("--rounded", is_flag=True, help="Train on truly rounded latents, without noise.")
 @click.option(
-    "--init", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Start from an exported weights file."
+    "--init",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="WEIGHTS",
+    help="Start from an exported weights file; given several times, from the mean of the files.",
 )
 @click.option(
     "--resume",
@@ -133,7 +137,7 @@ def train(
     quality: tuple[float, float] | None,
     beta: float | None,
     only: str | None,
-    init: Path | None,
+    init: tuple[Path, ...],
     resume: str | None,
     force: bool,
     architecture: str | None,
@@ -179,13 +183,13 @@ def train(
 
     import torch
 
-    from rdae.training import compressai_models, distributed, imports
+    from rdae.training import compressai_models, distributed, soup
     from rdae.training.trainer import Trainer
 
     compressai_models.entropy_models()  # one line at once if it is missing, not after minutes of decoding
     if threads is not None:
         torch.set_num_threads(threads)
-    start = imports.read(init) if init is not None else None
+    start = soup.read(init) if init else None
     config: TrainingConfig | None = None
     if resume in (None, AUTO):
         low, high = train_settings.quality_range(quality, beta)

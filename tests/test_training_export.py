@@ -17,7 +17,7 @@ from rdae import codec, weights
 from rdae.architecture import TINY, Architecture
 from rdae.errors import OutputExistsError, TrainingError, WeightsError
 from rdae.model import Model
-from rdae.training import checkpoint, export, imports, tables
+from rdae.training import checkpoint, export, imports, soup, tables
 from rdae.training.autoencoder import Autoencoder
 from rdae.training.config import TrainingConfig
 from rdae.training.trainer import Trainer
@@ -156,6 +156,54 @@ def test_new_blocks_change_nothing_at_first(exported: Path, pictures: Path, tmp_
             outputs.append(trainer.model.eval()(x, index))
     assert torch.equal(outputs[0].x_hat, outputs[1].x_hat)
     assert torch.equal(outputs[0].bits_y, outputs[1].bits_y)
+
+
+def test_the_mean_of_files_lies_between_them(run: Path, exported: Path, tmp_path: Path) -> None:
+    other = twin(run)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(0.9)
+    path = tmp_path / "other.safetensors"
+    export.write(other, tables.join(tables.gaussian_rows()), path, {"pixels": 7}, force=False)
+    one, two, mean = imports.read(exported), imports.read(path), soup.read([exported, path])
+    assert mean.architecture == one.architecture
+    assert mean.pixels == one.pixels > 7
+    assert set(mean.state) == set(one.state)
+    for name, value in mean.state.items():
+        between = (one.state[name].double() + two.state[name].double()) / 2
+        assert torch.allclose(value.double(), between, atol=1e-6), name
+    assert torch.equal(soup.read([exported]).state["analysis.to_coarse.weight"], one.state["analysis.to_coarse.weight"])
+
+
+def test_a_block_that_one_file_lacks_works_by_half_in_their_mean(
+    exported: Path, pictures: Path, tmp_path: Path
+) -> None:
+    start = imports.read(exported)
+    larger = dataclasses.replace(TINY, analysis_fine=2, context_deeper=2, context_trunks=4)
+    trainer = Trainer(training_kit.config(pictures, architecture=larger), tmp_path)
+    trainer.start_from(start.state, start.pixels)
+    added = trainer.model.state_dict()  # the tensors themselves
+    with torch.no_grad():
+        added["analysis.fine.1.project.weight"].fill_(0.25)
+    path = tmp_path / "larger.safetensors"
+    export.write(trainer.model, tables.join(tables.gaussian_rows()), path, {}, force=False)
+    for files in ([exported, path], [path, exported]):
+        mean = soup.read(files)
+        assert mean.architecture == larger
+        assert bool((mean.state["analysis.fine.1.project.weight"] == 0.125).all())
+        inside = "analysis.fine.1.expand.weight"
+        assert torch.equal(mean.state[inside], added[inside].half().float())
+        trunk = mean.state["context.trunks.3.spread.weight"]
+        assert torch.allclose(trunk, start.state["context.trunks.0.spread.weight"], atol=1e-6)
+        Trainer(training_kit.config(pictures, architecture=larger), tmp_path).start_from(mean.state, mean.pixels)
+
+
+def test_no_mean_is_taken_of_other_widths(exported: Path, tmp_path: Path) -> None:
+    path = tmp_path / "wider.safetensors"
+    wider = Autoencoder(dataclasses.replace(TINY, hyper_width=12))
+    export.write(wider, tables.join(tables.gaussian_rows()), path, {}, force=False)
+    with pytest.raises(TrainingError, match=r"wider\.safetensors: its widths are others"):
+        soup.read([exported, path])
 
 
 @pytest.mark.parametrize("change", [{"synthesis_fine": 0}, {"hyper_width": 12}, {"latents": 20}])

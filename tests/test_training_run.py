@@ -384,6 +384,14 @@ def test_train_resume_extend_export_and_start_from_the_result(pictures: Path, un
     assert state["pixels"] == imports.read(made).pixels + 2 * 4 * 64 * 64
     assert [row["step"] for row in Metrics(run).rows()] == [2]  # the log of the run before is gone
 
+    other = tmp_path / "other.safetensors"
+    assert rdae("export", run, "-o", other).exit_code == 0
+    both = rdae(*fine, "--init", made, "--init", other, "--steps", "2", "--force")
+    assert both.exit_code == 0, both.stderr
+    state = checkpoint.load(run)
+    assert json.loads(state["config"])["architecture"]["synthesis_fine"] == 2  # of the deeper one
+    assert state["pixels"] == imports.read(other).pixels + 2 * 4 * 64 * 64
+
 
 def test_a_visit_to_another_machine_in_small_pieces(pictures: Path, unbroken: Path, tmp_path: Path) -> None:
     """docs/gpu.md from end to end: weights and data travel there, a run starts from them, its result travels back."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import safetensors
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rdae import weights
 from rdae.architecture import Architecture
@@ -61,6 +62,16 @@ def read(path: Path) -> Start:
                 )
                 state[f"{prefix}.{name}.weight"], state[f"{prefix}.{name}.bias"] = weight, bias
     return Start(architecture, state, int(manifest.get("pixels", 0)))
+
+
+def grown(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Return weights of one trunk as those of a model that has one for each step, all the same at first."""
+    found = dict(weights)
+    for name in model.state_dict():
+        first = re.sub(r"^(context\.trunks)\.\d+\.", r"\1.0.", name)
+        if name not in weights and first in weights:
+            found[name] = weights[first]
+    return found
 
 
 def _layer(layer: RelaxedLayer, weight: Tensor, bias: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:

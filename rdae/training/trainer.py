@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from rdae.training.data import Pictures, Pool
 from rdae.training.distributed import Group
 from rdae.training.draws import generator, mix, rounding_noise
 from rdae.training.guard import Guard
+from rdae.training.imports import grown
 from rdae.training.metrics import Metrics
 from rdae.training.optimiser import Optimiser, freeze
 from rdae.training.relaxed import RelaxedLayer
@@ -421,16 +421,6 @@ class Trainer:
             line = "  ".join(f"{row['bpp']:.3f} bpp {row['psnr']:.2f} dB" for row in rows)
             self.report(f"validation at step {self.step}  {line}", False)
         return rows
-
-
-def grown(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """Return weights of one trunk as those of a model that has one for each step, all the same at first."""
-    found = dict(weights)
-    for name in model.state_dict():
-        first = re.sub(r"^(context\.trunks)\.\d+\.", r"\1.0.", name)
-        if name not in weights and first in weights:
-            found[name] = weights[first]
-    return found
 
 
 def set_exact_steps(model: nn.Module, *, enabled: bool) -> None:
