@@ -47,7 +47,8 @@ ANCHORS = (
     ("bpg444", "BPG 4:4:4 (published, CompressAI)"),
     ("vtm", "VTM-9.1 (published, CompressAI)"),
 )
-NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+NUMBERS += ("eleven", "twelve", "thirteen", "fourteen", "fifteen")
 
 
 def _efforts() -> str:
