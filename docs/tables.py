@@ -47,8 +47,10 @@ ANCHORS = (
     ("bpg444", "BPG 4:4:4 (published, CompressAI)"),
     ("vtm", "VTM-9.1 (published, CompressAI)"),
 )
-NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-NUMBERS += ("eleven", "twelve", "thirteen", "fourteen", "fifteen")
+NUMBERS = (
+    *("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen"),
+)
 
 
 def _efforts() -> str:
