@@ -82,21 +82,6 @@ def test_the_encoder_may_use_bfloat16_and_the_decoder_may_not(
     assert set(kinds) == {torch.float32}
 
 
-@pytest.mark.parametrize("name", ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"])
-def test_what_switches_off_the_processors_tiles_switches_off_bfloat16(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
-    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
-    fast: Any = branch.bfloat16_is_fast.__wrapped__
-    assert fast() == torch.backends.mkldnn.is_available()
-    monkeypatch.setenv(name, "AVX512_CORE_BF16")
-    assert not fast()
-    monkeypatch.delenv(name)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
-    assert not fast()
-
-
 @pytest.mark.parametrize(("height", "width"), [(32, 48), (17, 33), (1, 1), (16, 100)])
 def test_patches_are_the_pixels_unshuffled_and_lie_as_convolutions_want_them(height: int, width: int) -> None:
     levels = np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)

@@ -22,7 +22,7 @@ from rdae.refinement.effort import Aim, Stage
 from rdae.refinement.synthesis import Decoder
 from rdae.refinement.twin import Twin
 from rdae.refinement.windows import Box, windows
-from rdae.transforms.branch import bfloat16_is_fast
+from rdae.transforms.processor import bfloat16_is_fast
 
 _DOUBT = 1e-3
 """What must be saved, of the bits, to be believed: costs are measured with the synthesis in bfloat16, whose error

@@ -1,14 +1,13 @@
 """What a block adds to its features, in inference: in float32, or faster in bfloat16 where an encoder may.
 
-A CPU with AMX has tiles that multiply bfloat16 some seven times as fast as its float32 units multiply.  An encoder's
-errors cost a few bits at worst (0.01 % of them, docs/speed.md), as what it codes is what it rounded.  A decoder's would
-be seen: levels of a decoded picture may differ by one between machines, and with bfloat16 some differ by four.
+A CPU with AMX has tiles that multiply bfloat16 some seven times as fast as its float32 units multiply, AMD's AVX-512
+does it twice as fast.  An encoder's errors cost a few bits at worst (0.01 % of them, docs/speed.md), as what it codes
+is what it rounded.  A decoder's would be seen: levels of a decoded picture may differ by one between machines, and with
+bfloat16 some differ by four.
 """
 
 from __future__ import annotations
 
-import functools
-import os
 import weakref
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rdae.transforms.blocks import VALUE_MAX, Block
+from rdae.transforms.processor import bfloat16_is_fast
 
 Own = tuple[int, int, int]
 """Positions that count, of a tensor: a dimension, start and length."""
@@ -49,20 +49,6 @@ def branch(block: Block, x: Tensor, own: Own, *, narrow: bool = False) -> Tensor
     value, gate = h.narrow(*own).chunk(2, dim=1)
     h = F.hardtanh_(value, -VALUE_MAX, VALUE_MAX) * F.hardsigmoid(gate, inplace=True)
     return F.conv2d(h, weights.project, weights.project_bias)
-
-
-@functools.cache
-def bfloat16_is_fast() -> bool:
-    """Tell if convolutions of this process run on AMX.
-
-    Anything less, AVX-512's bfloat16 products too, is slower than float32.  ONEDNN_MAX_CPU_ISA switches it off, as it
-    does in the library that convolves.
-    """
-    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)  # torch 2.5 and later
-    if supported is None or not supported() or not torch.backends.mkldnn.is_available():
-        return False
-    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "")).upper()
-    return limit in ("", "ALL", "DEFAULT") or "AMX" in limit
 
 
 def weights_of(block: Block) -> Weights:
