@@ -59,7 +59,7 @@ EXCHANGE_NEEDS = ("pytest>=8.2", "hypothesis>=6.100")
 
 def exchange(session: nox.Session) -> None:
     """Run what exactness rests on, write files, and read those that all such sessions have written so far."""
-    session.run("pytest", "tests/test_golden.py", "tests/test_prior.py", "tests/test_exactness.py")
+    session.run("pytest", "tests/codec/test_golden.py", "tests/networks/test_prior.py", "tests/codec/test_exactness.py")
     folder = Path(".nox", "exchange", session.name)
-    session.run("python", "tests/exchange.py", "write", str(folder))
-    session.run("python", "tests/exchange.py", "read", *map(str, sorted(folder.parent.iterdir())))
+    session.run("python", "tools/exchange.py", "write", str(folder))
+    session.run("python", "tools/exchange.py", "read", *map(str, sorted(folder.parent.iterdir())))

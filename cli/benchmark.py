@@ -135,16 +135,17 @@ def _peers(
 ) -> Iterator[Codec]:
     """The codecs that were asked for, or those of the default that are there; a line for each that is not."""
     from rdae.evaluation.peers import find_peers
-    from rdae.evaluation.speed import codecs, learned
+    from rdae.evaluation.speed import codecs
+    from rdae.training.compressai import timing
 
-    names = (*LIBRARY_PEERS, *learned.LEARNED)
+    names = (*LIBRARY_PEERS, *timing.LEARNED)
     if asked is not None:
         names = tuple(name for part in asked.split(",") if (name := part.strip()) not in ("", "none"))
     for name in names:
         with _left_out(name, also=asked is None):
-            if name in learned.LEARNED:
+            if name in timing.LEARNED:
                 _note(f"building {name}")
-                yield learned.of_compressai(name, compressai_quality)
+                yield timing.of_compressai(name, compressai_quality)
             else:
                 (peer,) = find_peers([name])
                 _note(f"looking for the quality of {peer.title} that gives the same size")

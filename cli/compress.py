@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from rdae.clock import Clock
-from rdae.container import HEADER_BYTES, peek
+from rdae.codec.container import HEADER_BYTES, peek
 from rdae.effort import DEFAULT_EFFORT
 from rdae.quality import from_index
 from rdae.targets import Kind

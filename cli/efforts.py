@@ -9,7 +9,7 @@ import click
 from rdae.effort import MAX_EFFORT
 
 from .evaluate import Progress
-from .numbers import qualities as list_of_qualities
+from .number_options import qualities as list_of_qualities
 from .opening import device_option, model_option
 
 
@@ -94,7 +94,7 @@ def efforts(
     codecs are measured at every third quality that rdae eval has of them, and compared with their own fastest setting
     and with rdae's level 0.
     """
-    from rdae.evaluation import efforts as levels
+    from rdae.evaluation import effort_levels as levels
     from rdae.evaluation.run import collect_pictures
     from rdae.files import check_output, write_atomically
 
@@ -122,7 +122,7 @@ def efforts(
     if output is not None:
         write_atomically(output, result.to_json().encode(), force=force)
     if figure is not None:
-        from rdae.reporting import efforts as diagram
+        from rdae.reporting import effort_levels as diagram
 
         write_atomically(figure, diagram.draw(result, file_format=file_format), force=force)
 

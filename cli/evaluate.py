@@ -118,12 +118,12 @@ def evaluate(
 
     from rdae.evaluation import memory as memory_of
     from rdae.evaluation import perceptual, run, tables
-    from rdae.evaluation.checkpoints import find_codecs
     from rdae.evaluation.curves import published
     from rdae.evaluation.results import Evaluation
     from rdae.evaluation.reuse import Known, known_from
     from rdae.evaluation.spreadsheet import to_csv
     from rdae.files import check_output, write_atomically
+    from rdae.training.compressai.checkpoints import find_codecs
 
     # Everything that can be wrong with the request is found before the hours of work.
     pictures = run.collect_pictures(images)

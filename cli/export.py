@@ -27,7 +27,7 @@ def export(*, run: Path, output: Path, data: tuple[Path, ...], force: bool) -> N
 
     Its tables are fitted to crops of the training pictures. A run may go on training meanwhile.
     """
-    from rdae.training.export import export as freeze
+    from rdae.training.export.freeze import export as freeze
 
     sha256 = freeze(run, output, data=tuple(map(str, data)), force=force)
     click.echo(f"{output}  {output.stat().st_size:,} bytes  SHA-256 {sha256}")

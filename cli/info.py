@@ -5,10 +5,11 @@ from typing import Any
 
 import click
 
-from rdae import quality, registry
-from rdae.container import Container, parse
+from rdae import quality
+from rdae.codec.container import Container, parse
 from rdae.errors import NotRdaeError, RdaeError, StreamError
 from rdae.files import stream_in
+from rdae.networks import registry
 
 from .files import PlaceType
 from .places import place

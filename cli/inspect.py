@@ -97,7 +97,7 @@ def _read(
     file: Path, original: Path | None, quality: float | None, opener: LazyModel
 ) -> tuple[bytes, Model, Levels | None]:
     """The bytes of an .rdae file, the model that reads them, and the picture they were made of, if it is known."""
-    from rdae.container import MAGIC
+    from rdae.codec.container import MAGIC
     from rdae.errors import NotRdaeError, StreamError
     from rdae.files import open_input, stream_in
     from rdae.pictures import raster_in, read_raster
@@ -122,7 +122,7 @@ def _read(
 
 def _shown(raster: Any) -> Levels:
     """The levels that the codec is given: where nothing is to be seen, what costs least."""
-    from rdae.extras.alpha import fill
+    from rdae.codec.sections.alpha import fill
 
     levels: Levels = raster.levels if raster.alpha is None else fill(raster.levels, raster.alpha)
     return levels
@@ -134,7 +134,7 @@ def _draw(
     """The pictures by name, and what maps.json says of them."""
     import numpy as np
 
-    from rdae.architecture import HYPER_STRIDE, PATCH
+    from rdae.networks.architecture import HYPER_STRIDE, PATCH
     from rdae.quality import from_index
     from rdae.reporting import maps as drawing
 

@@ -87,7 +87,7 @@ def main() -> None:
 def _print_versions(context: click.Context) -> None:
     import importlib.metadata
 
-    from rdae import registry
+    from rdae.networks import registry
 
     click.echo(f"rdae {rdae.__version__}")
     try:

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from rdae import registry
 from rdae.errors import WeightsError
+from rdae.networks import registry
 
 
 @click.command()

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rdae import container, devices, registry
+from rdae.codec import container
 from rdae.errors import DeviceError, RdaeError, WeightsError
+from rdae.networks import devices, registry
 
 from .report import Failure, describe
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .numbers import limits
+from .number_options import limits
 from .report import complain
 
 if TYPE_CHECKING:
@@ -65,12 +65,13 @@ def plot(
 
     rdae efforts: bits saved against seconds, a curve a codec.
     """
-    from rdae.evaluation import efforts, history, relaxation
+    from rdae.evaluation import effort_levels, history
     from rdae.files import check_output, write_atomically
-    from rdae.reporting import efforts as efforts_figure
+    from rdae.reporting import effort_levels as efforts_figure
     from rdae.reporting import rate_distortion, training_curves
     from rdae.reporting import relaxation as diagrams
     from rdae.reporting.figures import FORMATS
+    from rdae.training import relaxation
 
     if anchors == "list":
         _list_anchors()
@@ -94,11 +95,11 @@ def plot(
     if kind == history.KIND:
         runs = [run for path in sources for run in _runs(path)]
         figure = training_curves.draw(runs, file_format=file_format, title=title)
-    elif kind in (relaxation.KIND, efforts.KIND):
+    elif kind in (relaxation.KIND, effort_levels.KIND):
         if len(sources) > 1:
             raise click.UsageError(f"one figure shows one file of {kind}.")
-        if kind == efforts.KIND:
-            figure = efforts_figure.draw(efforts.read_efforts(sources[0]), file_format=file_format, title=title)
+        if kind == effort_levels.KIND:
+            figure = efforts_figure.draw(effort_levels.read_efforts(sources[0]), file_format=file_format, title=title)
         else:
             figure = diagrams.draw(relaxation.read_relaxation(sources[0]), file_format=file_format, title=title)
     else:
@@ -118,13 +119,14 @@ def plot(
 
 def _kind(path: Path) -> str:
     """What a source is; a file that says nothing of itself holds results, or nothing that can be drawn."""
-    from rdae.evaluation import efforts, history, relaxation
+    from rdae.evaluation import effort_levels, history
     from rdae.evaluation.curves import read_json
+    from rdae.training import relaxation
 
     if path.is_dir():
         return history.KIND
     kind = read_json(path).get("kind")
-    return kind if kind in (history.KIND, relaxation.KIND, efforts.KIND) else "results"
+    return kind if kind in (history.KIND, relaxation.KIND, effort_levels.KIND) else "results"
 
 
 def _runs(path: Path) -> list[history.Run]:

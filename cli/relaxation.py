@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .evaluate import Progress
-from .numbers import qualities as list_of_qualities
+from .number_options import qualities as list_of_qualities
 
 
 @click.command()
@@ -49,10 +49,10 @@ def relaxation(
     the real file. Needs the extra train. A picture that fails is reported and the others go on; the exit status is
     then 1.
     """
-    from rdae import registry
-    from rdae.evaluation.relaxation import measure, table
     from rdae.evaluation.run import collect_pictures
     from rdae.files import check_output, write_atomically
+    from rdae.networks import registry
+    from rdae.training.relaxation import measure, table
 
     pictures = collect_pictures(images)
     path = registry.find(model) if model else registry.default_path()

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from rdae.architecture import Architecture
 from rdae.errors import TrainingError
+from rdae.networks.architecture import Architecture
 from rdae.training.config import PARTS, TrainingConfig
 
 from . import train_settings
@@ -183,13 +183,14 @@ def train(
 
     import torch
 
-    from rdae.training import compressai_models, distributed, soup
+    from rdae.training import distributed, weight_averaging
+    from rdae.training.compressai import likelihoods
     from rdae.training.trainer import Trainer
 
-    compressai_models.entropy_models()  # one line at once if it is missing, not after minutes of decoding
+    likelihoods.entropy_models()  # one line at once if it is missing, not after minutes of decoding
     if threads is not None:
         torch.set_num_threads(threads)
-    start = soup.read(init) if init else None
+    start = weight_averaging.read(init) if init else None
     config: TrainingConfig | None = None
     if resume in (None, AUTO):
         low, high = train_settings.quality_range(quality, beta)
@@ -215,7 +216,7 @@ def train(
     if hours is not None or steps is not None:
         changed |= {"hours": hours, "steps": steps}
     config = train_settings.checked(dataclasses.replace, config, **changed)
-    board = _board(run) if tensorboard and group.leads and not profile else None
+    to_tensorboard = _tensorboard(run) if tensorboard and group.leads and not profile else None
 
     trainer = Trainer(
         config,
@@ -235,8 +236,8 @@ def train(
             _keep_log(trainer)
     elif start is not None:
         trainer.start_from(start.state, start.pixels)
-    if board is not None:
-        trainer.listeners.append(board)
+    if to_tensorboard is not None:
+        trainer.listeners.append(to_tensorboard)
     if force and group.leads and not profile:
         checkpoint.clear(run)
     lines(_greeting(trainer), False)
@@ -254,17 +255,17 @@ def train(
         sys.exit(status)
 
 
-def _board(run: Path) -> Callable[[dict[str, Any]], None]:
-    from rdae.training.board import Board
+def _tensorboard(run: Path) -> Callable[[dict[str, Any]], None]:
+    from rdae.training.tensorboard import TensorBoardLog
 
-    return Board(run).write
+    return TensorBoardLog(run).write
 
 
 def _keep_log(trainer: Trainer) -> None:
     """Keep the log of the phase that is left, beside the one that goes on."""
-    steps = [row["step"] for row in trainer.metrics.rows()]
+    steps = [row["step"] for row in trainer.log.rows()]
     if steps and max(steps) > trainer.step:
-        shutil.copyfile(trainer.metrics.path, trainer.run / f"metrics-until-{max(steps)}.jsonl")
+        shutil.copyfile(trainer.log.path, trainer.run / f"metrics-until-{max(steps)}.jsonl")
 
 
 def _profile(trainer: Trainer, lines: Lines) -> None:

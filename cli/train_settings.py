@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from rdae.architecture import Architecture
+from rdae.networks.architecture import Architecture
 from rdae.quality import BETA_DECADES, BETA_MIN, MAX_INDEX, from_index, to_index
 from rdae.training.config import TrainingConfig
 

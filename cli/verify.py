@@ -9,7 +9,7 @@ from typing import ClassVar
 import click
 
 from rdae.clock import Clock
-from rdae.container import parse
+from rdae.codec.container import parse
 from rdae.errors import NotRdaeError, StreamError
 from rdae.files import stream_in
 from rdae.quality import from_index

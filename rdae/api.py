@@ -7,16 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rdae import codec, devices, metrics, weights
+from rdae import codec, metrics, weights
 from rdae.clock import Clock
-from rdae.container import MAX_PIXELS, parse
+from rdae.codec.container import MAX_PIXELS, parse
+from rdae.codec.tiles import Region
 from rdae.effort import DEFAULT_EFFORT
 from rdae.errors import TargetError
+from rdae.networks import devices
 from rdae.pictures.raster import to_raster
 from rdae.quality import MAX_INDEX, to_index
 from rdae.refinement import Listener
 from rdae.targets import FIRST_INDEX, Met, Target, meet
-from rdae.tiles import Region
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from rdae.container import MAGIC
+from rdae.codec.container import MAGIC
 from rdae.errors import NotRdaeError, OutputExistsError, RdaeError, StreamError
 
 AnyPath = str | os.PathLike[str]

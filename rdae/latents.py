@@ -15,13 +15,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rdae.architecture import HYPER_STRIDE
 from rdae.clock import Clock
-from rdae.coding import SymbolDecoder, SymbolEncoder, Tables
+from rdae.codec.range_coding import SymbolDecoder, SymbolEncoder
 from rdae.errors import CorruptError
+from rdae.networks.architecture import HYPER_STRIDE
+from rdae.networks.tables import Tables
 from rdae.prior.exact import SYMBOL_MAX, ExactPrior, Places
-from rdae.prior.hyperprior import Z_MAX
-from rdae.prior.normaliser import STEP_UNIT
+from rdae.training.modules.hyperprior import Z_MAX
+from rdae.training.modules.normaliser import STEP_UNIT
 
 Int32s = npt.NDArray[np.int32]
 

@@ -11,24 +11,24 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rdae.architecture import GROUPS, HYPER_STRIDE, PATCH, Architecture
-from rdae.prior import normaliser
+from rdae.networks.architecture import GROUPS, HYPER_STRIDE, PATCH, Architecture
 from rdae.prior.exact import ExactPrior
-from rdae.prior.layers import ExactLayer
 from rdae.rows import Span, Stream, join
+from rdae.training.modules import normaliser
+from rdae.training.modules.analysis import Analysis
+from rdae.training.modules.blocks import Block, Pointwise
+from rdae.training.modules.hyper_analysis import HyperAnalysis
+from rdae.training.modules.layers import ExactLayer
+from rdae.training.modules.synthesis import Synthesis
 from rdae.transforms import inference
-from rdae.transforms.analysis import Analysis
-from rdae.transforms.blocks import Block, Pointwise
 from rdae.transforms.exact import ExactSynthesis
-from rdae.transforms.hyper_analysis import HyperAnalysis
-from rdae.transforms.synthesis import Synthesis
 
 
 @dataclasses.dataclass(frozen=True)
 class GainTables:
     """Gains by quality index, float32 with 801 rows: the model's meaning of quality.
 
-    quantise, restore: (801, latents); analysis, synthesis: (801, fine).  See `rdae.transforms.gains`; restore is
+    quantise, restore: (801, latents); analysis, synthesis: (801, fine).  See `rdae.training.modules.gains`; restore is
     already divided by quantise.
     """
 

@@ -17,11 +17,11 @@ from typing import IO, Any, BinaryIO, cast
 from PIL import Image, ImageFile
 
 import rdae
-from rdae import container
-from rdae.container import Flag, SectionType
+from rdae.codec import container
+from rdae.codec.container import Flag, SectionType
+from rdae.codec.sections import metadata
 from rdae.effort import DEFAULT_EFFORT
 from rdae.errors import CorruptError, RdaeError, StreamError
-from rdae.extras import metadata
 from rdae.files import read_bounded
 from rdae.pictures.raster import info_of, mode_of
 

@@ -17,19 +17,28 @@ import safetensors
 import torch
 from torch import Tensor
 
-from rdae.architecture import Architecture
-from rdae.coding import Tables
 from rdae.errors import WeightsError
 from rdae.model import GainTables, Model
+from rdae.networks.architecture import Architecture
+from rdae.networks.registry import (
+    DEFAULT,
+    Installed,
+    damage,
+    default_path,
+    find,
+    find_by_id,
+    installed,
+    manifest_of,
+)
+from rdae.networks.tables import Tables
 from rdae.prior.exact import ExactPrior
-from rdae.prior.layers import check_arithmetic
-from rdae.prior.normaliser import SCALES
 from rdae.quality import MAX_INDEX
-from rdae.registry import DEFAULT, Installed, damage, default_path, find, find_by_id, installed, manifest_of
-from rdae.transforms.analysis import Analysis
-from rdae.transforms.blocks import Block
-from rdae.transforms.hyper_analysis import HyperAnalysis
-from rdae.transforms.synthesis import Synthesis
+from rdae.training.modules.analysis import Analysis
+from rdae.training.modules.blocks import Block
+from rdae.training.modules.hyper_analysis import HyperAnalysis
+from rdae.training.modules.layers import check_arithmetic
+from rdae.training.modules.normaliser import SCALES
+from rdae.training.modules.synthesis import Synthesis
 
 __all__ = ["DEFAULT", "FORMAT", "Installed", "default_path", "find", "find_by_id", "installed", "load"]
 

@@ -8,8 +8,9 @@ from PIL import Image
 from tiny_model import photo, write
 
 import rdae
-from rdae import api, metrics, registry, targets, weights
-from rdae.container import parse
+from rdae import api, metrics, targets, weights
+from rdae.codec.container import parse
+from rdae.networks import registry
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "data" / "example.png"
 

@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def script(name: str) -> ModuleType:
-    """A script of docs/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    """A program of tools/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -24,7 +24,7 @@ def test_the_tables_are_those_of_the_results() -> None:
     tables = script("tables")
     for page in tables.PAGES:
         text = page.read_text(encoding="utf-8")
-        assert text == tables.filled(page), f"{page.name}: run python docs/tables.py"
+        assert text == tables.filled(page), f"{page.name}: run python tools/tables.py"
         assert re.search(r": begin -->\n(.*\n)+<!-- ", text)  # there is something to fill
 
 

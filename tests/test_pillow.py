@@ -17,8 +17,9 @@ from tiny_model import photo
 
 import rdae
 import rdae.pillow
-from rdae import api, container, pictures
-from rdae.container import SectionType
+from rdae import api, pictures
+from rdae.codec import container
+from rdae.codec.container import SectionType
 
 PROFILE = gamma_profile(1.8)
 

@@ -17,9 +17,9 @@ def comparable(text: str) -> tuple[list[str], list[float]]:
 
 def test_the_session_of_the_readme_is_what_happens() -> None:
     expected, found = comparable(written()), comparable(session())
-    assert found[0] == expected[0], "run tests/write_session.py"
+    assert found[0] == expected[0], "run tools/write_session.py"
     # Another processor rounds latents in another way, another Pillow packs PNG and JPEG in another way.
-    assert found[1] == pytest.approx(expected[1], rel=0.1), "run tests/write_session.py"
+    assert found[1] == pytest.approx(expected[1], rel=0.1), "run tools/write_session.py"
 
 
 def test_it_is_worth_reading() -> None:

@@ -7,19 +7,21 @@ from collections.abc import Iterator
 import numpy as np
 from torch import Tensor
 
-from rdae import container, extras, latents
-from rdae.architecture import PATCH
+from rdae import latents
 from rdae.clock import Clock
+from rdae.codec import container
+from rdae.codec import sections as extras
 from rdae.codec.bands import Picture, cut_levels, memory_for
-from rdae.container import SectionType
+from rdae.codec.container import SectionType
+from rdae.codec.sections.alpha import means
+from rdae.codec.tiles import Grid, Region, window
 from rdae.errors import CorruptError, WeightsError
-from rdae.extras.alpha import means
 from rdae.heap import trim
 from rdae.latents import Digest, Latents
 from rdae.model import Model
+from rdae.networks.architecture import PATCH
 from rdae.pictures.raster import Raster
 from rdae.rows import Span, join
-from rdae.tiles import Grid, Region, window
 
 SCALES = (1, 2, 4, 8)
 """How many pixels to a side one pixel of a reduced decode stands for."""
@@ -45,7 +47,7 @@ class Decoder:
             for _ in self.rows((0, self.grid.height), (0, self.grid.width)):
                 pass
 
-    def extras(self) -> extras.Extras:
+    def extras(self) -> extras.AuxiliaryData:
         """Return what is there beside latents; CorruptError."""
         return extras.read(self._parsed)
 

@@ -9,15 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from rdae import container
 from rdae.clock import Clock
+from rdae.codec import container
 from rdae.codec.bands import Picture, gathered, memory_for, timed
 from rdae.codec.decoder import Decoder, View
+from rdae.codec.tiles import Region
 from rdae.model import Model
 from rdae.pictures.bands import Bands
 from rdae.pictures.raster import Raster, info_of, mode_of
-from rdae.prior.layers import exact_float32
-from rdae.tiles import Region
+from rdae.training.modules.layers import exact_float32
 
 
 @dataclasses.dataclass(frozen=True)

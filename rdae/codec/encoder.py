@@ -9,11 +9,14 @@ from typing import Literal
 
 from torch import Tensor
 
-from rdae import container, extras, latents
+from rdae import latents
 from rdae.clock import Clock
+from rdae.codec import container
+from rdae.codec import sections as extras
 from rdae.codec.bands import Picture, cut_levels, gathered, memory_for
-from rdae.container import Container, Header, Section, SectionType
-from rdae.extras.alpha import fill
+from rdae.codec.container import Container, Header, Section, SectionType
+from rdae.codec.sections.alpha import fill
+from rdae.codec.tiles import Grid, automatic
 from rdae.heap import trim
 from rdae.latents import Coded, Digest
 from rdae.model import Model
@@ -21,7 +24,6 @@ from rdae.pictures.raster import Raster
 from rdae.pictures.spool import let_go
 from rdae.refinement import Listener, Plan, Refinement, Tally, parts
 from rdae.rows import join
-from rdae.tiles import Grid, automatic
 
 Tile = int | Literal["auto"] | None
 

@@ -15,8 +15,8 @@ from rdae.errors import StreamError, VerifyError
 from rdae.latents import Coded
 from rdae.model import Model
 from rdae.pictures.raster import Raster
-from rdae.prior.layers import exact_float32
 from rdae.refinement import Listener, plans
+from rdae.training.modules.layers import exact_float32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +61,7 @@ def compress(
     picture: a raster, or uint8 (h, w, 3), of any size from 1x1.
     verify: decode all but the pixels again and compare; VerifyError if it differs, which only a machine that computes
     wrongly can bring about.
-    tile: log2 of the tiles' side in latents, 4..16; None: one tile; "auto": as `rdae.tiles.automatic` says.
+    tile: log2 of the tiles' side in latents, 4..16; None: one tile; "auto": as `rdae.codec.tiles.automatic` says.
     effort: 0..9, how long to look for better latents (`rdae.refinement`); listener: is told of each step of that.
     clock: gets the seconds by stage.
     """

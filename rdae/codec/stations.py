@@ -13,8 +13,8 @@ from rdae.codec.encoder import Encoder, Subject
 from rdae.codec.encoding import compress
 from rdae.model import Model
 from rdae.pictures.raster import Raster
-from rdae.prior.layers import exact_float32
 from rdae.refinement import better, plans
+from rdae.training.modules.layers import exact_float32
 
 
 def efforts(

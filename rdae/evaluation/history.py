@@ -23,7 +23,6 @@ from rdae.errors import ResultsError
 from rdae.evaluation.curves import Curve, read_json
 from rdae.files import write_atomically
 from rdae.quality import from_index
-from rdae.training.metrics import NAME, Metrics
 
 KIND = "rdae training"
 KEPT_ROWS = 200
@@ -83,15 +82,19 @@ class Run:
 
 def is_run(path: Path) -> bool:
     """Whether a path is the folder of a training run."""
+    from rdae.training.log import NAME
+
     return (path / NAME).is_file()
 
 
 def read_run(folder: Path) -> Run:
     """Read what a run has logged so far; ResultsError if the folder holds no rows of training."""
+    from rdae.training.log import NAME, Log
+
     if not is_run(folder):
         raise ResultsError(f"{folder}: no {NAME} in it, so not the folder of a training run")
     # A step that was made again after a kill counts once, as it was made last.
-    rows = {(row.get("kind"), row["step"]): row for row in Metrics(folder).rows()}
+    rows = {(row.get("kind"), row["step"]): row for row in Log(folder).rows()}
     ordered = [rows[key] for key in sorted(rows, key=lambda key: (key[1], str(key[0])))]
     needed = ("pixels", *_MEASURED)
     train = [row for row in ordered if row.get("kind") == "train" and all(_is_finite(row.get(k)) for k in needed)]

@@ -34,7 +34,7 @@ Coder = tuple[Callable[[Picture, float], bytes], Callable[[bytes], Picture]]
 
 @dataclass(frozen=True)
 class Subject:
-    """What the process opens: the codec that `arguments` name (rdae.evaluation.checkpoints), else a model.
+    """What the process opens: the codec that `arguments` name (rdae.training.compressai.checkpoints), else a model.
 
     model: the weights' path; None: the weights of the package. command: what to start, for tests.
     """
@@ -93,7 +93,7 @@ def serve(open_coder: Callable[[dict[str, Any]], Coder]) -> int:
 def open_coder(job: dict[str, Any]) -> Coder:
     """The codec that a job names: how it encodes and decodes."""
     if job["arguments"]:
-        from rdae.evaluation.checkpoints import find_codecs
+        from rdae.training.compressai.checkpoints import find_codecs
 
         (codec,) = find_codecs(job["arguments"])
         return codec.encode, codec.decode

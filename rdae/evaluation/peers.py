@@ -53,7 +53,7 @@ class OtherCodec(Protocol):
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """What rdae.evaluation.checkpoints.find_codecs makes it from, in another process too."""
+        """What rdae.training.compressai.checkpoints.find_codecs makes it from, in another process too."""
 
     @property
     def identity(self) -> Mapping[str, Any]:

@@ -19,7 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 
 import rdae
-from rdae import container, metrics, quality
+from rdae import metrics, quality
+from rdae.codec import container
 from rdae.effort import DEFAULT_EFFORT
 from rdae.errors import RdaeError, ResultsError
 from rdae.evaluation import fresh, perceptual

@@ -8,14 +8,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from rdae.architecture import GROUPS, Architecture
-from rdae.coding import Tables
-from rdae.prior import normaliser
-from rdae.prior.context import ContextModel, cell_planes, cells
-from rdae.prior.hyperprior import Z_MAX, HyperSynthesis
-from rdae.prior.layers import UNIT, ExactLayer, exact_float32, exact_sums, together
+from rdae.networks.architecture import GROUPS, Architecture
+from rdae.networks.tables import Tables
 from rdae.quality import hats
 from rdae.rows import bands, longer_side
+from rdae.training.modules import normaliser
+from rdae.training.modules.context_model import ContextModel, cell_planes, cells
+from rdae.training.modules.hyperprior import Z_MAX, HyperSynthesis
+from rdae.training.modules.layers import UNIT, ExactLayer, exact_float32, exact_sums, together
 
 SYMBOL_MAX = 2**20
 """Largest magnitude of a coded residual; a decoder that meets a larger one refuses the file."""

@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rdae.architecture import PATCH
-from rdae.prior.cells import by_step, to_cells
+from rdae.networks.architecture import PATCH
 from rdae.refinement.effort import Aim, Stage
 from rdae.refinement.synthesis import Decoder, Target
 from rdae.refinement.twin import Scales, Twin
 from rdae.refinement.windows import Box, Window
+from rdae.training.modules.cells import by_step, to_cells
 
 _EPSILON = 1e-12
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rdae.coding import Tables
+from rdae.networks.tables import Tables
 
 
 class Lengths:

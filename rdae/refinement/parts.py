@@ -9,13 +9,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rdae.architecture import PATCH
+from rdae.codec.tiles import Grid
 from rdae.latents import Coded
 from rdae.model import Model
+from rdae.networks.architecture import PATCH
 from rdae.refinement.effort import Aim, Plan, Stage
 from rdae.refinement.search import Listener, Progress, Refinement, better
 from rdae.refinement.windows import HALO, Box, windows
-from rdae.tiles import Grid
 
 
 def parts(

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 
 from rdae import latents
-from rdae.architecture import PATCH
 from rdae.latents import Coded
 from rdae.model import Model
-from rdae.prior import normaliser
+from rdae.networks.architecture import PATCH
 from rdae.prior.exact import ExactPrior
 from rdae.refinement.descent import Descent, Place, Scene
 from rdae.refinement.effort import Aim, Stage
 from rdae.refinement.synthesis import Decoder
 from rdae.refinement.twin import Twin
 from rdae.refinement.windows import Box, windows
+from rdae.training.modules import normaliser
 from rdae.transforms.processor import bfloat16_is_fast
 
 _DOUBT = 1e-3

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rdae.architecture import PATCH
 from rdae.model import Model
-from rdae.transforms.blocks import VALUE_MAX, Block, Pointwise
+from rdae.networks.architecture import PATCH
+from rdae.training.modules.blocks import VALUE_MAX, Block, Pointwise
 from rdae.transforms.branch import Weights, weights_of
 
 

@@ -12,15 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rdae.architecture import GROUPS
-from rdae.prior import normaliser
-from rdae.prior.cells import by_group, by_step, from_cells, group_of, to_cells
-from rdae.prior.context import CONTEXT_MAX, INDEX_MAX, MEAN_MAX
+from rdae.networks.architecture import GROUPS
 from rdae.prior.exact import ExactPrior
-from rdae.prior.layers import HIDDEN_MAX, UNIT, ExactLayer
-from rdae.prior.trunk import Trunk
 from rdae.quality import hats
 from rdae.refinement.lengths import Lengths
+from rdae.training.modules import normaliser
+from rdae.training.modules.cells import by_group, by_step, from_cells, group_of, to_cells
+from rdae.training.modules.context_model import CONTEXT_MAX, INDEX_MAX, MEAN_MAX
+from rdae.training.modules.layers import HIDDEN_MAX, UNIT, ExactLayer
+from rdae.training.modules.trunk import Trunk
 
 Rounder = Callable[[int, Tensor], Tensor]
 """round(step, distances from the means) -> symbols, both (cells, B, h/2, w/2, latents/4)."""

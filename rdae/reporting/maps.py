@@ -16,15 +16,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rdae import codec, container, latents
-from rdae.architecture import HYPER_STRIDE, PATCH
-from rdae.container import Header, SectionType
+from rdae import codec, latents
+from rdae.codec import container
+from rdae.codec.container import Header, SectionType
+from rdae.codec.tiles import Grid
 from rdae.latents import Latents
 from rdae.model import Model
+from rdae.networks.architecture import HYPER_STRIDE, PATCH
 from rdae.prior.exact import ExactPrior, Places
-from rdae.prior.layers import exact_float32
-from rdae.prior.normaliser import LOG_SCALE_STEP, SCALE_MIN, STEP_UNIT
-from rdae.tiles import Grid
+from rdae.training.modules.layers import exact_float32
+from rdae.training.modules.normaliser import LOG_SCALE_STEP, SCALE_MIN, STEP_UNIT
 
 Floats = npt.NDArray[np.float32]
 Levels = npt.NDArray[np.uint8]

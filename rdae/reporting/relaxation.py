@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rdae.evaluation.relaxation import Point, Relaxation
 from rdae.reporting.figures import COLOURS, GREY, canvas, grid, plain_log_ticks, to_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from rdae.training.relaxation import Point, Relaxation
 
 HEIGHT_INCHES = 7.2
 

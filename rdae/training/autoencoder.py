@@ -9,18 +9,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rdae.architecture import Architecture
-from rdae.prior import normaliser
-from rdae.prior.context import ContextModel
-from rdae.prior.hyperprior import Z_MAX, HyperSynthesis
+from rdae.networks.architecture import Architecture
 from rdae.quality import HAT_UNIT, MAX_INDEX, hats
-from rdae.training.compressai_models import bottleneck_likelihood, gaussian_likelihood, likelihood_models
+from rdae.training.compressai.likelihoods import bottleneck_likelihood, gaussian_likelihood, likelihood_models
 from rdae.training.context_steps import context_steps
+from rdae.training.modules import normaliser
+from rdae.training.modules.analysis import Analysis
+from rdae.training.modules.context_model import ContextModel
+from rdae.training.modules.gains import Gains
+from rdae.training.modules.hyper_analysis import HyperAnalysis
+from rdae.training.modules.hyperprior import Z_MAX, HyperSynthesis
+from rdae.training.modules.synthesis import Synthesis
 from rdae.training.relaxed import RelaxedLayer, round_straight_through
-from rdae.transforms.analysis import Analysis
-from rdae.transforms.gains import Gains
-from rdae.transforms.hyper_analysis import HyperAnalysis
-from rdae.transforms.synthesis import Synthesis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Autoencoder(nn.Module):
         """Pass pictures through at one quality each.
 
         x: float (B, 3, H, W), RGB in 0..1, H and W multiples of 16; index: int64 (B,), quality indices 0..800.
-        noise: of y and of z, as `rdae.training.draws` makes it.  Without it, the rate is of rounded latents in
+        noise: of y and of z, as `rdae.training.data.sampling` makes it.  Without it, the rate is of rounded latents in
         evaluation mode, and in training mode noise is drawn here.
         rounded: the rate is of rounded latents, and noise serves only for the gradients that these lack.
         """

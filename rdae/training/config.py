@@ -7,7 +7,7 @@ import itertools
 import math
 from typing import Any
 
-from rdae.architecture import Architecture
+from rdae.networks.architecture import Architecture
 from rdae.quality import MAX_INDEX
 
 PARTS: dict[str, tuple[str, ...]] = {

@@ -1,9 +1,10 @@
 """The four context steps as training runs them: the cells of the 2x2 side by side, all heads of a step in one product.
 
-`rdae.prior.context` says what is computed: 4 entries and 32 heads, each at the positions of one cell.  One after the
-other these are dozens of small convolutions and scattered writes, whose launches and copies cost several times their
-arithmetic.  Here a step's four cells are a batch of four: step i codes group (c - i) mod 4 at cell c, so what a cell
-knows at step i is what its own earlier steps gave, and entry and heads are batched matrix products.
+`rdae.training.modules.context_model` says what is computed: 4 entries and 32 heads, each at the
+positions of one cell.  One after the other these are dozens of small convolutions and scattered writes, whose launches
+and copies cost several times their arithmetic.  Here a step's four cells are a batch of four: step i codes group
+(c - i) mod 4 at cell c, so what a cell knows at step i is what its own earlier steps gave, and entry and
+heads are batched matrix products.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rdae.architecture import GROUPS
-from rdae.prior.cells import by_group, by_step, from_cells, group_of, to_cells
-from rdae.prior.context import CONTEXT_MAX, ContextModel
-from rdae.prior.layers import UNIT
+from rdae.networks.architecture import GROUPS
+from rdae.training.modules.cells import by_group, by_step, from_cells, group_of, to_cells
+from rdae.training.modules.context_model import CONTEXT_MAX, ContextModel
+from rdae.training.modules.layers import UNIT
 from rdae.training.relaxed import RelaxedLayer, round_straight_through
 
 

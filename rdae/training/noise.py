@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rdae.architecture import PATCH
-from rdae.prior.layers import exact_float32
+from rdae.networks.architecture import PATCH
 from rdae.training.autoencoder import Autoencoder, Output, distortion
+from rdae.training.modules.layers import exact_float32
 from rdae.training.relaxed import RelaxedLayer
 
 _SEED = 0

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rdae.prior.layers import LayerSpec, convolve
+from rdae.training.modules.layers import LayerSpec, convolve
 
 _INDEX_MULTIPLIER = 8.0
 """Scale indices span 0..63, all other outputs a few units: this makes their weights comparable in size."""
@@ -20,7 +20,7 @@ def round_straight_through(x: Tensor) -> Tensor:
 
 
 class RelaxedLayer(nn.Module):
-    """The real-valued twin of `rdae.prior.layers.ExactLayer`: same wiring, same clamps, in units of 1.0.
+    """The real-valued twin of `rdae.training.modules.layers.ExactLayer`: same wiring, same clamps, in units of 1.0.
 
     `exact_steps` rounds the output to the exact layer's step with straight-through gradients, for the last phase of a
     training and to see what the steps cost.

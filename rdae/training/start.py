@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rdae.quality import high_rate_gain
 from rdae.training.autoencoder import Autoencoder
-from rdae.transforms.blocks import Block
+from rdae.training.modules.blocks import Block
 
 _FLOOR = 0.05
 """Smallest magnitude a feature is taken to have: channels of less are rare events, not small signals."""

@@ -22,18 +22,18 @@ from rdae.errors import TrainingError
 from rdae.training import checkpoint, objective, validation
 from rdae.training.autoencoder import Autoencoder, Output
 from rdae.training.config import TrainingConfig
-from rdae.training.data import Pictures, Pool
+from rdae.training.data.pool import Pictures, Pool
+from rdae.training.data.sampling import generator, mix, rounding_noise
+from rdae.training.data.sources import expand
+from rdae.training.data.stream import Stream
 from rdae.training.distributed import Group
-from rdae.training.draws import generator, mix, rounding_noise
-from rdae.training.guard import Guard
-from rdae.training.imports import grown
-from rdae.training.metrics import Metrics
-from rdae.training.optimiser import Optimiser, freeze
+from rdae.training.divergence import DivergenceCheck
+from rdae.training.log import Log
+from rdae.training.optimisation.optimiser import Optimiser, freeze
+from rdae.training.optimisation.schedule import CONSTANT, DECAY, Pace, crop_side, phase, rate_factor
 from rdae.training.relaxed import RelaxedLayer
-from rdae.training.schedule import CONSTANT, DECAY, Pace, crop_side, phase, rate_factor
-from rdae.training.sources import expand
 from rdae.training.start import set_scales
-from rdae.training.stream import Stream
+from rdae.training.warm_start import grown
 
 
 class Trainer:
@@ -64,7 +64,7 @@ class Trainer:
         self.group = group or Group()
         self.device = _usable(self.group.device(device))
         self.report = report or _to_stderr
-        self.metrics = Metrics(run)
+        self.log = Log(run)
         self.listeners: list[Callable[[dict[str, Any]], None]] = []  # of the log's lines
         self._rows = self.group.rows(config.batch)
         expand(
@@ -91,7 +91,7 @@ class Trainer:
         self._trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimiser = Optimiser(self.model, config)
         self._set_average(self.model.state_dict())
-        self.guard = Guard(self.device)
+        self.divergence = DivergenceCheck(self.device)
         self.step = 0
         self.elapsed_s = 0.0
         self.pixels = 0
@@ -136,7 +136,7 @@ class Trainer:
             "started_at": self._started_at,
             "floor": self._floor,
             "factor": self._factor,
-            "usual_loss": self.guard.state(),
+            "usual_loss": self.divergence.state(),
             "recent": torch.stack(self._recent) if self._recent else torch.zeros(0, 5),
             "streams": streams,
         }
@@ -154,7 +154,7 @@ class Trainer:
             self._started_at = state.get("started_at", 0)
             self._floor = state.get("floor", 0.0)
             self._factor = state.get("factor", 0.0)
-            self.guard.load(state.get("usual_loss", 0.0))
+            self.divergence.load(state.get("usual_loss", 0.0))
             recent = state.get("recent", torch.zeros(0, 5))
             self._recent = list(recent.to(self.device)) if recent.shape[1] == 5 else []
             streams = state.get("streams", [])
@@ -199,7 +199,7 @@ class Trainer:
 
     def _align(self) -> None:
         """Give all processes the same numbers: sums in another order could let them drift apart in a long run."""
-        tensors = [*self._values, *self._averaged, *self.optimiser.tensors(), self.guard.usual]
+        tensors = [*self._values, *self._averaged, *self.optimiser.tensors(), self.divergence.usual]
         self.group.align([tensor for tensor in tensors if tensor.numel()])
 
     # -- the loop ------------------------------------------------------------------------------------------------
@@ -220,7 +220,7 @@ class Trainer:
         config = self.config
         if self.group.leads:
             (self.run / "config.json").write_text(json.dumps(config.to_dict(), indent=1) + "\n")
-            self.metrics.cut(self.step)
+            self.log.cut(self.step)
         self._align()
         if self.step and self.step % config.validate_every == 0:
             self._validate_once()  # in case the kill came between checkpoint and validation
@@ -311,7 +311,7 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(self._trained, config.clip)
         means = torch.stack([loss.detach(), terms.bpp.detach().mean(), terms.mse.detach().mean()])
         means = self.group.mean(means)
-        usable = self.guard.judge(means[0], norm)
+        usable = self.divergence.judge(means[0], norm)
         self.optimiser.step(pace.factor, usable)
         self._update_average()
         return torch.cat([means, torch.stack([norm, usable.float()])])
@@ -354,7 +354,7 @@ class Trainer:
     def _log(self, steps: list[list[float]], pixels_per_s: float, pace: Pace) -> None:
         """Write a line of means over the usable ones of these steps, rows of `_train_step`; pace: the last one's."""
         try:
-            self.guard.count([bool(row[4]) for row in steps])
+            self.divergence.count([bool(row[4]) for row in steps])
         except TrainingError as error:
             raise TrainingError(f"{self.run}: {error}") from None
         used = [row for row in steps if row[4]]
@@ -388,12 +388,12 @@ class Trainer:
 
     def _write(self, **fields: object) -> None:
         row = {"step": self.step, "pixels": self.pixels, "elapsed_s": round(self.elapsed_s, 1), **fields}
-        self.metrics.write(row)
+        self.log.write(row)
         for listener in self.listeners:
             listener(row)
 
     def _validate_once(self) -> None:
-        done = self.group.leads and self.metrics.has("validation", self.step)
+        done = self.group.leads and self.log.has("validation", self.step)
         if self.validation and not self.group.total([float(done)])[0]:
             self.validate()
 

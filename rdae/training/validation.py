@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from rdae.prior.layers import exact_float32
 from rdae.training import objective
 from rdae.training.autoencoder import Autoencoder
 from rdae.training.config import TrainingConfig
-from rdae.training.data import Pool
+from rdae.training.data.pool import Pool
 from rdae.training.distributed import Group
+from rdae.training.modules.layers import exact_float32
 from rdae.training.ms_ssim import MIN_SIDE
 
 POINTS = 6

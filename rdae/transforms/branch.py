@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rdae.transforms.blocks import VALUE_MAX, Block
+from rdae.training.modules.blocks import VALUE_MAX, Block
 from rdae.transforms.processor import bfloat16_is_fast
 
 Own = tuple[int, int, int]

@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rdae.rows import Stream, cut, with_neighbours
-from rdae.transforms.blocks import VALUE_MAX
+from rdae.training.modules.blocks import VALUE_MAX
 
 UNIT_BITS = 16
 UNIT = float(1 << UNIT_BITS)
@@ -85,7 +85,7 @@ def _layer(weight: Tensor, bias: Tensor, max_in: float, limit: float) -> _Layer:
 
 @dataclasses.dataclass(frozen=True)
 class _Block:
-    """See `rdae.transforms.blocks.Block`."""
+    """See `rdae.training.modules.blocks.Block`."""
 
     expand: _Layer
     depthwise: _Layer

@@ -16,12 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rdae.architecture import PATCH
+from rdae.networks.architecture import PATCH
 from rdae.rows import Span, Stream, bands, cut, in_parts, join, with_neighbours
-from rdae.transforms.analysis import Analysis
-from rdae.transforms.blocks import Block, Pointwise
+from rdae.training.modules.analysis import Analysis
+from rdae.training.modules.blocks import Block, Pointwise
+from rdae.training.modules.synthesis import Synthesis
 from rdae.transforms.branch import Own, branch
-from rdae.transforms.synthesis import Synthesis
 
 
 def synthesise(

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 import rdae
-from rdae.architecture import HYPER_STRIDE, PATCH
 from rdae.errors import ResultsError
+from rdae.networks.architecture import HYPER_STRIDE, PATCH
 from rdae.reporting.maps import INFERNO, Maps
 from rdae.reporting.page import render
 from rdae.reporting.page.compare import Version

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rdae import metrics, registry
+from rdae import metrics
 from rdae.api import Model, open_model
 from rdae.errors import ResultsError
 from rdae.evaluation.peers import PEERS, Peer, available_peers
 from rdae.evaluation.points import Point
 from rdae.metrics import Picture
+from rdae.networks import registry
 from rdae.quality import MAX_INDEX, from_index
 from rdae.reporting.page.gather import Codec
 

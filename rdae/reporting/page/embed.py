@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from rdae.codec.tiles import Region
 from rdae.errors import ResultsError
-from rdae.tiles import Region
 
 Levels = npt.NDArray[np.uint8]
 Group = Sequence[Levels]  # pictures of one size: the original, the codec's, and others

@@ -1,0 +1,75 @@
+"""What levels of effort are worth: bits saved against seconds, a curve a codec, each against its fastest setting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rdae.errors import ResultsError
+from rdae.evaluation.effort_levels import Efforts, Ladder
+from rdae.reporting.figures import COLOURS, MARKERS, canvas, grid, plain_log_ticks, round_ticks, to_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+HEIGHT_INCHES = 5.4
+
+
+def draw(result: Efforts, *, file_format: str, title: str = "") -> bytes:
+    """The bytes of a figure, in one of FORMATS: percent of the bits saved, by BD-rate, over seconds a picture.
+
+    rdae is drawn thickest; a number at each point is the setting.  A setting without a BD-rate is left out;
+    ResultsError if that leaves nothing.  MissingExtraError without matplotlib.
+    """
+    curves = [(ladder, _saved(ladder)) for ladder in result.ladders]
+    places = [seconds for _, points in curves for _, seconds, _ in points]
+    if not places:
+        raise ResultsError("no setting has a BD-rate, so there is nothing to draw")
+    with canvas(HEIGHT_INCHES) as figure:
+        axes = figure.add_subplot()
+        for number, (ladder, points) in enumerate(curves):
+            _line(axes, ladder, points, number)
+        low, high = 0.7 * min(places), 1.4 * max(places)
+        axes.set_xscale("log")
+        axes.set_xlim(low, high)
+        plain_log_ticks(axes, "x", low, high)
+        axes.margins(y=0.1)
+        round_ticks(axes, "y")
+        axes.set_xlabel("seconds to encode a picture")
+        axes.set_ylabel("bits saved against the codec's fastest setting, %")
+        if title:
+            axes.set_title(title)
+        grid(axes)
+        axes.legend(frameon=False, loc="best")
+        return to_bytes(figure, file_format)
+
+
+def _saved(ladder: Ladder) -> list[tuple[int, float, float]]:
+    """(setting, seconds, percent of bits saved) of each level that has a BD-rate."""
+    rates = ((level, level.against(ladder.levels[0])[0]) for level in ladder.levels)
+    return [(level.setting, level.encoding_s, -rate) for level, rate in rates if rate is not None]
+
+
+def _line(axes: Axes, ladder: Ladder, points: list[tuple[int, float, float]], number: int) -> None:
+    colour, own = COLOURS[number % len(COLOURS)], number == 0
+    axes.plot(
+        [seconds for _, seconds, _ in points],
+        [saved for _, _, saved in points],
+        color=colour,
+        marker=MARKERS[number % len(MARKERS)],
+        markersize=6.5 if own else 4.5,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+        linewidth=2.8 if own else 1.5,
+        label=f"{ladder.title}, {ladder.option}",
+        zorder=20 - number,
+    )
+    for setting, seconds, saved in points:
+        axes.annotate(
+            str(setting),
+            (seconds, saved),
+            xytext=(0, 6),
+            textcoords="offset points",
+            ha="center",
+            color=colour,
+            fontsize=9.5,
+        )

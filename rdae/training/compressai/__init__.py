@@ -1,0 +1,1 @@
+"""Everything that needs CompressAI: likelihoods to train with, its models to measure."""

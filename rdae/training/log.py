@@ -1,0 +1,51 @@
+"""The log of a run, metrics.jsonl: one JSON object a line, each with the step it was written at.
+
+A killed run has usually logged steps beyond its last checkpoint; resumed, it makes those steps again.  Cutting the log
+back to the checkpoint first leaves each step in it once.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+NAME = "metrics.jsonl"
+
+
+class Log:
+    """The log in one run folder."""
+
+    def __init__(self, run: Path) -> None:
+        """Name the log; nothing is read or written yet."""
+        self.path = run / NAME
+
+    def write(self, fields: dict[str, Any]) -> None:
+        """Append a line.  fields: plain values, among them `kind` and `step`."""
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(fields) + "\n")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return all lines that are whole; a kill may have left half a one at the end."""
+        found = []
+        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []
+        for line in lines:
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict) and isinstance(row.get("step"), int):
+                found.append(row)
+        return found
+
+    def cut(self, step: int) -> None:
+        """Drop all lines of steps after `step`, and whatever is not a line."""
+        if self.path.is_file():
+            kept = [json.dumps(row) + "\n" for row in self.rows() if row["step"] <= step]
+            temporary = self.path.with_name(f".{NAME}.tmp")
+            temporary.write_text("".join(kept), encoding="utf-8")
+            temporary.replace(self.path)
+
+    def has(self, kind: str, step: int) -> bool:
+        """Tell whether a line of this kind was written at this step."""
+        return any(row["step"] == step and row.get("kind") == kind for row in self.rows())

@@ -1,0 +1,1 @@
+"""Muon, Adam, and the schedule of a run."""

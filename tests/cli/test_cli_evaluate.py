@@ -1,0 +1,259 @@
+import contextlib
+import csv
+import io
+import json
+import re
+import runpy
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rdae.cli.main import main
+
+FakeModel = runpy.run_path(str(Path(__file__).parents[1] / "support" / "fake_model.py"))["FakeModel"]
+
+
+class Result(NamedTuple):
+    code: int
+    stdout: str
+    stderr: str
+
+
+def rdae(*arguments: object) -> Result:
+    """Run the command in this process."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+        try:
+            main([str(argument) for argument in arguments], prog_name="rdae")
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return Result(code, stdout.getvalue(), stderr.getvalue())
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two pictures, while open_model gives the fake model."""
+    monkeypatch.setitem(sys.modules, "rdae.api", SimpleNamespace(open_model=lambda _path=None, **_options: FakeModel()))
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rows, columns = np.mgrid[:32, :48]
+    for name, factor in (("a.png", 5), ("b.png", 3)):
+        channels = [rows * factor, columns * factor, rows * columns % 251]
+        Image.fromarray(np.stack(channels, axis=2).astype(np.uint8)).save(folder / name)
+    return folder
+
+
+def test_eval_writes_a_result_file_for_the_model_and_one_for_each_peer(
+    pictures: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "results.json"
+    arguments = ("eval", pictures, "-q", "90,20,60", "--peers", "jpeg,webp", "-o", output)
+    done = rdae(*arguments)
+    assert done.code == 0
+    own = json.loads(output.read_text())
+    assert own["results"]["quality"] == [20, 60, 90]
+    assert len(own["pictures"]) == 2
+    for name in ("jpeg", "webp"):
+        assert len(json.loads((tmp_path / f"results.{name}.json").read_text())["results"]["bpp"]) > 5
+    assert "rdae fake against JPEG 4:4:4: BD-rate" in done.stdout
+    assert "not the 24 Kodak pictures" in done.stdout
+    assert "6 of 6: rdae fake: done" in done.stderr
+
+
+def points(path: Path) -> dict[float, dict[str, object]]:
+    """The points of the first picture in a result file, by quality."""
+    return {point["quality"]: point for point in json.loads(path.read_text())["pictures"][0]["points"]}
+
+
+def test_eval_run_again_measures_only_what_is_missing(pictures: Path, tmp_path: Path) -> None:
+    output, table = tmp_path / "results.json", tmp_path / "points.csv"
+    assert rdae("eval", pictures, "-q", "20,60", "-o", output).code == 0
+    first = points(output)
+    same = output.read_bytes()
+    again = rdae("eval", pictures, "-q", "20,60", "-o", output)
+    assert again.code == 0
+    assert "done, 4 points known before" in again.stderr
+    assert output.read_bytes() == same
+    (pictures / "b.png").rename(pictures / "c.png")  # the same pixels under another name
+    rest = rdae("eval", pictures / "a.png", pictures / "c.png", "-q", "20,60,90", "-o", output, "--force")
+    assert rest.code == 0
+    more = rdae("eval", pictures, "-q", "20,60,90,95", "-o", output, "--csv", table)
+    assert "2 of 2: rdae fake: done, 6 points known before" in more.stderr
+    assert json.loads(output.read_text())["meta"]["reused_points"] == 6
+    assert points(output)[20]["bytes"] == first[20]["bytes"]
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [(row["picture"], row["quality"]) for row in rows[:5]] == [
+        *(("a.png", quality) for quality in ("20.0", "60.0", "90.0", "95.0")),
+        ("c.png", "20.0"),
+    ]
+    assert float(rows[0]["psnr-y"]) == points(output)[20]["psnr-y"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("-q", "20"), "holds points that this run leaves out (quality 60)"),
+        (("--peers-only", "--peers", "jpeg"), ""),
+        (("-q", "20,60", "--other"), "is of model 66616b65, now 66616b66"),
+        (("-q", "20,60", "--foreign"), "holds no points of single pictures"),
+    ],
+)
+def test_eval_replaces_what_it_would_lose_only_when_told_to(
+    change: tuple[str, ...], message: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "results.json"
+    assert rdae("eval", pictures, "-q", "20,60", "-o", output, "--quiet").code == 0
+    if "--other" in change:
+        other = replace(FakeModel(), model_id=b"fakf")
+        monkeypatch.setitem(sys.modules, "rdae.api", SimpleNamespace(open_model=lambda *_, **__: other))
+    if "--foreign" in change:
+        output.write_text('{"results": {"bpp": [1], "psnr-rgb": [30]}}')
+    before = output.read_bytes()
+    arguments = ("eval", pictures, *(word for word in change if word not in ("--other", "--foreign")), "-o", output)
+    done = rdae(*arguments, "--quiet")
+    assert done.code == (1 if message else 0)
+    assert message in done.stderr
+    assert done.stderr.count("\n") == bool(message)
+    assert output.read_bytes() == before
+    if message:
+        assert rdae(*arguments, "--quiet", "--force").code == 0
+        assert output.read_bytes() != before
+
+
+def test_eval_that_is_stopped_keeps_what_it_has_and_goes_on(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "results.json"
+
+    class Stopping(FakeModel):  # type: ignore[misc, valid-type]
+        def encode(self, picture: Any, at: float, *, effort: int = 1) -> Any:
+            if picture[0, 1, 1] == 3:  # the second picture
+                raise KeyboardInterrupt
+            return super().encode(picture, at, effort=effort)
+
+    monkeypatch.setitem(sys.modules, "rdae.api", SimpleNamespace(open_model=lambda *_, **__: Stopping()))
+    assert rdae("eval", pictures, "-q", "20,60", "-o", output).code == 130
+    stopped = json.loads(output.read_text())
+    assert stopped["failures"] == [{"picture": "b.png", "error": "not measured: the run was stopped"}]
+    monkeypatch.setitem(sys.modules, "rdae.api", SimpleNamespace(open_model=lambda *_, **__: FakeModel()))
+    done = rdae("eval", pictures, "-q", "20,60", "-o", output)
+    assert done.code == 0
+    assert "2 of 2: rdae fake: done, 2 points known before" in done.stderr
+    assert json.loads(output.read_text())["failures"] == []
+
+
+def test_eval_against_an_earlier_file_prints_its_bd_rate(pictures: Path, tmp_path: Path) -> None:
+    first = rdae("eval", pictures, "--peers-only", "--peers", "jpeg", "--quiet", "-o", tmp_path / "peer.json")
+    assert first.code == 0
+    assert first.stderr == ""
+    arguments = ("eval", pictures, "-q", "20,50,80", "--against", tmp_path / "peer.jpeg.json", "--anchors", "none")
+    done = rdae(*arguments)
+    assert "rdae fake against JPEG 4:4:4: BD-rate" in done.stdout
+    classic = rdae(*arguments, "--against", "webp", "--bd", "cubic", "--metric", "psnr-y", "--peers", "jpeg")
+    assert "rdae fake against WebP (Pillow 7.1): no BD-rate: WebP (Pillow 7.1) has no PSNR-Y" in classic.stdout
+    assert "rdae fake against JPEG 4:4:4: no BD-rate: a curve needs at least 4 points" in classic.stdout
+    assert re.search(r"JPEG 4:4:4 against JPEG 4:4:4: BD-rate [+-]0\.00 %, BD-PSNR-Y [+-]0\.00 dB", classic.stdout)
+
+
+@pytest.mark.parametrize(("option", "name"), [("--against", "h264"), ("--peers", "compressai:mbt2018:1=none.pth")])
+def test_eval_finds_a_file_that_is_not_there_before_it_starts(option: str, name: str, pictures: Path) -> None:
+    done = rdae("eval", pictures, option, name)
+    assert done.code == 1
+    assert "No such file" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_eval_measures_memory_and_ssimulacra2_when_asked_to(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        sys.modules, "ssimulacra2", SimpleNamespace(compute_ssimulacra2=lambda a, _b: a.getbuffer()[99] / 4)
+    )
+    arguments = ("eval", pictures, "--peers-only", "--peers", "jpeg", "--memory", "--ssimulacra2")
+    done = rdae(*arguments, "-o", tmp_path / "results.json")
+    content = json.loads((tmp_path / "results.jpeg.json").read_text())
+    assert len(content["results"]["ssimulacra2"]) > 5
+    assert "SSIMULACRA2" in done.stdout
+    if sys.platform == "linux":
+        assert content["memory"]["picture"] == "a.png"
+        assert content["memory"]["decoding_bytes"] < 50e6
+        assert "peak memory over the loaded program: encoding" in done.stdout
+    wrong = rdae("eval", pictures, "--metric", "ssimulacra2")
+    assert wrong.code == 2
+
+
+def test_eval_goes_on_past_a_bad_picture_and_ends_with_status_1(pictures: Path) -> None:
+    (pictures / "aa.png").write_bytes(b"no picture")
+    done = rdae("eval", pictures, "-q", "20,80")
+    assert done.code == 1
+    assert "failed: aa.png" in done.stdout
+    assert "mean of 2 pictures" in done.stdout
+
+
+@pytest.mark.parametrize("qualities", ["", "fine", "101", "-1", "20,nan", "20;30"])
+def test_eval_refuses_qualities_that_are_none(qualities: str, pictures: Path) -> None:
+    done = rdae("eval", pictures, "-q", qualities)
+    assert done.code == 2
+    assert "expected numbers from 0 to 100" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(("option", "name"), [("--peers", "gif"), ("--anchors", "h264")])
+def test_eval_finds_an_unknown_peer_or_curve_before_it_starts(option: str, name: str, pictures: Path) -> None:
+    done = rdae("eval", pictures, option, name)
+    assert done.code == 1
+    assert f"'{name}', expected one of" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_plot_draws_result_files_and_asks_before_it_replaces(pictures: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    output, figure = tmp_path / "results.json", tmp_path / "curve.svg"
+    assert rdae("eval", pictures, "-q", "20,50,80", "-o", output).code == 0
+    arguments = ("plot", output, "-o", figure, "--anchors", "vtm,jpeg")
+    assert rdae(*arguments).code == 0
+    assert b"<svg" in figure.read_bytes()
+    again = rdae(*arguments)
+    assert again.code == 1
+    assert "curve.svg" in again.stderr
+    assert rdae(*arguments, "--force").code == 0
+    wrong = rdae("plot", output, "-o", tmp_path / "curve.gif")
+    assert wrong.code == 2
+    assert "expected a name ending in" in " ".join(wrong.stderr.split())
+
+
+def test_plot_of_a_file_that_holds_no_results_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "no.json"
+    path.write_text("{}")
+    done = rdae("plot", path, "-o", tmp_path / "curve.png")
+    assert done.code == 1
+    assert "no.json: expected results" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_plot_lists_the_published_curves_without_asking_for_files() -> None:
+    done = rdae("plot", "--anchors", "list")
+    assert done.code == 0
+    assert any(line.startswith("bpg444 ") and "CompressAI@" in line for line in done.stdout.splitlines())
+
+
+def test_benchmark_prints_a_table_or_json(pictures: Path) -> None:
+    arguments = ("benchmark", pictures, "--repeat", "1", "--peers", "jpeg")
+    done = rdae(*arguments)
+    assert "decode" in done.stdout
+    assert "JPEG 4:4:4" in done.stdout
+    assert len(json.loads(rdae(*arguments, "--json").stdout)["timings"]) == 2
+
+
+def test_benchmark_of_a_file_that_is_no_picture_names_it_on_one_line(pictures: Path) -> None:
+    (pictures / "b.png").write_bytes(b"no picture")
+    done = rdae("benchmark", pictures)
+    assert done.code == 1
+    assert f"{pictures / 'b.png'}: " in done.stderr
+    assert done.stderr.count("\n") == 1

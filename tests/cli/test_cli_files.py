@@ -1,0 +1,361 @@
+"""rdae compress and decompress with a model that needs no weights: what goes where, what errors look like."""
+
+import io
+from pathlib import Path
+from typing import Any, ClassVar
+
+import click
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+from rdae_command import Result, rdae_command
+
+import rdae
+from rdae import quality as quality_scale
+from rdae.cli import main as cli_main
+from rdae.clock import Clock
+from rdae.codec.container import Container, Header, Section, SectionType, pack, parse
+from rdae.networks import registry
+from rdae.networks.registry import Installed
+from rdae.pictures.bands import Bands
+from rdae.pictures.raster import Raster
+from rdae.targets import Target
+
+MODEL = b"fake"
+
+
+class FakeModel:
+    """Keeps the picture as a PNG in the place of latents."""
+
+    name = "fake"
+    model_id = MODEL
+
+    verified: ClassVar[list[bool]] = []  # what the commands asked for
+
+    wanted: ClassVar[list[Any]] = []
+
+    def compress(
+        self,
+        image: Raster | npt.NDArray[np.uint8],
+        quality: float,
+        *,
+        verify: bool = False,
+        target: Any = None,
+        effort: int = 1,
+        listener: Any = None,
+        clock: Clock | None = None,
+    ) -> bytes:
+        assert (effort, listener) == (1, None)
+        self.wanted.append(target)
+        self.verified.append(verify)
+        assert clock is None or "read" in clock.seconds
+        buffer = io.BytesIO()
+        levels = image.levels if isinstance(image, Raster) else image
+        Image.fromarray(levels).save(buffer, "PNG")
+        header = Header(levels.shape[1], levels.shape[0], MODEL, quality_scale.to_index(quality))
+        return pack(Container(header, (Section(SectionType.LATENTS, buffer.getvalue()),), 0))
+
+    asked: ClassVar[list[tuple[bool, int]]] = []
+    regions: ClassVar[list[Any]] = []
+
+    def unfold(
+        self, data: bytes, *, exact: bool, max_pixels: int, region: Any, scale: int, clock: Clock
+    ) -> Bands:
+        self.asked.append((exact, max_pixels))
+        self.regions.append((region, scale))
+        assert "read" in clock.seconds
+        container = parse(data)
+        if container.header.model != MODEL:
+            raise rdae.WeightsError(f"written with model {container.header.model.hex()}")
+        rows = np.asarray(Image.open(io.BytesIO(container.payloads(SectionType.LATENTS)[0])))
+        return Bands(rows.shape[1], rows.shape[0], "RGB", {}, iter([rows]))
+
+
+@pytest.fixture(autouse=True)
+def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path | None]:
+    """The weights that commands asked for; commands run in tmp_path, which holds a.png, b.png and c.rdae."""
+    asked: list[Path | None] = []
+
+    def open_model(path: Path | None = None, **_options: object) -> FakeModel:
+        asked.append(path)
+        if path is not None and path.name == "missing":
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+        if path is not None and path.name == "bad":
+            raise rdae.WeightsError("not a weights file")
+        if path is not None and path.name == "named":
+            raise rdae.WeightsError(f"{path}: not a weights file")
+        return FakeModel()
+
+    monkeypatch.setitem(rdae.__dict__, "open_model", open_model)
+    sha256 = MODEL.hex() + "0" * 56
+    monkeypatch.setattr(registry, "installed", lambda: [Installed("fake", Path("fake.safetensors"), sha256, 3)])
+    monkeypatch.chdir(tmp_path)
+    picture = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3)
+    Image.fromarray(picture).save("a.png")
+    Image.fromarray(255 - picture).save("b.png")
+    Path("c.rdae").write_bytes(FakeModel().compress(picture, 12.5))
+    return asked
+
+
+def assert_one_line_error(result: Result, *words: str) -> None:
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("rdae: ")
+    assert result.stderr.count("\n") == 1
+    for word in words:
+        assert word in result.stderr
+
+
+def test_outputs_go_beside_the_inputs() -> None:
+    Path("deep/er").mkdir(parents=True)
+    Path("a.png").rename("deep/er/a.v2.png")
+    result = rdae_command("compress", "deep/er/a.v2.png", "b.png")
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    size = Path("b.rdae").stat().st_size
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith(f"{Path('deep/er/a.v2.png')} -> {Path('deep/er/a.v2.rdae')}  ")
+    assert lines[1] == f"b.png -> b.rdae  {size} bytes  {8 * size / 35:.3f} bpp"
+    Path("b.png").unlink()
+    assert rdae_command("decompress", "b.rdae").stderr == "b.rdae -> b.png  7 x 5\n"
+    assert np.asarray(Image.open("b.png"))[0, 0].tolist() == [255, 254, 253]
+
+
+def test_the_output_can_be_named() -> None:
+    assert rdae_command("compress", "a.png", "-o", "new/x.bin", "-q", "0").exit_code == 0
+    assert parse(Path("new/x.bin").read_bytes()).header.quality_index == 0
+    assert rdae_command("decompress", "new/x.bin", "-o", "new/x.bmp").exit_code == 0
+    with Image.open("new/x.bmp") as image:
+        assert image.format == "BMP"
+
+
+def test_outputs_can_go_to_a_folder() -> None:
+    assert rdae_command("compress", "a.png", "b.png", "-d", "out/put").exit_code == 0
+    assert sorted(path.name for path in Path("out/put").iterdir()) == ["a.rdae", "b.rdae"]
+
+
+def test_the_default_quality_is_50() -> None:
+    rdae_command("compress", "a.png")
+    assert parse(Path("a.rdae").read_bytes()).header.quality_index == 400
+
+
+def test_quiet_prints_nothing_but_errors() -> None:
+    Image.new("RGBA", (3, 3)).save("alpha.png")
+    result = rdae_command("compress", "--quiet", "alpha.png", "a.png")
+    assert result == Result(0, "", "")
+    assert_one_line_error(rdae_command("compress", "--quiet", "a.png"), "a.png", "already there")
+
+
+def test_what_cannot_be_kept_is_noted() -> None:
+    Image.new("I;16", (3, 3)).save("deep.png")
+    result = rdae_command("compress", "deep.png")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[0] == "rdae: deep.png: 16 bits rounded to 8"
+
+
+def test_the_model_is_opened_once_for_all_files(opened: list[Path | None]) -> None:
+    rdae_command("compress", "a.png", "b.png", "--model", "some/weights")
+    assert opened == [Path("some/weights")]
+
+
+def test_an_existing_output_needs_force(opened: list[Path | None]) -> None:
+    Path("a.rdae").write_bytes(b"precious")
+    assert_one_line_error(rdae_command("compress", "a.png"), "a.png", "--force")
+    assert_one_line_error(rdae_command("decompress", "c.rdae", "-o", "a.png"), "c.rdae", "--force")
+    assert Path("a.rdae").read_bytes() == b"precious"
+    assert opened == []  # no work before the answer
+    assert rdae_command("compress", "-f", "a.png").exit_code == 0
+    assert rdae_command("decompress", "a.rdae", "--force").exit_code == 0
+
+
+def test_a_missing_file_is_one_line() -> None:
+    for command in ("compress", "decompress", "info"):
+        result = rdae_command(command, "none.xyz")
+        assert_one_line_error(result)
+        assert result.stderr == "rdae: none.xyz: No such file or directory\n"
+
+
+def test_what_is_no_picture_is_one_line(opened: list[Path | None]) -> None:
+    Path("empty.png").touch()
+    assert_one_line_error(rdae_command("compress", "empty.png"), "empty.png", "empty")
+    assert_one_line_error(rdae_command("compress", "c.rdae", "-o", "x"), "c.rdae", "not a picture")
+    assert_one_line_error(rdae_command("compress", "."), "Is a directory")
+    assert opened == []
+
+
+def test_what_is_no_rdae_file_is_one_line(opened: list[Path | None]) -> None:
+    for command in ("decompress", "info"):
+        assert_one_line_error(rdae_command(command, "a.png"), "a.png", "not an .rdae file")
+    assert opened == []
+
+
+def test_a_file_cut_at_every_tenth_byte_is_one_line() -> None:
+    data = Path("c.rdae").read_bytes()
+    for length in range(0, len(data), 10):
+        Path("cut.rdae").write_bytes(data[:length])
+        for command in ("decompress", "info"):
+            assert_one_line_error(rdae_command(command, "cut.rdae"), "cut.rdae")
+    assert not Path("cut.png").exists()
+
+
+def test_an_unknown_model_is_one_line() -> None:
+    header = Header(1, 1, b"\0\1\2\3", 0)
+    Path("x.rdae").write_bytes(pack(Container(header, (Section(SectionType.LATENTS, b"x"),))))
+    assert_one_line_error(rdae_command("decompress", "x.rdae"), "x.rdae", "00010203")
+
+
+def test_weights_that_cannot_be_had_end_the_command() -> None:
+    for name, words in (
+        ("missing", "No such file"),
+        ("bad", "not a weights file"),
+        ("named", "not a weights file"),
+    ):
+        result = rdae_command("compress", "a.png", "b.png", "--model", name)
+        assert_one_line_error(result, f"rdae: {name}: {words}")
+        assert result.stderr.count(name) == 1
+
+
+def test_an_unknown_suffix_is_one_line(opened: list[Path | None]) -> None:
+    assert_one_line_error(rdae_command("decompress", "c.rdae", "-o", "c.xyz"), "c.rdae", ".xyz")
+    assert opened == []
+
+
+def test_an_unwritable_output_is_named() -> None:
+    result = rdae_command("compress", "a.png", "-o", str(Path("b.png/x.rdae")))
+    assert_one_line_error(result, "rdae: a.png: ", "b.png")
+
+
+def test_good_files_are_done_although_others_fail() -> None:
+    result = rdae_command("compress", "none.png", "a.png", "c.rdae", "b.png")
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert [line.split()[0] for line in lines] == ["rdae:", "a.png", "rdae:", "b.png", "4"]
+    assert lines[-1].startswith("4 files, 2 failed, 0 skipped, ")
+    assert Path("a.rdae").exists()
+    assert Path("b.rdae").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("compress",),
+        ("compress", "a.png", "b.png", "-o", "x.rdae"),
+        ("compress", "a.png", "-o", "x.rdae", "-d", "."),
+        ("compress", "a.png", "sub/../a.jpg", "-d", "out"),
+        ("compress", "a.png", "-q", "101"),
+        ("compress", "a.png", "-q", "nan"),
+        ("decompress", "c.rdae", "--quality", "3"),
+        ("info",),
+        ("nonsense",),
+    ],
+)
+def test_wrong_usage_is_exit_status_2(arguments: tuple[str, ...]) -> None:
+    result = rdae_command(*arguments)
+    assert result.exit_code == 2
+    assert "Usage: " in result.stderr
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [(KeyboardInterrupt(), 130, "\n"), (rdae.TrainingError("no data"), 1, "rdae: no data\n")],
+)
+def test_errors_of_any_command_end_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, status: int, line: str
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(FakeModel, "compress", fail)
+    if isinstance(error, rdae.RdaeError):
+        # compress itself reports what concerns a file; the group reports what other commands let through.
+        command = click.Command("fails", callback=fail)
+        monkeypatch.setattr(cli_main.LazyGroup, "get_command", lambda *_: command)
+    result = rdae_command("compress", *([] if isinstance(error, rdae.RdaeError) else ["a.png"]))
+    assert (result.exit_code, result.stderr) == (status, line)
+    assert not Path("a.rdae").exists()
+
+
+def test_what_was_encoded_is_verified_unless_told_otherwise() -> None:
+    FakeModel.verified.clear()
+    for options in ([], ["--no-verify"], ["--verify"]):
+        assert rdae_command("compress", "a.png", "-f", *options).exit_code == 0
+    assert FakeModel.verified == [True, False, True]
+
+
+def test_exactness_and_limits_reach_the_decoder() -> None:
+    FakeModel.asked.clear()
+    FakeModel.regions.clear()
+    assert rdae_command("decompress", "c.rdae", "-f", "--region", "1, 2,3,4").exit_code == 0
+    assert rdae_command("decompress", "c.rdae", "-f", "--scale", "1/8").exit_code == 0
+    assert rdae_command("decompress", "c.rdae", "-f", "--scale", "1/3").exit_code == 2
+    assert FakeModel.regions == [((1, 2, 3, 4), 1), (None, 8)]
+    FakeModel.asked.clear()
+    for options in ([], ["--exact"], ["--max-pixels", "5000"]):
+        assert rdae_command("decompress", "c.rdae", "-f", *options).exit_code == 0
+    assert FakeModel.asked == [(False, 100_000_000), (True, 100_000_000), (False, 5000)]
+    result = rdae_command("decompress", "c.rdae", "-f", "--max-pixels", "4095")
+    assert result.exit_code == 1
+    assert "more than the 4095 allowed" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], None),
+        (["--bpp", "0.25"], Target("bpp", 0.25)),
+        (["--size", "40KB"], Target("size", 40000)),
+        (["--size", "1.5 MiB"], Target("size", 1.5 * 2**20)),
+        (["--size", "900"], Target("size", 900)),
+        (["--psnr", "36"], Target("psnr", 36)),
+        (["--ms-ssim", "0.98"], Target("ms-ssim", 0.98)),
+    ],
+)
+def test_targets_reach_the_encoder(options: list[str], expected: Target | None) -> None:
+    FakeModel.wanted.clear()
+    assert rdae_command("compress", "a.png", "-f", *options).exit_code == 0
+    assert FakeModel.wanted == [expected]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--bpp", "1", "--size", "3KB"], "exclude each other"),
+        (["-q", "50", "--psnr", "36"], "exclude each other"),
+        (["--size", "KB"], "no size such as"),
+        (["--size", "3PB"], "no size such as"),
+        (["--size", "0"], "no size such as"),
+        (["--bpp", "0"], "not in the range"),
+        (["--ms-ssim", "1"], "not in the range"),
+        (["--ms-ssim", "nan"], "not a number"),
+    ],
+)
+def test_targets_that_make_no_sense_are_wrong_usage(options: list[str], words: str) -> None:
+    result = rdae_command("compress", "a.png", *options)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+@pytest.mark.parametrize("region", ["1,2,3", "a,b,c,d", "-1,0,1,1", "1.5,0,1,1", ""])
+def test_a_region_is_four_numbers(region: str) -> None:
+    result = rdae_command("decompress", "c.rdae", "-f", "--region", region)
+    assert result.exit_code == 2
+    assert "expected four whole numbers" in result.stderr
+
+
+def test_metadata_is_kept_unless_stripped(monkeypatch: pytest.MonkeyPatch) -> None:
+    exif = Image.Exif()
+    exif[315] = "somebody"
+    Image.new("RGB", (5, 4)).save("tagged.png", exif=exif)
+    rasters: list[Raster] = []
+    plain = FakeModel.compress
+
+    def seen(self: FakeModel, image: Raster, *rest: Any, **options: Any) -> bytes:
+        rasters.append(image)
+        return plain(self, image, *rest, **options)
+
+    monkeypatch.setattr(FakeModel, "compress", seen)
+    for options in ([], ["--strip"]):
+        assert rdae_command("compress", "tagged.png", "-f", *options).exit_code == 0
+    assert [b"somebody" in (raster.exif or b"") for raster in rasters] == [True, False]

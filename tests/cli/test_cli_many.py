@@ -1,0 +1,429 @@
+"""Which files a command takes and what goes where: folders, patterns, pipes, URLs, shards, JSON lines, the bar."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from fuzzing import frozen_path
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from tiny_model import photo
+
+from rdae import codec, weights
+from rdae.cli import places, progress
+from rdae.cli.files import Found, Request
+from rdae.cli.main import main
+from rdae.cli.work import Done, Facts, Job
+from rdae.codec.container import parse
+
+MODEL = ("--model", str(frozen_path()))
+NAME = frozen_path().stem
+
+
+class Terminal(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
+class Result:
+    code: object
+    raw: bytes
+    stderr: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.raw.decode().splitlines()
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.lines]
+
+
+def rdae(*arguments: str, stdin: bytes = b"", terminal: bool = False) -> Result:
+    """Run the command in this process; terminal: whether stderr is one."""
+    given, out, err = io.BytesIO(stdin), io.BytesIO(), io.BytesIO()
+    stdout = io.TextIOWrapper(out, write_through=True)
+    stderr = (Terminal if terminal else io.TextIOWrapper)(err, write_through=True)
+    old_stdin, sys.stdin = sys.stdin, io.TextIOWrapper(given)
+    try:
+        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+            main([*arguments, *(MODEL if arguments[0] != "info" else ())], prog_name="rdae")
+        code: object = None
+    except SystemExit as end:
+        code = end.code
+    finally:
+        sys.stdin = old_stdin
+    return Result(code, out.getvalue(), err.getvalue().decode())
+
+
+def save(path: str, width: int = 20) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(photo(12, width)).save(path)
+
+
+def tree(folder: str) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file())
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A tree of pictures in/a.png, in/deep/b.jpg, in/deep/er/c.PNG, with other things in between."""
+    monkeypatch.chdir(tmp_path)
+    save("in/a.png")
+    save("in/deep/b.jpg")
+    save("in/deep/er/c.PNG")
+    save("in/.hidden.png")
+    save("in/.folder/d.png")
+    Path("in/readme.txt").write_text("no picture")
+    yield
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
+
+
+def test_a_tree_is_mirrored_both_ways() -> None:
+    assert rdae("compress", "-r", "in", "-d", "out").code == 0
+    assert tree("out") == ["a.rdae", "deep/b.rdae", "deep/er/c.rdae"]
+    assert rdae("decompress", "-r", "out", "-d", "back").code == 0
+    assert tree("back") == ["a.png", "deep/b.png", "deep/er/c.png"]
+    assert rdae("decompress", "-r", "out").code == 0
+    assert tree("out") == sorted([*tree("back"), "a.rdae", "deep/b.rdae", "deep/er/c.rdae"])
+
+
+def test_a_folder_needs_r_and_something_in_it() -> None:
+    result = rdae("compress", "in", "in/a.png", "-d", "out")
+    assert result.code == 1
+    assert result.stderr.splitlines()[0] == "rdae: in: Is a directory; -r takes what is in it"
+    assert tree("out") == ["a.rdae"]
+    result = rdae("decompress", "-r", "in")
+    assert (result.code, result.stderr) == (1, "rdae: in: nothing in it ends in .rdae\n")
+
+
+def test_patterns_that_the_shell_left_are_files() -> None:
+    result = rdae("compress", "in/**/*.[pj]*g", "-d", "out")
+    assert result.code == 0
+    assert tree("out") == ["a.rdae", "b.rdae"]
+    result = rdae("compress", "in/*.webp", "-d", "out")
+    assert (result.code, result.stderr) == (1, "rdae: in/*.webp: no file has such a name\n")
+    save("in/[a].png")  # a name that looks like a pattern
+    assert rdae("compress", "in/[a].png").code == 0
+    assert Path("in/[a].rdae").exists()
+
+
+def test_an_input_given_twice_is_done_once() -> None:
+    result = rdae("compress", "-r", "in/deep", "in/deep/b.jpg", "--json")
+    assert [each["input"] for each in result.objects] == ["in/deep/b.jpg", "in/deep/er/c.PNG"]
+
+
+def test_two_pictures_of_one_name_need_keep_suffix() -> None:
+    save("in/a.jpg")
+    result = rdae("compress", "-r", "in", "-d", "out")
+    assert result.code == 2
+    assert "in/a.jpg and in/a.png would both go to out/a.rdae" in result.stderr
+    assert rdae("compress", "-r", "in", "-d", "out", "--keep-suffix").code == 0
+    assert tree("out") == ["a.jpg.rdae", "a.png.rdae", "deep/b.jpg.rdae", "deep/er/c.PNG.rdae"]
+    assert rdae("decompress", "-r", "out", "-d", "back").code == 0
+    assert tree("back") == ["a.jpg.png", "a.png", "deep/b.jpg.png", "deep/er/c.PNG.png"]
+
+
+def test_a_second_run_does_what_is_missing() -> None:
+    first = rdae("compress", "-r", "in", "-d", "out", "--json")
+    assert [each["output"] for each in first.objects] == ["out/a.rdae", "out/deep/b.rdae", "out/deep/er/c.rdae"]
+    before = Path("out/a.rdae").stat().st_mtime_ns
+    Path("out/deep/b.rdae").unlink()
+    second = rdae("compress", "-r", "in", "-d", "out", "--skip-existing", "--json")
+    assert second.code == 0
+    assert [each.get("skipped", False) for each in second.objects] == [True, False, True]
+    assert second.stderr.startswith("3 files, 0 failed, 2 skipped, ")
+    assert Path("out/a.rdae").stat().st_mtime_ns == before
+    assert rdae("compress", "-r", "in", "-d", "out").code == 1
+    assert rdae("compress", "-r", "in", "-d", "out", "--force").code == 0
+    assert Path("out/a.rdae").stat().st_mtime_ns != before
+
+
+def test_an_input_is_never_replaced() -> None:
+    save("x.rdae.png")
+    Path("x.rdae.png").rename("x.rdae")  # a picture by a wrong name
+    result = rdae("compress", "x.rdae", "--force")
+    assert (result.code, "which is never overwritten" in result.stderr) == (1, True)
+    save("y.png")
+    result = rdae("compress", "y.png", "x.rdae", "-o", "x.rdae", "--force")
+    assert result.code == 2
+    Path("d").mkdir()
+    Path("d/y.rdae").hardlink_to("x.rdae")
+    result = rdae("compress", "y.png", "x.rdae", "-d", "d", "--force")
+    assert "rdae: y.png: the output d/y.rdae is an input as well, which is never overwritten" in result.stderr
+    with Image.open("x.rdae") as image:
+        assert image.size == (20, 12)
+
+
+def test_json_says_all_and_stdout_holds_nothing_else() -> None:
+    Path("in/bad.png").write_bytes(b"junk")
+    result = rdae("compress", "-r", "in", "-d", "out", "--json")
+    assert result.code == 1
+    told = {each.pop("input"): each for each in result.objects}
+    assert told["in/bad.png"] == {"output": "out/bad.rdae", "error": "not a picture in a known format"}
+    size = Path("out/a.rdae").stat().st_size
+    a = told["in/a.png"]
+    assert a.pop("seconds") > 0
+    assert a == {
+        "output": "out/a.rdae",
+        "bytes": size,
+        "bpp": 8 * size / (12 * 20),
+        "width": 20,
+        "height": 12,
+        "quality": 50.0,
+        "model": NAME,
+        "input_bytes": Path("in/a.png").stat().st_size,
+        "output_bytes": size,
+    }
+    errors = [line for line in result.stderr.splitlines() if line.startswith("rdae: ")]
+    assert errors == ["rdae: in/bad.png: not a picture in a known format"]
+    summary = result.stderr.splitlines()[-1]
+    total = sum(each.get("bytes", 0) for each in told.values())
+    before = sum(each.get("input_bytes", 0) for each in told.values())
+    bpp = 8 * total / (3 * 12 * 20)
+    assert summary.startswith(f"4 files, 1 failed, 0 skipped, {before:,} -> {total:,} bytes, {bpp:.3f} bpp, ")
+    back = rdae("decompress", "out/a.rdae", "--json").objects[0]
+    assert (back["bytes"], back["output_bytes"]) == (size, Path("out/a.png").stat().st_size)
+    part = rdae("decompress", "out/a.rdae", "-f", "--json", "--region", "3,4,9,8", "--scale", "1/4").objects[0]
+    assert (part["width"], part["height"], part["bpp"]) == (3, 2, back["bpp"])
+    with Image.open("out/a.png") as made:
+        assert made.size == (3, 2)
+
+
+def test_shards_share_the_work_and_leave_nothing_out() -> None:
+    for number in range(4):
+        save(f"in/more/{number}.png")
+    for part in ("1/3", "2/3", "3/3"):
+        assert rdae("compress", "-r", "in", "-d", "out", "--shard", part).code == 0  # none is there already
+    assert len(tree("out")) == 7
+    for wrong in ("0/3", "4/3", "1", "a/b", "1/3/4", "-1/3"):
+        assert rdae("compress", "-r", "in", "--shard", wrong).code == 2
+
+
+@given(st.lists(st.text("ab/", min_size=1), unique=True), st.integers(1, 9))
+def test_shards_are_disjoint_and_together_all(names: list[str], count: int) -> None:
+    found = [Found(f"in/{name}.png", Path(f"{number}.png")) for number, name in enumerate(names)]
+
+    whole = Request(
+        inputs=("in",), recursive=True, shard=None, workers=None, as_json=False, quiet=True, verbose=False
+    )
+
+    def part(index: int) -> list[Job]:
+        jobs: list[Job] = dataclasses.replace(whole, shard=(index, count))._jobs(found, ".rdae")
+        return jobs
+
+    parts = [part(index) for index in range(1, count + 1)]
+    assert sorted(job.source for each in parts for job in each) == sorted(each.source for each in found)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_verify_finds_the_bad_one() -> None:
+    assert rdae("compress", "-r", "in", "-d", "out").code == 0
+    assert rdae("verify", "-r", "out").lines == [
+        "out/a.rdae  ok  20 x 12",
+        "out/deep/b.rdae  ok  20 x 12",
+        "out/deep/er/c.rdae  ok  20 x 12",
+    ]
+    data = bytearray(Path("out/a.rdae").read_bytes())
+    data[-6] ^= 1
+    Path("out/a.rdae").write_bytes(data)
+    result = rdae("verify", "-r", "out", "--json")
+    assert result.code == 1
+    assert ["error" in each for each in result.objects] == [True, False, False]
+    about = {"bytes", "bpp", "width", "height", "quality", "model"}
+    assert result.objects[1].keys() == {"input", "input_bytes", "seconds"} | about
+    assert result.stderr.startswith("rdae: out/a.rdae: ")
+    alone = rdae("verify", "out/a.rdae", "--quiet")
+    assert (alone.code, alone.raw, alone.stderr.count("\n")) == (1, b"", 1)
+
+
+def test_standard_streams_carry_a_picture_there_and_back() -> None:
+    picture = Path("in/a.png").read_bytes()
+    for arguments in (["-"], ["-", "-o", "-"], ["in/a.png", "-o", "-"]):
+        made = rdae("compress", *arguments, "--quiet", stdin=picture)
+        assert (made.code, made.stderr) == (0, "")
+        assert parse(made.raw).header.width == 20
+    back = rdae("decompress", "-", stdin=made.raw)
+    expected = codec.decode(made.raw, weights.load(frozen_path())).picture
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(back.raw), formats=["PNG"])), expected)
+    back = rdae("decompress", "-", "--format", "bmp", stdin=made.raw)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(back.raw), formats=["BMP"])), expected)
+    assert rdae("decompress", "-", "-o", "b.ppm", stdin=made.raw).code == 0
+    assert np.array_equal(np.asarray(Image.open("b.ppm")), expected)
+    assert rdae("verify", "-", stdin=made.raw).lines == ["-  ok  20 x 12"]
+    assert json.loads(rdae("info", "-", "--json", stdin=made.raw).raw)["width"] == 20
+    bad = rdae("decompress", "-", stdin=b"junk")
+    assert (bad.code, bad.raw) == (1, b"")
+    assert bad.stderr.startswith("rdae: standard input: not an .rdae file")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("compress", "-", "in/a.png", "-d", "out"),
+        ("compress", "-", "--json"),
+        ("compress", "in/a.png", "--force", "--skip-existing"),
+        ("compress", "-r", "in", "-o", "x.rdae"),
+        ("compress", "in/a.png", "-j", "-1"),
+        ("decompress", "in/a.png", "--format", "xyz"),
+    ],
+)
+def test_options_that_contradict_each_other_are_wrong_usage(arguments: tuple[str, ...]) -> None:
+    result = rdae(*arguments)
+    assert (result.code, result.raw) == (2, b"")
+    assert "Usage: " in result.stderr
+
+
+def test_format_chooses_the_suffix_of_many() -> None:
+    assert rdae("compress", "-r", "in", "-d", "out").code == 0
+    assert rdae("decompress", "-r", "out", "--format", "PPM", "-d", "back").code == 0
+    assert tree("back") == ["a.ppm", "deep/b.ppm", "deep/er/c.ppm"]
+    assert rdae("decompress", "out/a.rdae", "--format", "ppm", "-o", "x.bin").code == 0
+    assert Path("x.bin").read_bytes().startswith(b"P6")
+
+
+def test_urls_are_inputs_and_outputs() -> None:
+    assert rdae("compress", "-r", "in", "-d", "memory://made").code == 0
+    store = fsspec.filesystem("memory")
+    names = ["/made/a.rdae", "/made/deep/b.rdae", "/made/deep/er/c.rdae"]
+    assert sorted(store.find("/made")) == names
+    assert rdae("compress", "in/a.png", "-o", "alone.rdae").code == 0
+    assert store.cat_file("/made/a.rdae") == Path("alone.rdae").read_bytes()
+    result = rdae("compress", "-r", "in", "-d", "memory://made")
+    assert result.code == 1
+    assert result.stderr.count("is already there; --force replaces it") == 3
+    assert rdae("compress", "-r", "in", "-d", "memory://made", "--skip-existing").code == 0
+    assert rdae("decompress", "-r", "memory://made", "-d", "back").code == 0
+    assert tree("back") == ["a.png", "deep/b.png", "deep/er/c.png"]
+    assert rdae("decompress", "memory://made/deep/*.rdae").code == 0  # beside it
+    assert store.exists("/made/deep/b.png")
+    assert rdae("verify", "memory://made/a.rdae").code == 0
+    assert json.loads(rdae("info", "memory://made/a.rdae", "--json").raw)["width"] == 20
+    result = rdae("decompress", "memory://made/none.rdae", "-o", "x.png")
+    assert (result.code, result.stderr) == (1, "rdae: memory://made/none.rdae: No such file or directory\n")
+    assert rdae("decompress", Path("alone.rdae").resolve().as_uri()).code == 0
+    assert Path("alone.png").exists()
+
+
+def test_a_store_that_shows_half_objects_gets_a_new_name_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Halves(MemoryFileSystem):  # type: ignore[misc]
+        """A store that shows what has come so far."""
+
+        protocol = "halves"
+        fails = False
+
+        @classmethod
+        def _strip_protocol(cls, path: str) -> str:
+            return str(super()._strip_protocol(path.replace("halves://", "memory://")))
+
+        def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
+            super().pipe_file(path, value[: len(value) // 2] if self.fails else value, **options)
+            if self.fails:
+                raise OSError("the line is cut")
+
+    fsspec.register_implementation("halves", Halves, clobber=True)
+    store = fsspec.filesystem("halves")
+    for force in ([], ["--force"]):
+        assert rdae("compress", "in/a.png", "-o", "halves://x/a.rdae", *force).code == 0
+    whole = store.cat_file("/x/a.rdae")
+    assert parse(whole).header.width == 20
+    monkeypatch.setattr(Halves, "fails", True)
+    result = rdae("compress", "in/a.png", "-o", "halves://x/a.rdae", "-f", "-q", "3")
+    assert (result.code, "the line is cut" in result.stderr) == (1, True)
+    assert store.find("/x") == ["/x/a.rdae"]
+    assert store.cat_file("/x/a.rdae") == whole
+
+
+def test_urls_without_their_packages_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    result = rdae("compress", "in/a.png", "s3://bucket/b.png", "-d", "out", "--quiet")
+    assert (result.code, tree("out")) == (1, ["a.rdae"])
+    assert result.stderr.startswith("rdae: s3://bucket/b.png: s3 URLs need another package: ")
+    assert result.stderr.count("\n") == 1
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    result = rdae("compress", "memory://b.png")
+    assert result.stderr == "rdae: memory://b.png: URLs need fsspec: pip install 'rdae[fsspec]'\n"
+
+
+def test_names_of_places_survive_the_way_to_a_worker() -> None:
+    for text in ("a/b.png", "-", "./-", "memory://x/a.rdae", "simplecache::memory://x", "C:/a", "a:b"):
+        assert str(places.place(str(places.place(text)))) == str(places.place(text))
+    assert isinstance(places.place("./-"), places.File)
+    assert isinstance(places.place(str(places.place("./-"))), places.File)
+    assert isinstance(places.place("C://a"), places.File)
+
+
+def test_the_bar_is_on_a_terminal_only() -> None:
+    in_pipe = rdae("compress", "-r", "in", "-d", "out")
+    assert "\r" not in in_pipe.stderr
+    assert len(in_pipe.stderr.splitlines()) == 4
+    Path("in/bad.png").write_bytes(b"junk")
+    shown = rdae("compress", "-r", "in", "-d", "out2", terminal=True)
+    assert "1 of 4 [######..................]" in shown.stderr
+    assert "MP/s, 0:0" in shown.stderr
+    *_, summary = shown.stderr.replace("\r\x1b[K", "\n").split("\n")[:-1]
+    assert "4 files, 1 failed" in summary
+    assert "\nrdae: in/bad.png: " in shown.stderr.replace("\r\x1b[K", "\n")
+    quiet = rdae("compress", "-r", "in", "-d", "out3", "--quiet", terminal=True)
+    assert quiet.stderr == "rdae: in/bad.png: not a picture in a known format\n"
+    single = rdae("compress", "in/a.png", "-d", "out4", terminal=True)
+    assert single.stderr.count("\n") == 1
+    assert "\r" not in single.stderr
+
+
+def test_the_time_left_follows_from_the_files_that_took_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", Terminal(shown, write_through=True))
+    report = progress.Report(object(), 10, as_json=False, quiet=False, verbose=False)
+    for number in range(4):
+        report.show(Done(Job(str(number), "out"), skipped=True))
+    now[0] += 60
+    report.show(Done(Job("x", "out"), Facts(1000, 2, 1000, 3000, 2000)))
+    # One picture of 6 megapixels in a minute; five more to go.
+    assert shown.getvalue().decode().rpartition("\r\x1b[K")[2] == (
+        "5 of 10 [############............] 0.10 MP/s, 5:00 left"
+    )
+    assert progress.clock_time(3661.4) == "1:01:01"
+
+
+STAGES = {
+    ("compress", "in/a.png", "-e", "0"): {"analysis", "prior", "coding", "verify", "encode"},
+    ("compress", "in/a.png"): {"analysis", "refinement", "coding", "verify", "encode"},
+    ("compress", "in/a.png", "--psnr", "9"): {
+        "analysis", "prior", "refinement", "coding", "synthesis", "metric", "verify", "encode"
+    },
+    ("decompress", "in/a.rdae"): {"coding", "prior", "synthesis", "decode"},
+    ("verify", "in/a.rdae"): {"coding", "prior", "decode"},
+}
+
+
+@pytest.mark.parametrize("command", STAGES)
+def test_verbose_tells_model_quality_and_the_seconds_of_each_stage_in_a_line(command: tuple[str, ...]) -> None:
+    assert rdae("compress", "in/a.png").code == 0
+    force = [] if command[0] == "verify" else ["-f"]
+    result = rdae(*command, "-v", *force)
+    (line,) = (result.stderr or result.raw.decode()).splitlines()
+    assert re.search(rf"  {NAME}, quality [\d.]+  \d+\.\d{{3}} s, read 0\.\d{{3}}, model 0\.\d{{3}}, ", line), line
+    assert bool(result.stderr) is (command[0] != "verify")
+    told = rdae(*command, "-v", "--json", *force).objects[0]
+    written = set() if command[0] == "verify" else {"write"}
+    assert set(told["stages"]) == STAGES[command] | written | {"read", "model"}
+    assert sum(told["stages"].values()) <= told["seconds"]
+    quiet = rdae(*command, "-v", "--quiet", *force)
+    assert (quiet.raw, quiet.stderr) == (b"", "")

@@ -1,0 +1,192 @@
+import json
+import runpy
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import training_kit
+from PIL import Image
+from rdae_command import rdae_command
+
+from rdae.errors import ResultsError
+from rdae.evaluation.peers import PEERS
+from rdae.evaluation.speed import codecs, process, text
+from rdae.evaluation.speed.codecs import Codec, nearest_quality
+from rdae.evaluation.speed.measure import Benchmark, measure
+from rdae.training.compressai import timing
+
+FakeModel = runpy.run_path(str(Path(__file__).parents[1] / "support" / "fake_model.py"))["FakeModel"]
+PICTURE = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+MODEL = FakeModel()
+
+
+def benchmark(
+    *peers: Codec, pictures: int = 2, rounds: int = 3, note: Callable[[str], None] = print
+) -> Benchmark:
+    chosen = [codecs.of_model(MODEL, 50), *peers]
+    kmac = MODEL.kmac_per_pixel()
+    return measure(chosen, [PICTURE] * pictures, rounds=rounds, kmac_per_pixel=kmac, note=note)
+
+
+def sleeper(encode_s: list[float], decode_s: float) -> Codec:
+    """A codec whose encodes take as long as a list says, and whose files mean nothing."""
+    clock = iter(encode_s)
+    return Codec(
+        "sleeper", 1, lambda _: time.sleep(next(clock)), lambda _: time.sleep(decode_s), lambda _: None
+    )
+
+
+def test_each_codec_is_timed_in_each_round_and_the_stages_are_those_of_a_file() -> None:
+    notes: list[str] = []
+    jpeg = codecs.of_peer(PEERS["jpeg"], [PICTURE], len(MODEL.compress(PICTURE, 50)))
+    found = benchmark(jpeg, note=notes.append)
+    own, peer = found.timings
+    assert (found.pictures, found.pixels) == (2, 2 * 40 * 40)
+    assert own.title == "rdae fake"
+    assert own.encoding.stages_s == {"analysis": pytest.approx(2e-4), "coding": pytest.approx(4e-4)}
+    assert own.decoding.stages_s == {"coding": pytest.approx(2e-4), "synthesis": pytest.approx(2e-4)}
+    assert own.encoding.ratio == own.decoding.ratio == 1
+    assert peer.encoding.stages_s == {}
+    assert len(peer.decoding.rounds_s) == 3
+    assert peer.quality == 50  # the fake is JPEG inside, so its own quality is the nearest in size
+    assert own.file_bytes == 2 * len(MODEL.compress(PICTURE, 50))
+    assert "round 3 of 3" in notes
+    assert json.loads(json.dumps(found.as_json()))["kmac_per_pixel"] == {"analysis": 12.0, "synthesis": 15.0}
+
+
+def test_medians_and_ratios_are_over_rounds_and_stand_a_slow_one() -> None:
+    slow_once = [0.0, 0.01, 0.2, 0.01]  # the first warms up
+    chosen = [sleeper([0.01] * 4, 0.005), sleeper(slow_once, 0.01)]
+    first, second = measure(chosen, [PICTURE], rounds=3, kmac_per_pixel={}, note=print).timings
+    assert 0.01 <= second.encoding.total_s < 0.1
+    assert 1.2 <= second.decoding.ratio <= 3
+    assert max(second.encoding.rounds_s) >= 0.2
+    assert first.file_bytes is None
+
+
+def test_the_text_has_a_line_for_each_codec_and_each_stage() -> None:
+    found = benchmark(
+        codecs.of_peer(PEERS["webp"], [PICTURE], 2000), sleeper([0.0] * 2, 0), pictures=1, rounds=1
+    )
+    printed = "\n".join(text.lines(found))
+    for word in (
+        "rdae fake",
+        "WebP",
+        "analysis",
+        "synthesis",
+        "other",
+        "random weights",
+        "kMAC per pixel: analysis",
+    ):
+        assert word in printed
+    table = text.markdown(found)
+    assert len({line.count("|") for line in table[:5]}) == 1
+    assert table[2].startswith("| rdae fake | 50 | ")
+    assert table[2].count("1.00×") == 2
+    assert table[4].startswith("| sleeper | 1 | - |")
+
+
+@pytest.mark.parametrize("quality", PEERS["jpeg"].qualities)
+def test_bisection_finds_each_rung_of_the_ladder_by_its_size(quality: int) -> None:
+    jpeg = PEERS["jpeg"]
+    size = len(jpeg.encode(PICTURE, quality))
+    assert len(jpeg.encode(PICTURE, nearest_quality(jpeg, [PICTURE], size))) == size
+
+
+@pytest.mark.parametrize("name", timing.LEARNED)
+def test_compressais_models_code_pictures_of_any_size(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    training_kit.need_compressai()
+    monkeypatch.setattr(timing, "NARROW", (8, 12))
+    codec = timing.of_compressai(name, 4)
+    strings = codec.encode(PICTURE[:33])
+    decoded = codec.decode(strings)
+    assert decoded.shape == (33, 40, 3)
+    assert decoded.dtype == np.uint8
+    assert np.array_equal(decoded, codec.decode(strings))
+    assert codec.size(strings) is None
+
+
+@pytest.fixture
+def quick_processes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """Let the processes be quick ones, and return what was given to the command line."""
+    told: list[tuple[str, ...]] = []
+    monkeypatch.setattr(process, "COMMAND_LINE", ("-c", "import time; time.sleep(0.05)"))
+    monkeypatch.setattr(process, "IMPORT_TORCH", ("-c", ""))
+
+    def peak(words: Any, _environment: object) -> int:
+        told.append(tuple(words))
+        return 7_000_000
+
+    monkeypatch.setattr(process, "_peak", peak)
+    return told
+
+
+def test_a_process_is_compared_with_what_it_cannot_avoid(quick_processes: list[tuple[str, ...]]) -> None:
+    found = process.measure(
+        b"a file", 10, lambda: time.sleep(0.02), rounds=2, note=print, options=["--model", "m"]
+    )
+    assert found.decompress_s >= 0.05
+    assert found.decode_s >= 0.02
+    assert 0.3 < found.ratio < 10
+    assert "peak memory 7 MB" in found.lines()[-1]
+    ((name, *words),) = quick_processes
+    assert name == "decompress"
+    assert words[-2:] == ["--model", "m"]
+
+
+def test_a_process_that_fails_is_an_error_in_one_line(
+    quick_processes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not quick_processes
+    monkeypatch.setattr(process, "COMMAND_LINE", ("-c", "import sys; sys.exit('rdae: no')"))
+    with pytest.raises(ResultsError, match="ended with status 1: rdae: no"):
+        process.measure(b"a file", 10, list, rounds=1, note=print)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells of memory on Linux")
+def test_the_memory_of_a_process_is_its_own() -> None:
+    held = np.ones(300_000_000, np.uint8)  # here, not there
+    found = process._peak(["--version"], {})
+    assert found is not None
+    assert 5_000_000 < found < len(held)
+
+
+@pytest.fixture
+def picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The path of a picture, while open_model gives the fake model."""
+    monkeypatch.setitem(sys.modules, "rdae.api", SimpleNamespace(open_model=lambda _path=None, **_options: MODEL))
+    Image.fromarray(PICTURE).save(tmp_path / "a.png")
+    return str(tmp_path / "a.png")
+
+
+@pytest.mark.usefixtures("quick_processes")
+def test_the_command_prints_a_table_of_markdown_and_the_process(picture: str) -> None:
+    done = rdae_command("benchmark", picture, "--repeat", "1", "--peers", "jpeg", "--markdown", "--process")
+    assert done.exit_code == 0
+    assert "| JPEG 4:4:4 | 50 | " in done.stdout
+    assert "of 0.00 megapixels to PNG, median of 1 processes" in done.stdout
+    done = rdae_command("benchmark", picture, "--repeat", "1", "--peers", "none", "--json", "--process")
+    assert json.loads(done.stdout)["process"]["peak_bytes"] == 7_000_000
+
+
+def test_what_is_not_installed_is_left_out_with_a_line_unless_it_was_asked_for(
+    picture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rdae.cli.benchmark.LIBRARY_PEERS", ("jpeg", "no such"))
+    monkeypatch.setattr(timing, "LEARNED", {})
+    done = rdae_command("benchmark", picture, "--repeat", "1")
+    assert done.exit_code == 0
+    assert "without no such: unknown peer" in done.stderr
+    assert "JPEG" in done.stdout
+    done = rdae_command("benchmark", picture, "--repeat", "1", "--peers", "no such")
+    assert done.exit_code == 1
+    assert "rdae: unknown peer" in done.stderr.splitlines()[-1]
+
+
+def test_two_forms_of_one_result_are_wrong_usage(picture: str) -> None:
+    assert rdae_command("benchmark", picture, "--json", "--markdown").exit_code == 2

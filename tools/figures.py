@@ -1,0 +1,67 @@
+"""Write the figures of README, model card and docs from the results in the repository: python tools/figures.py
+
+After a further training run: python tools/figures.py --add-run RUN [NAME], which first appends what the run logged to
+the history beside the weights. Needs the extra plot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from rdae.evaluation.curves import Curve, published, read_curve
+from rdae.evaluation.effort_levels import read_efforts
+from rdae.evaluation.history import append_run, read_history, read_run
+from rdae.reporting import effort_levels, rate_distortion, relaxation, training_curves
+from rdae.training.relaxation import read_relaxation
+
+ROOT = Path(__file__).resolve().parent.parent
+WEIGHTS = ROOT / "weights" / "rdae-base.safetensors"
+KODAK = WEIGHTS.with_suffix(".kodak.json")
+HISTORY = WEIGHTS.with_suffix(".training.json")
+RELAXATION = WEIGHTS.with_suffix(".relaxation.json")
+EFFORTS = WEIGHTS.with_suffix(".efforts.json")
+# What the README's figure shows beside rdae, as far as it was measured: more would hide more than it tells.
+PEERS = ("jxl", "avif", "webp", "jpeg2000", "jpeg")
+ANCHORS = ("elic", "vtm", "bpg444")
+
+
+def kodak_curves() -> list[Curve]:
+    """The committed weights and the peers, measured on the Kodak pictures."""
+    files = [ROOT / "data" / "measured" / f"{name}.json" for name in PEERS]
+    return [read_curve(KODAK), *(read_curve(path) for path in files if path.exists())]
+
+
+def kodak(metric: str) -> bytes:
+    """The curves of one metric, with the published ones that have it."""
+    anchors = [published(name) for name in ANCHORS]
+    return rate_distortion.draw(kodak_curves(), anchors, file_format="svg", metric=metric)
+
+
+# Name in docs/: what draws it.
+FIGURES: dict[str, Callable[[], bytes]] = {
+    "rd-kodak.svg": lambda: kodak("psnr"),
+    "rd-kodak-ms-ssim.svg": lambda: kodak("ms-ssim"),
+    "training.svg": lambda: training_curves.draw(read_history(HISTORY), file_format="svg"),
+    "relaxation.svg": lambda: relaxation.draw(read_relaxation(RELAXATION), file_format="svg"),
+    "efforts.svg": lambda: effort_levels.draw(read_efforts(EFFORTS), file_format="svg"),
+}
+
+
+def main() -> None:
+    """Write all figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--add-run", nargs="+", metavar=("RUN", "NAME"), help="folder of a run, and a name for it")
+    arguments = parser.parse_args()
+    if arguments.add_run:
+        folder, *name = arguments.add_run
+        run = read_run(Path(folder))
+        append_run(HISTORY, dataclasses.replace(run, name=name[0]) if name else run)
+    for name, draw in FIGURES.items():
+        (ROOT / "docs" / name).write_bytes(draw())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,347 @@
+"""Write the golden files of this format version: `python tools/write_golden.py [--force]`.
+
+They say for ever what files of a version mean, so that a version's folder is written once.  --force writes one anew,
+which is right only while that version is unreleased; a changed meaning needs a new version, hence a new folder.
+"""
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import shutil
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.torch
+import tests_on_path  # noqa: F401 - before what it makes importable
+import tiny_model
+import torch
+from tiny_model import GOLDEN, noise, photo
+
+from rdae import codec, latents, weights
+from rdae.codec import container
+from rdae.codec.container import Container, Header, Section, SectionType, least_payload, pack, parse
+from rdae.codec.range_coding import SymbolEncoder
+from rdae.codec.sections import metadata, packing
+from rdae.errors import RdaeError
+from rdae.model import Model
+from rdae.pictures.raster import Raster
+from rdae.prior.exact import SYMBOL_MAX, Places
+from rdae.training.export import tables
+
+Picture = npt.NDArray[np.uint8]
+
+FOLDER = GOLDEN / f"v{container.MAJOR}.{container.MINOR}"
+UNKNOWN = 127  # a section type that never gets a meaning
+
+
+class Case(NamedTuple):
+    """A file to be written: what it is there for, its picture, and what is done to its bytes afterwards."""
+
+    about: str
+    picture: Picture | Raster
+    quality_index: int
+    change: Callable[[bytes], bytes] = bytes
+    model: str = "mini"
+    tile: int | None = None
+
+
+def flat(height: int, width: int, level: int) -> Picture:
+    return np.full((height, width, 3), level, np.uint8)
+
+
+def extremes(height: int, width: int) -> Picture:
+    """Black and white noise in blocks: the largest latents that there are."""
+    black = np.random.default_rng(5).integers(0, 2, (-(-height // 4), -(-width // 4), 3), dtype=np.uint8)
+    return black.repeat(4, axis=0).repeat(4, axis=1)[:height, :width] * np.uint8(255)
+
+
+def resealed(data: bytes) -> bytes:
+    """The bytes with a right file checksum."""
+    return data[:-4] + zlib.crc32(data[:-4]).to_bytes(4, "little")
+
+
+def repacked(**changes: Any) -> Callable[[bytes], bytes]:
+    return lambda data: pack(dataclasses.replace(parse(data), **changes))
+
+
+def reheaded(**changes: Any) -> Callable[[bytes], bytes]:
+    return lambda data: repacked(header=dataclasses.replace(parse(data).header, **changes))(data)
+
+
+def with_sections(before: tuple[Section, ...], after: tuple[Section, ...]) -> Callable[[bytes], bytes]:
+    return lambda data: pack(dataclasses.replace(parse(data), sections=(*before, *parse(data).sections, *after)))
+
+
+def put(place: int, new: bytes, old: int = 1) -> Callable[[bytes], bytes]:
+    """Replace `old` bytes at a place, with the file checksum made right."""
+    return lambda data: resealed(data[:place] + new + data[place + old :])
+
+
+def with_payload(change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    def changed(data: bytes) -> bytes:
+        (section,) = parse(data).sections
+        return repacked(sections=(dataclasses.replace(section, payload=change(section.payload)),))(data)
+
+    return changed
+
+
+EXTRA = Section(UNKNOWN, b"of a later version", skippable=True)
+METADATA = (
+    Section(SectionType.ICC, b"\0no profile", skippable=True),
+    Section(SectionType.EXIF, b"\0?", skippable=True),
+    Section(SectionType.XMP, metadata.encode(b"<x/>" * 99)),
+)
+
+
+def sloping(height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Alpha that differences make small: (height, width)."""
+    y, x = np.mgrid[:height, :width]
+    found: npt.NDArray[np.uint8] = np.clip(3 * x + y - 40, 0, 255).astype(np.uint8)
+    return found
+
+
+def grey(height: int, width: int) -> Picture:
+    one: Picture = np.repeat(photo(height, width)[:, :, :1], 3, axis=2)
+    return one
+
+
+def four_alphas(height: int, width: int) -> Raster:
+    """Grey, with alpha that differences make larger."""
+    return Raster(grey(height, width), grey=True, alpha=noise(6, height, width)[:, :, 0] // 64 * 85)
+
+
+def whole(exif: bytes = b"II*\0\x08\0\0\0\0\0\0\0\0\0") -> Raster:
+    """All that a picture can have."""
+    icc = bytes(range(100)) * 3
+    return Raster(grey(40, 280), grey=True, alpha=sloping(40, 280), icc=icc, exif=exif, xmp=b"<x:xmpmeta>" * 30)
+
+
+FILES: dict[str, Case] = {
+    "flat": Case("one grey level", flat(37, 50, 128), 400),
+    "black": Case("the stream is shorter than the least payload and padded", flat(700, 1000, 0), 0, model="calm"),
+    "pixel": Case("1 x 1", flat(1, 1, 200), 400),
+    "row": Case("300 x 1", photo(1, 300), 560),
+    "column": Case("1 x 200", photo(200, 1), 240),
+    "photo": Case("83 x 61: neither side is a multiple of 16", photo(61, 83), 345),
+    "edge": Case("65 x 129: one more than whole blocks", photo(129, 65), 300),
+    "noise": Case("the highest quality", noise(1, 5, 40), 800),
+    "lowest": Case("the lowest quality", photo(48, 64), 0),
+    "large": Case("700 x 500", photo(500, 700), 40),
+    "tiles": Case("six tiles, of 256 pixels and less", photo(290, 560), 250, tile=4),
+    "escapes": Case("latents far beyond the tables, at the highest quality", extremes(96, 64), 800),
+    "unchecked": Case("without a latent checksum", photo(20, 30), 400, repacked(latent_checksum=None)),
+    "sections": Case(
+        "sections that are skipped, and metadata", photo(30, 20), 500, with_sections((EXTRA,), (EXTRA, *METADATA))
+    ),
+    "grey": Case("grey", Raster(grey(61, 83), grey=True), 345),
+    "grey-alpha": Case("alpha as it is", four_alphas(40, 70), 400),
+    "alpha": Case("alpha by its differences", Raster(photo(70, 60), alpha=sloping(70, 60)), 400),
+    "veil": Case("one alpha for all", Raster(photo(33, 20), alpha=flat(33, 20, 99)[:, :, 0]), 200),
+    "whole": Case("grey, alpha, a profile, EXIF and XMP, in tiles", whole(), 300, tile=4),
+    "marked": Case("the latents are marked skippable, which says nothing", photo(30, 20), 200, put(14, b"\x81")),
+    "newer-minor": Case("version 1.15", photo(17, 33), 450, put(4, b"\x1f")),
+}  # fmt: skip
+
+
+class Bad(NamedTuple):
+    """A file that must be refused: as what, why, and how it is made of a good one."""
+
+    error: str
+    because: str
+    change: Callable[[bytes], bytes]
+
+
+def with_alpha(payload: bytes, because: str) -> Bad:
+    return Bad("CorruptError", because, with_sections((), (Section(SectionType.ALPHA, payload),)))
+
+
+def with_icc(payload: bytes, because: str) -> Bad:
+    return Bad("CorruptError", because, with_sections((Section(SectionType.ICC, payload),), ()))
+
+
+# The good file is "photo": magic, 0x10, flags 16, model 6..9, quality 10..11, width 12, height 13, section from 14.
+ERRORS: dict[str, Bad] = {
+    "empty": Bad("NotRdaeError", "no bytes", lambda _: b""),
+    "png": Bad("NotRdaeError", "a PNG's first bytes", lambda data: b"\x89PNG\r\n\x1a\n" + data[8:]),
+    "magic-only": Bad("TruncatedError", "ends after the magic", lambda data: data[:4]),
+    "cut-header": Bad("TruncatedError", "ends within the header", lambda data: data[:12]),
+    "cut-payload": Bad("TruncatedError", "ends within the latents", lambda data: data[: len(data) // 2]),
+    "cut-end": Bad("StreamError", "the last byte is missing", lambda data: data[:-1]),
+    "extended": Bad("StreamError", "a byte after the end", lambda data: data + b"\0"),
+    "flipped": Bad("CorruptError", "a bit of the latents is flipped",
+                   lambda data: data[:100] + bytes([data[100] ^ 8]) + data[101:]),
+    "major-0": Bad("VersionError", "major version 0", put(4, b"\x00")),
+    "major-15": Bad("VersionError", "major version 15", put(4, b"\xf0")),
+    "unknown-flag": Bad("VersionError", "flag 2**62", put(5, b"\x90" + b"\x80" * 7 + b"\x40")),
+    "unknown-section": Bad("VersionError", "a section of type 127 that may not be skipped",
+                           with_sections((), (dataclasses.replace(EXTRA, skippable=False),))),
+    "long-varint": Bad("CorruptError", "width in two bytes where one will do", put(12, b"\xd3\x00")),
+    "endless-varint": Bad("CorruptError", "width of more than 63 bits", put(12, b"\xff" * 9 + b"\x01")),
+    "quality-801": Bad("CorruptError", "quality index 801", put(10, b"\xa1\x06", 2)),
+    "zero-width": Bad("CorruptError", "width 0", put(12, b"\0")),
+    "zero-height": Bad("CorruptError", "height 0", put(13, b"\0")),
+    "too-wide": Bad("CorruptError", "width 2**30", put(12, b"\x80\x80\x80\x80\x04")),
+    "too-little": Bad("CorruptError", "fewer bytes of latents than blocks of 64 x 64", put(12, b"\x80\x80\x40")),
+    "no-latents": Bad("CorruptError", "no section of latents", put(14, b"\xff")),
+    "type-0": Bad("CorruptError", "a section of type 0", put(14, b"\x80\x00\x01")),
+    "two-latents": Bad("CorruptError", "two sections of latents", put(14, b"\x01\x03abc\x01")),
+    "two-profiles": Bad("CorruptError", "two ICC sections",
+                        lambda data: put(5, b"\x14")(put(14, b"\x03\x00\x03\x01x\x01")(data))),
+    "false-flag": Bad("CorruptError", "a flag of metadata without any", put(5, b"\x14")),
+    "other-model": Bad("WeightsError", "of a model that is not here", reheaded(model=b"\0\1\2\3")),
+    "payload-changed": Bad("CorruptError", "a byte of the latents changed, the checksum made right",
+                           with_payload(lambda p: p[:80] + bytes([p[80] ^ 1]) + p[81:])),
+    "payload-cut": Bad("CorruptError", "the latents end too early", with_payload(lambda p: p[:-3])),
+    "payload-zero": Bad("CorruptError", "a zero byte too many in the latents",
+                        with_payload(lambda p: turned(turned(p) + b"\0"))),
+    "payload-extended": Bad("CorruptError", "more bytes in the latents than are read", with_payload(lambda p: p + p)),
+    "wrong-checksum": Bad("CorruptError", "another latent checksum", repacked(latent_checksum=0)),
+    "wrong-quality": Bad("CorruptError", "latents read with another quality's prior", reheaded(quality_index=0)),
+    "wrong-size": Bad("CorruptError", "the latents are of another size", reheaded(width=150)),
+    "alpha-nothing": with_alpha(b"", "alpha without a method"),
+    "alpha-method": with_alpha(b"\3x", "alpha of method 3"),
+    "alpha-constant": with_alpha(b"\0\x55\x55", "constant alpha of two values"),
+    "alpha-short": with_alpha(b"\1" + packing.pack(bytes(83 * 61 - 1)), "alpha of a pixel too few"),
+    "alpha-long": with_alpha(b"\2" + packing.pack(bytes(83 * 61 + 1)), "alpha of a pixel too many"),
+    "alpha-cut": with_alpha(b"\1" + packing.pack(noise(3, 83, 61).tobytes()[: 83 * 61])[:-1], "no end of alpha"),
+    "alpha-followed": with_alpha(b"\1" + packing.pack(bytes(83 * 61)) + b"\0", "a byte after the end of alpha"),
+    "alpha-broken": with_alpha(b"\1\x7f\0\0", "alpha that is no LZMA2"),
+    "metadata-nothing": with_icc(b"", "a profile without a method"),
+    "metadata-method": with_icc(b"\2x", "a profile of method 2"),
+    "metadata-empty": with_icc(b"\0", "a profile of no bytes"),
+    "metadata-packed-empty": with_icc(b"\1" + packing.pack(b""), "a packed profile of no bytes"),
+    "metadata-long": with_icc(b"\1" + packing.pack(bytes(2**26 + 1)), "a profile of 2**26 + 1 bytes"),
+    "metadata-cut": with_icc(b"\1" + packing.pack(b"profile")[:-1], "a profile without an end"),
+    "metadata-followed": with_icc(b"\1" + packing.pack(b"profile") + b"!", "a byte after the end of a profile"),
+}  # fmt: skip
+
+
+def turned(data: bytes) -> bytes:
+    """Each group of four bytes turned round."""
+    return b"".join(data[i : i + 4][::-1] for i in range(0, len(data), 4))
+
+
+def out_of_range(model: Model, z_value: int, residual: int) -> bytes:
+    """A file whose first hyper-latent, and first coded latent, are what no encoder writes."""
+    size, index = (2, 2), 400
+    z = torch.zeros(model.architecture.hyper_latents, 1, 1, dtype=torch.int64)
+    z.view(-1)[0] = z_value
+    coder = SymbolEncoder()
+    channels = np.arange(len(z), dtype=np.int32)
+    coder.put(z.flatten().numpy().astype(np.int32), channels, model.prior.z_tables)
+
+    def code(_places: Places, _means: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
+        coded = scales >= model.prior.skip_below
+        values = torch.zeros_like(scales)
+        values[coded.nonzero()[:1]] = residual
+        coder.put(values[coded].numpy().astype(np.int32), scales[coded].numpy().astype(np.int32), model.prior.y_tables)
+        return values
+
+    y64 = model.prior.run(z, index, size, code)
+    right = latents.Latents(z.flatten().numpy().astype(np.int32), y64).checksum
+    header = Header(32, 32, model.model_id, index)
+    return pack(Container(header, (Section(SectionType.LATENTS, coder.finish(least_payload(32, 32))),), right))
+
+
+def write_calm(path: Path) -> Path:
+    """A model that expects, and puts out, nothing but zeros: the only way to a stream of almost no bytes."""
+    architecture = dataclasses.replace(tiny_model.MINI, fine=1, latents=4, hyper_latents=1)
+    tensors = tiny_model.model_tensors(architecture)
+    for name in tensors:
+        if "context.indices" in name and name.endswith(".weight"):
+            tensors[name] *= 0
+        if "context.indices" in name and name.endswith(".bias"):
+            tensors[name] = -127 * 2 ** tensors[name.replace(".bias", ".shift")].int()
+    likely = tables.join([np.array([0.005, 0.98, 0.005, 0.01])])
+    tensors["tables.z.counts"], tensors["tables.z.limits"] = map(torch.from_numpy, (likely.counts, likely.limits))
+    tensors["hyper_analysis.to_64.weight"] *= 0
+    return tiny_model.write_bytes(path, safetensors.torch.save(tensors, tiny_model.metadata(architecture)))
+
+
+def write(folder: Path) -> None:
+    """Write the models, the files and what they decode to, and the files that must fail."""
+    (folder / "errors").mkdir(parents=True)
+    tiny_model.write(folder / "mini.safetensors", tiny_model.MINI)
+    write_calm(folder / "calm.safetensors")
+    write_errors(folder, write_files(folder, {}), {})
+
+
+def write_errors(folder: Path, models: dict[str, Model], told: dict[str, dict[str, str]]) -> None:
+    """Write those bad files that `told` does not tell of yet."""
+    good = (folder / "photo.rdae").read_bytes()
+    bad = {name: (each.change(good), each.error, each.because) for name, each in ERRORS.items()}
+    for name, z, k in (("z-out-of-range", 128, 0), ("k-out-of-range", 0, -SYMBOL_MAX - 1)):
+        bad[name] = (out_of_range(models["mini"], z, k), "CorruptError", "a value beyond what may be coded")
+    for name, (data, error, because) in bad.items():
+        if name not in told:
+            (folder / "errors" / f"{name}.rdae").write_bytes(data)
+            told[name] = {"error": error, "because": because}
+    (folder / "errors.json").write_text(json.dumps(told, indent=1) + "\n")
+
+
+def write_files(folder: Path, facts: dict[str, dict[str, Any]]) -> dict[str, Model]:
+    """Write those good files that `facts` does not tell of yet, with the folder's models, which are returned."""
+    models = {path.stem: weights.load(path) for path in folder.glob("*.safetensors")}
+    for name, case in FILES.items():
+        if name in facts:
+            continue
+        model = models[case.model]
+        data = case.change(codec.compress(case.picture, model, case.quality_index, verify=True, tile=case.tile))
+        (folder / f"{name}.rdae").write_bytes(data)
+        exact = codec.decode(data, model, exact=True)
+        raster = exact.raster
+        facts[name] = {
+            "about": case.about,
+            "mode": raster.mode,
+            "width": raster.width,
+            "height": raster.height,
+            "quality_index": case.quality_index,
+            "latents_sha256": exact.latents_sha256,
+            "pixels_sha256": hashlib.sha256(exact.picture.tobytes()).hexdigest(),
+        }
+        beside = {part: getattr(raster, part) for part in ("alpha", "icc", "exif", "xmp")}
+        facts[name] |= {
+            f"{part}_sha256": hashlib.sha256(bytes(found)).hexdigest()
+            for part, found in beside.items()
+            if found is not None
+        }
+    (folder / "files.json").write_text(json.dumps(facts, indent=1) + "\n")
+    return models
+
+
+def sums(golden: Path = GOLDEN) -> str:
+    """What SHA256SUMS says, in the form of sha256sum: a line for each golden file of every version."""
+    paths = sorted(path for path in golden.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
+    return "".join(
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(golden).as_posix()}\n" for path in paths
+    )
+
+
+def main(arguments: list[str] | None = None, folder: Path = FOLDER) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--force", action="store_true", help="write an existing version's files anew")
+    parser.add_argument("--add", action="store_true", help="write only the files that are new")
+    options = parser.parse_args(arguments)
+    if folder.exists() and not options.add:
+        if not options.force:
+            sys.exit(f"{folder}: exists; the files of a released version must never change (--force: if it is not)")
+        shutil.rmtree(folder)
+    try:
+        if options.add:
+            models = write_files(folder, json.loads((folder / "files.json").read_text()))
+            write_errors(folder, models, json.loads((folder / "errors.json").read_text()))
+        else:
+            write(folder)
+    except RdaeError as error:
+        sys.exit(str(error))
+    (folder.parent / "SHA256SUMS").write_text(sums(folder.parent))
+
+
+if __name__ == "__main__":
+    main()
