@@ -19,6 +19,7 @@ CONSTRAINTS = ("-c", "constraints.txt")
 def lint(session: nox.Session) -> None:
     session.install(*CONSTRAINTS, "ruff")
     session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
 
 
 @nox.session(python="3.11")
@@ -59,7 +60,12 @@ EXCHANGE_NEEDS = ("pytest>=8.2", "hypothesis>=6.100")
 
 def exchange(session: nox.Session) -> None:
     """Run what exactness rests on, write files, and read those that all such sessions have written so far."""
-    session.run("pytest", "tests/codec/test_golden.py", "tests/networks/test_prior.py", "tests/codec/test_exactness.py")
+    session.run(
+        "pytest",
+        "tests/codec/test_golden.py",
+        "tests/networks/test_prior.py",
+        "tests/codec/test_exactness.py",
+    )
     folder = Path(".nox", "exchange", session.name)
     session.run("python", "tools/exchange.py", "write", str(folder))
     session.run("python", "tools/exchange.py", "read", *map(str, sorted(folder.parent.iterdir())))

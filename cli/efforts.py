@@ -23,7 +23,9 @@ def _settings(
         try:
             found[name.strip()] = [int(part) for part in numbers.split(",")]
         except ValueError as error:
-            raise click.BadParameter(f"{value!r}, expected a codec and whole numbers such as avif=4,6,8") from error
+            raise click.BadParameter(
+                f"{value!r}, expected a codec and whole numbers such as avif=4,6,8"
+            ) from error
     return found
 
 

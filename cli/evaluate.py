@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Result file (JSON) to write. What is there of the same codec is not measured again.",
 )
-@click.option("--csv", "csv_output", type=click.Path(path_type=Path), help="Write all points as a table to this file.")
+@click.option(
+    "--csv", "csv_output", type=click.Path(path_type=Path), help="Write all points as a table to this file."
+)
 @model_option
 @device_option
 @click.option(
@@ -75,11 +77,15 @@ if TYPE_CHECKING:
     help="How curves are interpolated for BD-rates; cubic is the classic polynomial.",
 )
 @click.option("--ssimulacra2", is_flag=True, help="Measure SSIMULACRA2 too, which takes a second a picture.")
-@click.option("--memory", is_flag=True, help="Measure the peak memory of encoding and decoding the largest picture.")
+@click.option(
+    "--memory", is_flag=True, help="Measure the peak memory of encoding and decoding the largest picture."
+)
 @click.option(
     "--fresh-process", is_flag=True, help="Decode all files once more in a new process and compare."
 )
-@click.option("-f", "--force", is_flag=True, help="Measure afresh and replace result files that are already there.")
+@click.option(
+    "-f", "--force", is_flag=True, help="Measure afresh and replace result files that are already there."
+)
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def evaluate(
     *,
@@ -236,9 +242,7 @@ class Progress:
         now = time.monotonic()
         if done == 0:
             self._start = now
-        left = (
-            f", {clock_time((now - self._start) * (total - done) / done)} left" if 0 < done < total else ""
-        )
+        left = f", {clock_time((now - self._start) * (total - done) / done)} left" if 0 < done < total else ""
         line = (f"{done} of {total}{left}: " if total else "") + what
         if done < total:
             self._line.passing(line)

@@ -24,7 +24,9 @@ SHOW = "worst,median,best"
 
 @click.command("report")
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The page, an .html file.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="The page, an .html file."
+)
 @click.option(
     "--pictures",
     multiple=True,
@@ -95,7 +97,9 @@ def html_report(
     at = default_quality(comparison.subject) if quality is None else quality
     progress = PassingLine()
     looking = _Looking(comparison, at, ["bytes", "psnr"] if match == "both" else [match])
-    shown = looking.at(_chosen(comparison, pictures, show, at), (lambda _line: None) if quiet else progress.passing)
+    shown = looking.at(
+        _chosen(comparison, pictures, show, at), (lambda _line: None) if quiet else progress.passing
+    )
     if not quiet:
         progress.passing("putting the page together")
     page = build(
@@ -123,7 +127,9 @@ def _anchors(given: str | None, results: Sequence[Path]) -> list[str]:
     return [name.strip() for name in given.split(",") if name.strip() not in ("", "none")]
 
 
-def _chosen(comparison: Comparison, pictures: Sequence[Path], show: str, quality: float) -> list[tuple[str, Path]]:
+def _chosen(
+    comparison: Comparison, pictures: Sequence[Path], show: str, quality: float
+) -> list[tuple[str, Path]]:
     """The pictures to look at: name in the results, and file. ResultsError if one is none of those measured."""
     from rdae.errors import ResultsError
     from rdae.evaluation.run import collect_pictures
@@ -141,7 +147,9 @@ def _chosen(comparison: Comparison, pictures: Sequence[Path], show: str, quality
     if any(path.is_dir() for path in pictures):
         ranked = [name for name in comparison.worst_first(quality) if name in found]
         if not ranked:
-            raise ResultsError(f"{', '.join(map(str, pictures))}: none of the pictures that were measured is there")
+            raise ResultsError(
+                f"{', '.join(map(str, pictures))}: none of the pictures that were measured is there"
+            )
         places = {"worst": 0, "median": len(ranked) // 2, "best": len(ranked) - 1}
         for word in (part.strip() for part in show.split(",")):
             if word and word not in places and names.get(word) not in found:

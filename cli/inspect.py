@@ -27,13 +27,20 @@ NAMES = (*(f"{name}.png" for name in PICTURES), "maps.json", "maps.npz")
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--output", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder for the maps."
+    "-o",
+    "--output",
+    required=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder for the maps.",
 )
 @click.option(
     "-q", "--quality", type=click.FloatRange(0, 100), help="Quality to compress an IMAGE at.  [default: 50]"
 )
 @click.option(
-    "--original", type=click.Path(path_type=Path), help="The picture that a FILE was made of, for the residual."
+    "--original",
+    type=click.Path(path_type=Path),
+    help="The picture that a FILE was made of, for the residual.",
 )
 @click.option("--gain", type=click.FloatRange(1, 64), default=4, show_default=True, help="Of the residual.")
 @click.option(
@@ -143,7 +150,11 @@ def _draw(
     planes = {
         "bits": (maps.by_position(), PATCH, "bits of both by position of the latents"),
         "bits-y": (maps.y_by_position(), PATCH, "bits of the latents by position"),
-        "bits-z": (maps.z_by_position(), PATCH * HYPER_STRIDE, "bits of the hyper-latents by their positions"),
+        "bits-z": (
+            maps.z_by_position(),
+            PATCH * HYPER_STRIDE,
+            "bits of the hyper-latents by their positions",
+        ),
         "scales": (
             np.exp(np.log(maps.scales).mean(axis=0)),
             PATCH,
@@ -156,7 +167,9 @@ def _draw(
         drawn["residual"] = drawing.residual(picture, maps.picture, gain)
         legend["residual"] = {"what": "128 + gain * (original - decoded)", "gain": gain}
     for name, (values, side, what) in planes.items():
-        low, high = (float(values.min()), float(values.max())) if name == "scales" else (0.0, float(values.max()))
+        low, high = (
+            (float(values.min()), float(values.max())) if name == "scales" else (0.0, float(values.max()))
+        )
         drawn[name] = drawing.over_pixels(drawing.coloured(values, low, high, drawing.INFERNO), size, side)
         legend[name] = {"what": what, "dark": low, "bright": high, "pixels_a_position": side}
     energies = maps.energies()

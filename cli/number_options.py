@@ -7,7 +7,9 @@ import math
 import click
 
 
-def limits(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[float, float] | None:
+def limits(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> tuple[float, float] | None:
     """Two finite numbers, the lower one first: "0.1,2"; None stays None."""
     if value is None:
         return None

@@ -32,7 +32,10 @@ ANCHORS = "elic,vtm,bpg444"
     f"[default: {ANCHORS} if all results are of Kodak, else none]",
 )
 @click.option(
-    "--xlim", metavar="A,B", callback=limits, help="Bits per pixel from A to B.  [default: the first result's]"
+    "--xlim",
+    metavar="A,B",
+    callback=limits,
+    help="Bits per pixel from A to B.  [default: the first result's]",
 )
 @click.option(
     "--ylim", metavar="A,B", callback=limits, help="The metric from A to B.  [default: the first result's]"
@@ -99,9 +102,13 @@ def plot(
         if len(sources) > 1:
             raise click.UsageError(f"one figure shows one file of {kind}.")
         if kind == effort_levels.KIND:
-            figure = efforts_figure.draw(effort_levels.read_efforts(sources[0]), file_format=file_format, title=title)
+            figure = efforts_figure.draw(
+                effort_levels.read_efforts(sources[0]), file_format=file_format, title=title
+            )
         else:
-            figure = diagrams.draw(relaxation.read_relaxation(sources[0]), file_format=file_format, title=title)
+            figure = diagrams.draw(
+                relaxation.read_relaxation(sources[0]), file_format=file_format, title=title
+            )
     else:
         measured, published = _curves(sources, anchors)
         figure = rate_distortion.draw(

@@ -61,7 +61,9 @@ def relaxation(
         check_output(output, force=force)
     progress = (lambda _done, _total, _what: None) if quiet else Progress()
     result = measure(path, pictures, qualities, draws=draws, progress=progress)
-    click.echo("\n".join([*table(result), *(f"failed: {name}: {message}" for name, message in result.failures)]))
+    click.echo(
+        "\n".join([*table(result), *(f"failed: {name}: {message}" for name, message in result.failures)])
+    )
     if output is not None:
         write_atomically(output, result.to_json().encode(), force=force)
     if result.failures:

@@ -48,7 +48,9 @@ def setting(flag: str, help_text: str, kind: Any = float) -> Callable[[Decorated
 # torchrun takes --run for an abbreviation of its own --run-path, wherever it stands: hence -o.
 @click.option("-o", "--run", type=click.Path(path_type=Path, file_okay=False), help="Folder of the run.")
 @click.option("--validation", multiple=True, metavar="DATA", help="Held-out pictures, like DATA.")
-@click.option("--hours", type=click.FloatRange(0, min_open=True), help="Train until this much time was spent.")
+@click.option(
+    "--hours", type=click.FloatRange(0, min_open=True), help="Train until this much time was spent."
+)
 @click.option("--steps", type=click.IntRange(1), help="Train until this many steps were made.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
 @click.option("--compile", "compiled", is_flag=True, help="Let torch.compile make the passes; pays on GPUs.")

@@ -38,7 +38,8 @@ def architecture(text: str | None, base: Architecture) -> Architecture:
         name, _, value = part.partition("=")
         if part and (name not in sizes or not value.isdecimal()):
             raise click.BadParameter(
-                f"{part!r}, expected NAME=NUMBER with a name of {', '.join(sizes)}", param_hint="--architecture"
+                f"{part!r}, expected NAME=NUMBER with a name of {', '.join(sizes)}",
+                param_hint="--architecture",
             )
         if part:
             sizes[name] = int(value)

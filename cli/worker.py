@@ -58,4 +58,3 @@ def _own_streams() -> tuple[BinaryIO, BinaryIO]:
 
 def _leave(number: int, _frame: types.FrameType | None) -> None:
     sys.exit(128 + number)
-

@@ -37,7 +37,13 @@ class Compressor:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Compress one picture; one that is bad is a row with an error, and the others go on."""
-        told = {"input": row["input"], "output": row["output"], "bytes": 0, "error": "", "worker": os.getpid()}
+        told = {
+            "input": row["input"],
+            "output": row["output"],
+            "bytes": 0,
+            "error": "",
+            "worker": os.getpid(),
+        }
         try:
             with Image.open(row["input"]) as picture:
                 data = self.model.compress(picture, quality=self.quality, verify=True)
@@ -63,7 +69,9 @@ def main() -> int:
     parser.add_argument("source", type=Path, help="folder of pictures")
     parser.add_argument("target", type=Path, help="folder for the .rdae files")
     parser.add_argument("-q", "--quality", type=float, default=50.0, help="0 to 100 (50)")
-    parser.add_argument("--workers", type=int, default=2, help="how many, each with one processor and one model (2)")
+    parser.add_argument(
+        "--workers", type=int, default=2, help="how many, each with one processor and one model (2)"
+    )
     parser.add_argument("--model", help="an installed model's name or a weights file (rdae-base)")
     options = parser.parse_args()
     rows = missing(options.source.resolve(), options.target.resolve())

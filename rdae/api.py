@@ -135,9 +135,7 @@ class Model:
         part = None if region is None else Region(*region)
         return codec.unfold(data, self.loaded, max_pixels, exact=exact, region=part, scale=scale, clock=clock)
 
-    def encode(
-        self, picture: npt.NDArray[np.uint8], at: float, *, effort: int = DEFAULT_EFFORT
-    ) -> Encoded:
+    def encode(self, picture: npt.NDArray[np.uint8], at: float, *, effort: int = DEFAULT_EFFORT) -> Encoded:
         """Compress uint8 (h, w, 3) at quality `at` and say all that the encoder knows."""
         return codec.encode(picture, self.loaded, to_index(at), effort=effort)
 

@@ -22,7 +22,9 @@ from rdae.codec.container import MAGIC
 from rdae.errors import NotRdaeError, OutputExistsError, RdaeError, StreamError
 
 AnyPath = str | os.PathLike[str]
-Data = bytes | Iterable[bytes]  # what is to be written: whole, or in parts that are made as they are asked for
+Data = (
+    bytes | Iterable[bytes]
+)  # what is to be written: whole, or in parts that are made as they are asked for
 Identity = tuple[int, int]  # device and inode: equal for all names of one file
 
 MAX_FILE_BYTES = 1 << 30  # of any input: 100 million pixels of 64 bits are less, and .rdae files far smaller

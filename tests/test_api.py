@@ -55,7 +55,9 @@ def test_quality_outside_the_scale_is_a_value_error(opened: api.Model, quality: 
     ("mode", "back_mode"),
     [("1", "L"), ("L", "L"), ("P", "L"), ("LA", "LA"), ("RGBA", "RGBA"), ("CMYK", "RGB"), ("I;16", "L")],
 )
-def test_pictures_of_any_mode_come_back_as_what_they_are(opened: api.Model, mode: str, back_mode: str) -> None:
+def test_pictures_of_any_mode_come_back_as_what_they_are(
+    opened: api.Model, mode: str, back_mode: str
+) -> None:
     back = opened.decompress(opened.compress(Image.new(mode, (9, 5))))
     assert (back.mode, back.size) == (back_mode, (9, 5))
 
@@ -92,7 +94,9 @@ def test_the_default_model_is_opened_once(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert rdae.decompress(data).size == (7, 6)
 
 
-def test_a_file_is_decoded_with_the_model_that_it_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_file_is_decoded_with_the_model_that_it_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(api, "_opened", {})
     monkeypatch.setenv(registry.PATH_VARIABLE, str(tmp_path))
     models = [rdae.open_model(write(tmp_path / f"m{seed}.safetensors", seed=seed)) for seed in (3, 4)]
@@ -109,13 +113,13 @@ def test_limits_and_exactness_can_be_asked_for(opened: api.Model) -> None:
     assert data == opened.compress(photo(80, 90))
     with pytest.raises(rdae.StreamError, match="90 x 80 pixels, more than the 7199 allowed"):
         opened.decompress(data, max_pixels=7199)
-    usual, exact = (np.asarray(opened.decompress(data, max_pixels=7200, exact=e)).astype(int) for e in (False, True))
+    usual, exact = (
+        np.asarray(opened.decompress(data, max_pixels=7200, exact=e)).astype(int) for e in (False, True)
+    )
     assert np.abs(usual - exact).max() <= 1
 
 
-@pytest.mark.parametrize(
-    ("kind", "value"), [("size", 3000), ("bpp", 0.7), ("psnr", 15.0), ("ms-ssim", 0.2)]
-)
+@pytest.mark.parametrize(("kind", "value"), [("size", 3000), ("bpp", 0.7), ("psnr", 15.0), ("ms-ssim", 0.2)])
 def test_targets_are_met(opened: api.Model, kind: targets.Kind, value: float) -> None:
     picture = photo(180, 170)
     data = opened.compress(picture, target=rdae.Target(kind, value), verify=True)
@@ -132,7 +136,9 @@ def test_targets_are_met(opened: api.Model, kind: targets.Kind, value: float) ->
 
 
 @pytest.mark.parametrize(("kind", "value"), [("size", 5000), ("bpp", 0.5), ("psnr", 36.0)])
-def test_targets_are_met_within_a_per_cent_with_the_published_weights(kind: targets.Kind, value: float) -> None:
+def test_targets_are_met_within_a_per_cent_with_the_published_weights(
+    kind: targets.Kind, value: float
+) -> None:
     with Image.open(EXAMPLE) as opened:
         picture = np.asarray(opened.convert("RGB"))
     data = rdae.compress(picture, target=rdae.Target(kind, value))

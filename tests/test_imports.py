@@ -31,7 +31,12 @@ LAYERS: tuple[set[str], ...] = (
 """Modules and packages directly under rdae/, from the ground up. Only on the ground do neighbours meet."""
 
 GROUND = LAYERS[0]
-BESIDE = {"__init__", "data", "weights_data", "__version__"}  # files, reached by importlib.resources, and one string
+BESIDE = {
+    "__init__",
+    "data",
+    "weights_data",
+    "__version__",
+}  # files, reached by importlib.resources, and one string
 
 OLD = {
     "files": "storage",
@@ -250,7 +255,9 @@ def test_a_round_trip_loads_neither_training_nor_evaluation_nor_their_libraries(
     )
     assert {"torch", "constriction", "rdae.codec"} <= modules
     # For the time being the modules of the old inference, and their package.
-    modules -= {name for name in modules if f"{name}.".startswith("rdae.training.modules.")} | {"rdae.training"}
+    modules -= {name for name in modules if f"{name}.".startswith("rdae.training.modules.")} | {
+        "rdae.training"
+    }
     libraries = ("compressai", "torchvision", "matplotlib", "scipy")
     heavy = (*libraries, "rdae.training", "rdae.evaluation", "rdae.reporting")
     assert not {name for name in modules if name.startswith(heavy)}

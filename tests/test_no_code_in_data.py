@@ -8,10 +8,23 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = sorted(path for folder in ("rdae", "cli", "data", "weights") for path in (ROOT / folder).rglob("*.py"))
+SOURCES = sorted(
+    path for folder in ("rdae", "cli", "data", "weights") for path in (ROOT / folder).rglob("*.py")
+)
 
 # Modules that build objects, or code, from data; torch.load and numpy.load are looked at below.
-FORBIDDEN = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "copyreg", "yaml"}
+FORBIDDEN = {
+    "pickle",
+    "cPickle",
+    "_pickle",
+    "cloudpickle",
+    "dill",
+    "joblib",
+    "shelve",
+    "marshal",
+    "copyreg",
+    "yaml",
+}
 EXECUTE = {"eval", "exec", "compile", "__import__"}
 
 

@@ -200,7 +200,9 @@ def test_a_draft_is_decoded_at_a_part_of_the_size(
     expected = None if scale == 1 else ("RGB", (0, 0, 1001 / scale, 667 / scale))
     assert found == expected
     assert image.size == (-(-1001 // scale), -(-667 // scale))
-    np.testing.assert_array_equal(np.asarray(image), np.asarray(model.decompress(file.getvalue(), scale=scale)))
+    np.testing.assert_array_equal(
+        np.asarray(image), np.asarray(model.decompress(file.getvalue(), scale=scale))
+    )
     assert scales == [scale]
     assert image.draft("RGB", (1, 1)) is None
     assert image.size == (-(-1001 // scale), -(-667 // scale))

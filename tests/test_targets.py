@@ -84,7 +84,9 @@ def test_what_cannot_be_had_is_an_error_that_says_what_can(kind: Kind, value: fl
         meet(Target(kind, value), Curve(kind, *RANGES[kind], 0.0, 0.0).trial)
 
 
-@pytest.mark.parametrize(("kind", "value"), [("size", 0.0), ("bpp", -1.0), ("ms-ssim", 1.0), ("psnr", math.nan)])
+@pytest.mark.parametrize(
+    ("kind", "value"), [("size", 0.0), ("bpp", -1.0), ("ms-ssim", 1.0), ("psnr", math.nan)]
+)
 def test_targets_make_sense(kind: Kind, value: float) -> None:
     with pytest.raises(ValueError, match="expected more than 0"):
         Target(kind, value)

@@ -53,7 +53,9 @@ FIGURES: dict[str, Callable[[], bytes]] = {
 def main() -> None:
     """Write all figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--add-run", nargs="+", metavar=("RUN", "NAME"), help="folder of a run, and a name for it")
+    parser.add_argument(
+        "--add-run", nargs="+", metavar=("RUN", "NAME"), help="folder of a run, and a name for it"
+    )
     arguments = parser.parse_args()
     if arguments.add_run:
         folder, *name = arguments.add_run

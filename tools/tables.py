@@ -106,7 +106,8 @@ def _deltas() -> list[str]:
             rows.append((title, read_curve(path)))
     rows += [(title, published(name)) for name, title in ANCHORS]
     return [
-        f"| {title} | {bd_rate(curve.bpp, curve.psnr, own.bpp, own.psnr).value:+.1f} % |" for title, curve in rows
+        f"| {title} | {bd_rate(curve.bpp, curve.psnr, own.bpp, own.psnr).value:+.1f} % |"
+        for title, curve in rows
     ]
 
 
@@ -130,7 +131,11 @@ def _relaxation() -> str:
     for point in read_relaxation(RELAXATION).means():
         rates = (point.rounded_bpp, point.noisy_bpp, point.file_bpp)
         errors = (point.rounded_mse, point.noisy_mse, point.file_mse)
-        cells = [f"{point.quality:g}", *(f"{rate:.3f}" for rate in rates), *(f"{error:.1f}" for error in errors)]
+        cells = [
+            f"{point.quality:g}",
+            *(f"{rate:.3f}" for rate in rates),
+            *(f"{error:.1f}" for error in errors),
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -139,7 +144,9 @@ def _manifest() -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads(MANIFEST.read_text(encoding="utf-8"))
     runs: Sequence[Run] = read_history(HISTORY)
     if runs[-1].pixels != manifest["pixels"]:
-        raise ResultsError(f"{HISTORY.name} ends at {runs[-1].pixels:,} pixels, {MANIFEST.name} says another number")
+        raise ResultsError(
+            f"{HISTORY.name} ends at {runs[-1].pixels:,} pixels, {MANIFEST.name} says another number"
+        )
     return manifest
 
 

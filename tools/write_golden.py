@@ -75,7 +75,9 @@ def reheaded(**changes: Any) -> Callable[[bytes], bytes]:
 
 
 def with_sections(before: tuple[Section, ...], after: tuple[Section, ...]) -> Callable[[bytes], bytes]:
-    return lambda data: pack(dataclasses.replace(parse(data), sections=(*before, *parse(data).sections, *after)))
+    return lambda data: pack(
+        dataclasses.replace(parse(data), sections=(*before, *parse(data).sections, *after))
+    )
 
 
 def put(place: int, new: bytes, old: int = 1) -> Callable[[bytes], bytes]:
@@ -119,7 +121,9 @@ def four_alphas(height: int, width: int) -> Raster:
 def whole(exif: bytes = b"II*\0\x08\0\0\0\0\0\0\0\0\0") -> Raster:
     """All that a picture can have."""
     icc = bytes(range(100)) * 3
-    return Raster(grey(40, 280), grey=True, alpha=sloping(40, 280), icc=icc, exif=exif, xmp=b"<x:xmpmeta>" * 30)
+    return Raster(
+        grey(40, 280), grey=True, alpha=sloping(40, 280), icc=icc, exif=exif, xmp=b"<x:xmpmeta>" * 30
+    )
 
 
 FILES: dict[str, Case] = {
@@ -240,13 +244,19 @@ def out_of_range(model: Model, z_value: int, residual: int) -> bytes:
         coded = scales >= model.prior.skip_below
         values = torch.zeros_like(scales)
         values[coded.nonzero()[:1]] = residual
-        coder.put(values[coded].numpy().astype(np.int32), scales[coded].numpy().astype(np.int32), model.prior.y_tables)
+        coder.put(
+            values[coded].numpy().astype(np.int32),
+            scales[coded].numpy().astype(np.int32),
+            model.prior.y_tables,
+        )
         return values
 
     y64 = model.prior.run(z, index, size, code)
     right = latents.Latents(z.flatten().numpy().astype(np.int32), y64).checksum
     header = Header(32, 32, model.model_id, index)
-    return pack(Container(header, (Section(SectionType.LATENTS, coder.finish(least_payload(32, 32))),), right))
+    return pack(
+        Container(header, (Section(SectionType.LATENTS, coder.finish(least_payload(32, 32))),), right)
+    )
 
 
 def write_calm(path: Path) -> Path:
@@ -259,7 +269,9 @@ def write_calm(path: Path) -> Path:
         if "context.indices" in name and name.endswith(".bias"):
             tensors[name] = -127 * 2 ** tensors[name.replace(".bias", ".shift")].int()
     likely = tables.join([np.array([0.005, 0.98, 0.005, 0.01])])
-    tensors["tables.z.counts"], tensors["tables.z.limits"] = map(torch.from_numpy, (likely.counts, likely.limits))
+    tensors["tables.z.counts"], tensors["tables.z.limits"] = map(
+        torch.from_numpy, (likely.counts, likely.limits)
+    )
     tensors["hyper_analysis.to_64.weight"] *= 0
     return tiny_model.write_bytes(path, safetensors.torch.save(tensors, tiny_model.metadata(architecture)))
 
@@ -292,7 +304,9 @@ def write_files(folder: Path, facts: dict[str, dict[str, Any]]) -> dict[str, Mod
         if name in facts:
             continue
         model = models[case.model]
-        data = case.change(codec.compress(case.picture, model, case.quality_index, verify=True, tile=case.tile))
+        data = case.change(
+            codec.compress(case.picture, model, case.quality_index, verify=True, tile=case.tile)
+        )
         (folder / f"{name}.rdae").write_bytes(data)
         exact = codec.decode(data, model, exact=True)
         raster = exact.raster
@@ -319,7 +333,8 @@ def sums(golden: Path = GOLDEN) -> str:
     """What SHA256SUMS says, in the form of sha256sum: a line for each golden file of every version."""
     paths = sorted(path for path in golden.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
     return "".join(
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(golden).as_posix()}\n" for path in paths
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(golden).as_posix()}\n"
+        for path in paths
     )
 
 
@@ -330,7 +345,9 @@ def main(arguments: list[str] | None = None, folder: Path = FOLDER) -> None:
     options = parser.parse_args(arguments)
     if folder.exists() and not options.add:
         if not options.force:
-            sys.exit(f"{folder}: exists; the files of a released version must never change (--force: if it is not)")
+            sys.exit(
+                f"{folder}: exists; the files of a released version must never change (--force: if it is not)"
+            )
         shutil.rmtree(folder)
     try:
         if options.add:

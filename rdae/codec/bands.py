@@ -15,6 +15,7 @@ from rdae.errors import PictureError
 
 Picture = npt.NDArray[np.uint8]
 
+
 def cut_levels(
     stream: Iterable[Tensor], size: tuple[int, int], origin: tuple[int, int], *, grey: bool
 ) -> Iterator[Picture]:

@@ -26,6 +26,7 @@ from rdae.rows import Span, join
 SCALES = (1, 2, 4, 8)
 """How many pixels to a side one pixel of a reduced decode stands for."""
 
+
 class Decoder:
     """A file on its way to latents, a row of tiles at a time: all of it that is exact."""
 

@@ -30,6 +30,7 @@ Tile = int | Literal["auto"] | None
 KEEP_PIXELS = 1 << 22
 """Of larger pictures nothing is kept from one trial to the next: it would take 50 MB and more."""
 
+
 class Subject:
     """A picture that is to be encoded, and what all its encodings share: with `keep`, of a small one, computed once."""
 
@@ -92,7 +93,9 @@ class Subject:
                 best = other
         return best
 
-    def encoder(self, quality_index: int, clock: Clock, *, account: bool = False, later: bool = False) -> Encoder:
+    def encoder(
+        self, quality_index: int, clock: Clock, *, account: bool = False, later: bool = False
+    ) -> Encoder:
         """What encodes it by the first plan; account, later: as in `Encoder`."""
         plan = self.plans[0] if self.plans else None
         return Encoder(self, quality_index, clock, plan=plan, account=account, later=later)

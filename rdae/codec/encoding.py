@@ -154,5 +154,7 @@ class Trials:
         The range coder works only when the file is made, unless the picture is large.
         """
         with self._subject.memory():
-            encoder, levels = _reconstructed(self._subject, quality_index, self._clock, later=self._subject.small)
+            encoder, levels = _reconstructed(
+                self._subject, quality_index, self._clock, later=self._subject.small
+            )
             return levels, encoder.file

@@ -80,7 +80,12 @@ class Curve:
 
     def values(self, metric: str) -> tuple[float, ...]:
         """The points' values of "psnr", "ms-ssim" or a key of `columns`; empty if this curve has none."""
-        known = {"psnr": self.psnr, "psnr-rgb": self.psnr, "ms-ssim": self.ms_ssim, "ms-ssim-rgb": self.ms_ssim}
+        known = {
+            "psnr": self.psnr,
+            "psnr-rgb": self.psnr,
+            "ms-ssim": self.ms_ssim,
+            "ms-ssim-rgb": self.ms_ssim,
+        }
         return known[metric] if metric in known else self.columns.get(metric, ())
 
 

@@ -161,11 +161,15 @@ def read_efforts(path: Path) -> Efforts:
         if content["kind"] != KIND:
             raise ResultsError(f"{path}: of kind {content['kind']!r}, expected {KIND!r}")
         first, *others = (_ladder(entry) for entry in content["ladders"])
-        pictures, pixels, threads = (whole(content[key], at_least=1) for key in ("pictures", "pixels", "threads"))
+        pictures, pixels, threads = (
+            whole(content[key], at_least=1) for key in ("pictures", "pixels", "threads")
+        )
         model, machine = str(content["model"]), str(content["machine"])
         return Efforts(model, pictures, pixels, threads, machine, (first, *others))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ResultsError(f"{path}: not results of rdae efforts ({type(error).__name__}: {error})") from error
+        raise ResultsError(
+            f"{path}: not results of rdae efforts ({type(error).__name__}: {error})"
+        ) from error
 
 
 def table(result: Efforts) -> list[str]:
@@ -173,7 +177,9 @@ def table(result: Efforts) -> list[str]:
     heads, rows, notes = _cells(result)
     widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
     lines = [
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
+        )
         for row in (heads, *rows)
     ]
     return [_conditions(result), result.machine, *lines, *notes]
@@ -195,7 +201,9 @@ def _own(
     from rdae.refinement import steps
 
     # Tables, thread pools and the networks with gradients are made once, and are no picture's own time.
-    for data, _ in codec.efforts(_read(pictures[0])[:_WARM_UP, :_WARM_UP], model, to_index(50), min(highest, 1)):
+    for data, _ in codec.efforts(
+        _read(pictures[0])[:_WARM_UP, :_WARM_UP], model, to_index(50), min(highest, 1)
+    ):
         codec.decode(data, model)
     title = model.name if model.name.startswith("rdae") else f"rdae {model.name}"
     found: list[list[PictureResult]] = [[] for _ in range(highest + 1)]

@@ -97,7 +97,9 @@ def read_run(folder: Path) -> Run:
     rows = {(row.get("kind"), row["step"]): row for row in Log(folder).rows()}
     ordered = [rows[key] for key in sorted(rows, key=lambda key: (key[1], str(key[0])))]
     needed = ("pixels", *_MEASURED)
-    train = [row for row in ordered if row.get("kind") == "train" and all(_is_finite(row.get(k)) for k in needed)]
+    train = [
+        row for row in ordered if row.get("kind") == "train" and all(_is_finite(row.get(k)) for k in needed)
+    ]
     checks = [found for row in ordered if (found := _validation(row)) is not None]
     if not train:
         raise ResultsError(f"{folder / NAME}: no rows of training in it")
@@ -139,7 +141,9 @@ def read_history(path: Path) -> list[Run]:
             raise ResultsError(f"{path}: of kind {content['kind']!r}, expected {KIND!r}")
         return [_run_from_json(run) for run in content["runs"]]
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ResultsError(f"{path}: not the history of a training ({type(error).__name__}: {error})") from error
+        raise ResultsError(
+            f"{path}: not the history of a training ({type(error).__name__}: {error})"
+        ) from error
 
 
 def to_json(runs: Sequence[Run]) -> str:
@@ -234,9 +238,7 @@ def _run_from_json(content: Mapping[str, Any]) -> Run:
         columns = {key: _numbers(check[key]) for key in ("quality", "bpp", "psnr", "loss")}
         if len({len(column) for column in columns.values()}) != 1 or not columns["bpp"]:
             raise ValueError("validation has columns of different lengths")
-        checks.append(
-            Validation(int(check["step"]), int(check["pixels"]), float(check["hours"]), **columns)
-        )
+        checks.append(Validation(int(check["step"]), int(check["pixels"]), float(check["hours"]), **columns))
     numbers = {key: int(content[key]) for key in ("steps", "pixels_before", "pixels")}
     return Run(
         name=str(content["name"]),

@@ -100,7 +100,10 @@ def open_coder(job: dict[str, Any]) -> Coder:
     from rdae.api import open_model
 
     model = open_model(job["model"])
-    return lambda picture, quality: model.encode(picture, quality).data, lambda data: model.decode(data).picture
+    return (
+        lambda picture, quality: model.encode(picture, quality).data,
+        lambda data: model.decode(data).picture,
+    )
 
 
 def _run(subject: Subject, job: dict[str, Any], folder: str) -> int:

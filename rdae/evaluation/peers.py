@@ -123,7 +123,9 @@ class Peer:
         """The option that trades time for bits and its values, the fastest first; ResultsError if it has none."""
         if not self.adjustable:
             having = ", ".join(peer.name for peer in PEERS.values() if peer.adjustable)
-            raise ResultsError(f"peer {self.name} has no setting of speed or effort, expected one of {having}")
+            raise ResultsError(
+                f"peer {self.name} has no setting of speed or effort, expected one of {having}"
+            )
         return KNOBS[self.file_format]
 
     def at(self, value: int) -> Peer:

@@ -305,7 +305,11 @@ def _evaluate(
         if results:
             extent.keep(so_far(names[len(results) + len(failures) :]))
         raise
-    progress(total - reused, total - reused, f"{name}: done" + (f", {reused} points known before" if reused else ""))
+    progress(
+        total - reused,
+        total - reused,
+        f"{name}: done" + (f", {reused} points known before" if reused else ""),
+    )
     if not results:
         raise ResultsError("no picture could be measured; the first failed so: " + ": ".join(failures[0]))
     known = extent.known.evaluation

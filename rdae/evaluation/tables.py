@@ -53,9 +53,7 @@ def table(result: Evaluation) -> list[str]:
     return lines
 
 
-def _table(
-    means: Mapping[str, Sequence[float | None]], wanted: Iterable[tuple[str, str, str]]
-) -> list[str]:
+def _table(means: Mapping[str, Sequence[float | None]], wanted: Iterable[tuple[str, str, str]]) -> list[str]:
     columns = [(key, heading, form) for key, heading, form in wanted if key in means]
     lines = ["  ".join(heading.rjust(max(len(heading), _width(form))) for _, heading, form in columns)]
     for i in range(len(means["quality"])):

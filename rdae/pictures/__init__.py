@@ -200,7 +200,11 @@ def _alpha_for(image: Image.Image, form: str, note: Note) -> Image.Image:
 
 def _metadata_for(image: Image.Image, form: str, note: Note) -> Callable[[], dict[str, object]] | None:
     """What makes the options of Pillow's that keep what the image's info has; None if there is nothing to keep."""
-    places = (("icc_profile", "colour profile", WITH_PROFILE), ("exif", "EXIF", WITH_EXIF), ("xmp", "XMP", WITH_XMP))
+    places = (
+        ("icc_profile", "colour profile", WITH_PROFILE),
+        ("exif", "EXIF", WITH_EXIF),
+        ("xmp", "XMP", WITH_XMP),
+    )
     kept: dict[str, bytes] = {}
     for name, called, forms in places:
         data = image.info.get(name)

@@ -60,7 +60,9 @@ def _filtered(bands: Iterable[Rows]) -> Iterator[memoryview]:
             rows = band[top : top + step]
             given = rows if above is None else np.concatenate([above, rows])
             with io.BytesIO() as file:
-                Image.fromarray(given[:, :, 0] if given.shape[2] == 1 else given).save(file, "PNG", compress_level=0)
+                Image.fromarray(given[:, :, 0] if given.shape[2] == 1 else given).save(
+                    file, "PNG", compress_level=0
+                )
                 inside = b"".join(content for kind, content in _chunks(file.getvalue()) if kind == b"IDAT")
             found = zlib.decompress(inside, bufsize=len(inside))
             yield memoryview(found)[len(found) // len(given) * (len(given) - len(rows)) :]
@@ -77,4 +79,9 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
-    return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(content, zlib.crc32(kind)).to_bytes(4, "big")
+    return (
+        len(content).to_bytes(4, "big")
+        + kind
+        + content
+        + zlib.crc32(content, zlib.crc32(kind)).to_bytes(4, "big")
+    )

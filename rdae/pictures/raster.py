@@ -40,7 +40,9 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 SIDEWAYS = frozenset(TURNS[n] for n in (5, 6, 7, 8))  # their rows are columns of the file,
-BACKWARDS = frozenset(TURNS[n] for n in (3, 4, 7, 8))  # the first of these that of the last, or of the last row
+BACKWARDS = frozenset(
+    TURNS[n] for n in (3, 4, 7, 8)
+)  # the first of these that of the last, or of the last row
 BAND_PIXELS = 1 << 21  # that are converted at once
 IFD_TAGS = (34665, 34853)  # EXIF proper, GPS
 # Of a TIFF's tags those that are about the picture rather than about its bytes in that file.

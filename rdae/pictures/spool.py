@@ -106,6 +106,8 @@ def let_go(levels: Levels) -> None:
 
 def _folder() -> str | None:
     """Where large temporary files belong: where the user says, or on a disk; None: where small ones do."""
-    if any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")) or not os.access(_LARGE_FILES, os.W_OK):
+    if any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")) or not os.access(
+        _LARGE_FILES, os.W_OK
+    ):
         return None
     return str(_LARGE_FILES)

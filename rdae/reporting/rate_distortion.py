@@ -199,7 +199,9 @@ def _frame(
     x_limits = xlim or ((0.9 * min(first.bpp), 1.1 * max(first.bpp)) if log else (0.0, 1.06 * max(first.bpp)))
     if ylim:
         return x_limits, ylim
-    inside = [v for b, v in zip(first.bpp, values(first, metric), strict=True) if x_limits[0] <= b <= x_limits[1]]
+    inside = [
+        v for b, v in zip(first.bpp, values(first, metric), strict=True) if x_limits[0] <= b <= x_limits[1]
+    ]
     inside += [float(np.interp(b, first.bpp, values(first, metric))) for b in x_limits]
     margin = 0.06 * (max(inside) - min(inside)) or 1.0
     return x_limits, (min(inside) - margin, max(inside) + margin)

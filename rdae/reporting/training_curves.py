@@ -124,7 +124,9 @@ def _validation_panels(figure: SubFigure, checks: Sequence[Validation], unit: _U
     above, below = figure.subplots(2, 1, height_ratios=(1.9, 1.0))
     first, last = checks[0].pixels / unit.size, checks[-1].pixels / unit.size
     # The palest part of the map is too pale for a line on white.
-    colours = ScalarMappable(Normalize(first - 0.25 * (last - first or 1.0), last), mpl.colormaps["viridis_r"])
+    colours = ScalarMappable(
+        Normalize(first - 0.25 * (last - first or 1.0), last), mpl.colormaps["viridis_r"]
+    )
 
     def colour_of(check: Validation) -> tuple[float, ...]:
         red, green, blue, _ = colours.to_rgba(np.asarray([check.pixels / unit.size]))[0]

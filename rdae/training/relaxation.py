@@ -71,7 +71,9 @@ class Relaxation:
         """The means over the pictures, a point a quality."""
         columns = zip(*(picture.points for picture in self.pictures), strict=True)
         keys = [field.name for field in fields(Point)]
-        return [Point(*(sum(getattr(p, key) for p in column) / len(column) for key in keys)) for column in columns]
+        return [
+            Point(*(sum(getattr(p, key) for p in column) / len(column) for key in keys)) for column in columns
+        ]
 
     def to_json(self) -> str:
         """The content of a result file."""
@@ -146,7 +148,9 @@ def read_relaxation(path: Path) -> Relaxation:
 def table(result: Relaxation) -> list[str]:
     """The means over the pictures, a line a quality, and by how much noise and file differ from rounding."""
     count = len(result.pictures)
-    lines = [f"{result.name}: mean of {count} picture{'s' if count > 1 else ''}, noise drawn {result.draws} x"]
+    lines = [
+        f"{result.name}: mean of {count} picture{'s' if count > 1 else ''}, noise drawn {result.draws} x"
+    ]
     rate, error = "bits per pixel", "mean squared error"
     lines.append(" " * 9 + rate.center(41) + "  " + error.center(41))
     heads = ["rounded", "noise", "%", "file", "%"]
@@ -157,7 +161,10 @@ def table(result: Relaxation) -> list[str]:
             rounded, noisy, file = (getattr(point, f"{kind}_{key}") for kind in ("rounded", "noisy", "file"))
             cells.append(format(rounded, form))
             for other in (noisy, file):
-                cells += [format(other, form), f"{100 * (other / rounded - 1):+6.1f}" if rounded else "     -"]
+                cells += [
+                    format(other, form),
+                    f"{100 * (other / rounded - 1):+6.1f}" if rounded else "     -",
+                ]
         lines.append("  ".join(cells))
     return lines
 

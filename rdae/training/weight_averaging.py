@@ -20,7 +20,14 @@ from rdae.training import warm_start
 from rdae.training.autoencoder import Autoencoder
 from rdae.training.warm_start import Start
 
-DEPTHS = ("analysis_fine", "analysis_coarse", "synthesis_coarse", "synthesis_fine", "context_deeper", "context_trunks")
+DEPTHS = (
+    "analysis_fine",
+    "analysis_coarse",
+    "synthesis_coarse",
+    "synthesis_fine",
+    "context_deeper",
+    "context_trunks",
+)
 """Sizes in which the files may differ: what grows without changing what a network does."""
 
 
@@ -45,7 +52,9 @@ def _deeper(path: Path, one: Architecture, other: Architecture) -> Architecture:
     most = {name: max(getattr(one, name), getattr(other, name)) for name in DEPTHS}
     found = dataclasses.replace(one, **most)
     if found != dataclasses.replace(other, **most):
-        raise TrainingError(f"{path}: its widths are others than those of the first weights, no mean can be taken")
+        raise TrainingError(
+            f"{path}: its widths are others than those of the first weights, no mean can be taken"
+        )
     return found
 
 

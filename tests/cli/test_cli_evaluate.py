@@ -40,7 +40,9 @@ def rdae(*arguments: object) -> Result:
 @pytest.fixture
 def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with two pictures, while open_model gives the fake model."""
-    monkeypatch.setitem(sys.modules, "rdae.api", SimpleNamespace(open_model=lambda _path=None, **_options: FakeModel()))
+    monkeypatch.setitem(
+        sys.modules, "rdae.api", SimpleNamespace(open_model=lambda _path=None, **_options: FakeModel())
+    )
     folder = tmp_path / "pictures"
     folder.mkdir()
     rows, columns = np.mgrid[:32, :48]
@@ -116,7 +118,13 @@ def test_eval_replaces_what_it_would_lose_only_when_told_to(
     if "--foreign" in change:
         output.write_text('{"results": {"bpp": [1], "psnr-rgb": [30]}}')
     before = output.read_bytes()
-    arguments = ("eval", pictures, *(word for word in change if word not in ("--other", "--foreign")), "-o", output)
+    arguments = (
+        "eval",
+        pictures,
+        *(word for word in change if word not in ("--other", "--foreign")),
+        "-o",
+        output,
+    )
     done = rdae(*arguments, "--quiet")
     assert done.code == (1 if message else 0)
     assert message in done.stderr
@@ -153,16 +161,31 @@ def test_eval_against_an_earlier_file_prints_its_bd_rate(pictures: Path, tmp_pat
     first = rdae("eval", pictures, "--peers-only", "--peers", "jpeg", "--quiet", "-o", tmp_path / "peer.json")
     assert first.code == 0
     assert first.stderr == ""
-    arguments = ("eval", pictures, "-q", "20,50,80", "--against", tmp_path / "peer.jpeg.json", "--anchors", "none")
+    arguments = (
+        "eval",
+        pictures,
+        "-q",
+        "20,50,80",
+        "--against",
+        tmp_path / "peer.jpeg.json",
+        "--anchors",
+        "none",
+    )
     done = rdae(*arguments)
     assert "rdae fake against JPEG 4:4:4: BD-rate" in done.stdout
     classic = rdae(*arguments, "--against", "webp", "--bd", "cubic", "--metric", "psnr-y", "--peers", "jpeg")
-    assert "rdae fake against WebP (Pillow 7.1): no BD-rate: WebP (Pillow 7.1) has no PSNR-Y" in classic.stdout
+    assert (
+        "rdae fake against WebP (Pillow 7.1): no BD-rate: WebP (Pillow 7.1) has no PSNR-Y" in classic.stdout
+    )
     assert "rdae fake against JPEG 4:4:4: no BD-rate: a curve needs at least 4 points" in classic.stdout
-    assert re.search(r"JPEG 4:4:4 against JPEG 4:4:4: BD-rate [+-]0\.00 %, BD-PSNR-Y [+-]0\.00 dB", classic.stdout)
+    assert re.search(
+        r"JPEG 4:4:4 against JPEG 4:4:4: BD-rate [+-]0\.00 %, BD-PSNR-Y [+-]0\.00 dB", classic.stdout
+    )
 
 
-@pytest.mark.parametrize(("option", "name"), [("--against", "h264"), ("--peers", "compressai:mbt2018:1=none.pth")])
+@pytest.mark.parametrize(
+    ("option", "name"), [("--against", "h264"), ("--peers", "compressai:mbt2018:1=none.pth")]
+)
 def test_eval_finds_a_file_that_is_not_there_before_it_starts(option: str, name: str, pictures: Path) -> None:
     done = rdae("eval", pictures, option, name)
     assert done.code == 1

@@ -89,7 +89,9 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path | None]
 
     monkeypatch.setitem(rdae.__dict__, "open_model", open_model)
     sha256 = MODEL.hex() + "0" * 56
-    monkeypatch.setattr(registry, "installed", lambda: [Installed("fake", Path("fake.safetensors"), sha256, 3)])
+    monkeypatch.setattr(
+        registry, "installed", lambda: [Installed("fake", Path("fake.safetensors"), sha256, 3)]
+    )
     monkeypatch.chdir(tmp_path)
     picture = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3)
     Image.fromarray(picture).save("a.png")

@@ -64,12 +64,18 @@ def test_a_completion_script_is_the_shells(shell: str, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize(
-    ("line", "expected"), [("rdae comp", "compress"), ("rdae compress --ver", "--verify"), ("rdae verify x", "file")]
+    ("line", "expected"),
+    [("rdae comp", "compress"), ("rdae compress --ver", "--verify"), ("rdae verify x", "file")],
 )
 def test_shells_are_told_how_words_go_on(line: str, expected: str, tmp_path: Path) -> None:
     environment = {"_RDAE_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
     code = "from rdae.cli.main import main; main(prog_name='rdae')"
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert expected in re.split(r"[,\n]", done.stdout), done.stderr

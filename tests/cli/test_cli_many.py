@@ -140,7 +140,11 @@ def test_two_pictures_of_one_name_need_keep_suffix() -> None:
 
 def test_a_second_run_does_what_is_missing() -> None:
     first = rdae("compress", "-r", "in", "-d", "out", "--json")
-    assert [each["output"] for each in first.objects] == ["out/a.rdae", "out/deep/b.rdae", "out/deep/er/c.rdae"]
+    assert [each["output"] for each in first.objects] == [
+        "out/a.rdae",
+        "out/deep/b.rdae",
+        "out/deep/er/c.rdae",
+    ]
     before = Path("out/a.rdae").stat().st_mtime_ns
     Path("out/deep/b.rdae").unlink()
     second = rdae("compress", "-r", "in", "-d", "out", "--skip-existing", "--json")
@@ -198,7 +202,9 @@ def test_json_says_all_and_stdout_holds_nothing_else() -> None:
     assert summary.startswith(f"4 files, 1 failed, 0 skipped, {before:,} -> {total:,} bytes, {bpp:.3f} bpp, ")
     back = rdae("decompress", "out/a.rdae", "--json").objects[0]
     assert (back["bytes"], back["output_bytes"]) == (size, Path("out/a.png").stat().st_size)
-    part = rdae("decompress", "out/a.rdae", "-f", "--json", "--region", "3,4,9,8", "--scale", "1/4").objects[0]
+    part = rdae("decompress", "out/a.rdae", "-f", "--json", "--region", "3,4,9,8", "--scale", "1/4").objects[
+        0
+    ]
     assert (part["width"], part["height"], part["bpp"]) == (3, 2, back["bpp"])
     with Image.open("out/a.png") as made:
         assert made.size == (3, 2)
@@ -406,7 +412,14 @@ STAGES = {
     ("compress", "in/a.png", "-e", "0"): {"analysis", "prior", "coding", "verify", "encode"},
     ("compress", "in/a.png"): {"analysis", "refinement", "coding", "verify", "encode"},
     ("compress", "in/a.png", "--psnr", "9"): {
-        "analysis", "prior", "refinement", "coding", "synthesis", "metric", "verify", "encode"
+        "analysis",
+        "prior",
+        "refinement",
+        "coding",
+        "synthesis",
+        "metric",
+        "verify",
+        "encode",
     },
     ("decompress", "in/a.rdae"): {"coding", "prior", "synthesis", "decode"},
     ("verify", "in/a.rdae"): {"coding", "prior", "decode"},
@@ -414,12 +427,16 @@ STAGES = {
 
 
 @pytest.mark.parametrize("command", STAGES)
-def test_verbose_tells_model_quality_and_the_seconds_of_each_stage_in_a_line(command: tuple[str, ...]) -> None:
+def test_verbose_tells_model_quality_and_the_seconds_of_each_stage_in_a_line(
+    command: tuple[str, ...],
+) -> None:
     assert rdae("compress", "in/a.png").code == 0
     force = [] if command[0] == "verify" else ["-f"]
     result = rdae(*command, "-v", *force)
     (line,) = (result.stderr or result.raw.decode()).splitlines()
-    assert re.search(rf"  {NAME}, quality [\d.]+  \d+\.\d{{3}} s, read 0\.\d{{3}}, model 0\.\d{{3}}, ", line), line
+    assert re.search(
+        rf"  {NAME}, quality [\d.]+  \d+\.\d{{3}} s, read 0\.\d{{3}}, model 0\.\d{{3}}, ", line
+    ), line
     assert bool(result.stderr) is (command[0] != "verify")
     told = rdae(*command, "-v", "--json", *force).objects[0]
     written = set() if command[0] == "verify" else {"write"}

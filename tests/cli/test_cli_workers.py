@@ -213,7 +213,9 @@ def test_workers_end_when_their_parent_is_killed(stuck: Path) -> None:
     running.process.wait()
     others = [worker for worker in running.workers if worker != running.waiting]
     wait_for(lambda: not any(Path(f"/proc/{worker}/fd/0").exists() for worker in others))
-    os.kill(running.waiting, signal.SIGKILL)  # it would wait for its picture for ever, as any reader of a pipe
+    os.kill(
+        running.waiting, signal.SIGKILL
+    )  # it would wait for its picture for ever, as any reader of a pipe
     running.end()
 
 
@@ -247,7 +249,11 @@ def test_what_a_worker_writes_is_what_is_read() -> None:
     import dataclasses
 
     done = Done(
-        Job("a\udc80.png", "b", blocked="x"), Facts(1, 2, 3, 4, 5), notes=("n",), seconds=0.5, stages={"read": 1.0}
+        Job("a\udc80.png", "b", blocked="x"),
+        Facts(1, 2, 3, 4, 5),
+        notes=("n",),
+        seconds=0.5,
+        stages={"read": 1.0},
     )
     assert done_from(json.loads(json.dumps(dataclasses.asdict(done)))) == done
     failed = Done(Job("a"), error="no", skipped=True)

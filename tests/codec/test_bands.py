@@ -95,7 +95,9 @@ def test_only_grey_and_rgb_can_be_a_ppm() -> None:
 @pytest.mark.parametrize("region", [None, Region(30, 150, 100, 60)])
 @pytest.mark.parametrize("name", ["grey", "rgb", "rgba"])
 def test_a_file_unfolds_to_what_it_decodes_to(tiny: Loaded, name: str, region: Region | None) -> None:
-    image = {"grey": Image.fromarray(photo(300, 200)[:, :, 0]), "rgb": Image.fromarray(photo(300, 200))}.get(name)
+    image = {"grey": Image.fromarray(photo(300, 200)[:, :, 0]), "rgb": Image.fromarray(photo(300, 200))}.get(
+        name
+    )
     if image is None:
         image = Image.fromarray(photo(300, 200)).convert("RGBA")
         image.putalpha(Image.linear_gradient("L").resize((200, 300)))
@@ -130,7 +132,9 @@ def test_what_fails_in_the_middle_leaves_nothing_behind(
         list(rows)
     (tmp_path / "a.rdae").write_bytes(data)
     for name in ("a.png", "a.ppm"):
-        done = rdae_command("decompress", f"{tmp_path}/a.rdae", "-o", f"{tmp_path}/{name}", "--model", str(tiny_path))
+        done = rdae_command(
+            "decompress", f"{tmp_path}/a.rdae", "-o", f"{tmp_path}/{name}", "--model", str(tiny_path)
+        )
         assert done.exit_code == 1
         assert "not those that were encoded" in done.stderr
         assert [path.name for path in tmp_path.iterdir()] == ["a.rdae"]

@@ -259,7 +259,9 @@ def test_a_file_without_a_latent_checksum_is_read(tiny: Model, file: codec.Encod
     assert np.array_equal(codec.decode(data, tiny).picture, file.reconstruction)
 
 
-def test_what_a_file_has_beside_latents_leaves_its_pixels_as_they_are(tiny: Model, file: codec.Encoded) -> None:
+def test_what_a_file_has_beside_latents_leaves_its_pixels_as_they_are(
+    tiny: Model, file: codec.Encoded
+) -> None:
     parsed = parse(file.data)
     more = (*parsed.sections, Section(SectionType.ICC, b"\0profile"), Section(SectionType.ALPHA, b"\0\7"))
     decoded = codec.decode(pack(Container(parsed.header, more, parsed.latent_checksum)), tiny)
@@ -380,7 +382,10 @@ def test_trials_share_the_analysis_and_change_no_byte(
     expected = {index: codec.encode(raster, tiny, index, tile=tile) for index in (100, 400, 700)}
     if not keeps:
         monkeypatch.setattr(codec.encoder, "KEEP_PIXELS", size[0] * size[1] - 1)
-    transformed, coded = calls(monkeypatch, inference, "features"), calls(monkeypatch, latents.Coded, "payload")
+    transformed, coded = (
+        calls(monkeypatch, inference, "features"),
+        calls(monkeypatch, latents.Coded, "payload"),
+    )
     trials = codec.Trials(raster, tiny, tile=tile)
     files = []
     for index, encoded in expected.items():

@@ -105,7 +105,9 @@ def test_a_file_cut_short_is_called_so() -> None:
 @given(containers(), st.binary(min_size=1, max_size=40))
 def test_a_file_with_more_behind_it_is_called_so(container: Container, more: bytes) -> None:
     whole = pack(container)
-    with pytest.raises(CorruptError, match=rf"^a whole file, but {len(more)} (byte follows|bytes follow) its end$"):
+    with pytest.raises(
+        CorruptError, match=rf"^a whole file, but {len(more)} (byte follows|bytes follow) its end$"
+    ):
         parse(whole + more)
     with pytest.raises(CorruptError, match=f"but {len(whole)} bytes follow"):
         parse(whole + whole)

@@ -73,7 +73,9 @@ def test_old_files_decode_to_their_latents_and_pixels(path: Path, facts: dict[st
     assert exact.raster.mode == facts["mode"]
     for part in ("alpha", "icc", "exif", "xmp"):
         found = getattr(exact.raster, part)
-        assert (None if found is None else hashlib.sha256(bytes(found)).hexdigest()) == facts.get(f"{part}_sha256")
+        assert (None if found is None else hashlib.sha256(bytes(found)).hexdigest()) == facts.get(
+            f"{part}_sha256"
+        )
     assert np.abs(exact.picture.astype(int) - decoded.picture).max() <= 1
 
 
@@ -97,8 +99,14 @@ def test_the_reader_written_from_the_page_agrees(path: Path, facts: dict[str, An
         assert "error" in facts
         return
     theirs = spec_reader.read(data)
-    assert [(part.kind, part.payload) for part in theirs.sections] == [(s.type, s.payload) for s in ours.sections]
-    assert (theirs.width, theirs.height, theirs.model) == (ours.header.width, ours.header.height, ours.header.model)
+    assert [(part.kind, part.payload) for part in theirs.sections] == [
+        (s.type, s.payload) for s in ours.sections
+    ]
+    assert (theirs.width, theirs.height, theirs.model) == (
+        ours.header.width,
+        ours.header.height,
+        ours.header.model,
+    )
 
 
 @pytest.mark.parametrize(("path", "facts"), FILES)
@@ -111,7 +119,9 @@ def test_what_is_beside_latents_is_read_from_the_page_alike(path: Path, facts: d
 def small(parameters: list[Any]) -> list[Any]:
     """Python's integers are slow."""
     most = 200 * 200
-    return [one for one in parameters if one.values[1].get("width", 1) * one.values[1].get("height", 1) <= most]
+    return [
+        one for one in parameters if one.values[1].get("width", 1) * one.values[1].get("height", 1) <= most
+    ]
 
 
 @pytest.mark.parametrize(("path", "facts"), small(FILES))
@@ -134,7 +144,9 @@ def spec_weights(model_id: bytes) -> spec_decoder.Weights:
 
 
 @pytest.mark.parametrize(("path", "facts"), ERRORS)
-def test_the_decoder_written_from_the_page_refuses_what_rdae_refuses(path: Path, facts: dict[str, Any]) -> None:
+def test_the_decoder_written_from_the_page_refuses_what_rdae_refuses(
+    path: Path, facts: dict[str, Any]
+) -> None:
     def read() -> None:
         file = spec_reader.read(path.read_bytes())
         spec_reader.demand(file.model in weights_by_id(), "model")

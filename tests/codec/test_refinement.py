@@ -45,7 +45,9 @@ def example(height: int = 96, width: int = 128, top: int = 150, left: int = 200)
         return np.asarray(image.convert("RGB"))[top : top + height, left : left + width].copy()
 
 
-def cost(picture: Levels, model: Model, index: int, effort: int, tile: int | None = None) -> tuple[float, float]:
+def cost(
+    picture: Levels, model: Model, index: int, effort: int, tile: int | None = None
+) -> tuple[float, float]:
     """Bits + β·squared errors of a real file's decoded levels, and the bits."""
     found = codec.encode(picture, model, index, effort=effort, tile=tile)
     assert np.array_equal(codec.decode(found.data, model).picture, found.reconstruction)
@@ -84,7 +86,9 @@ def test_tiles_are_refined_without_seams(model: Model) -> None:
     for border in (256, 512):
         beside[border - 2 : border + 2] = True
         beside[:, border - 2 : border + 2] = True
-    before = np.square(codec.encode(picture, model, index, tile=4).reconstruction.astype(float) - picture).mean(axis=2)
+    before = np.square(
+        codec.encode(picture, model, index, tile=4).reconstruction.astype(float) - picture
+    ).mean(axis=2)
     assert errors[beside].mean() / before[beside].mean() < 1.15 * errors.mean() / before.mean()
 
 
@@ -127,7 +131,9 @@ def test_bits_are_the_tables_at_integers_and_have_their_slopes_between() -> None
     symbols = np.array([-1, 0, 1, 1, 2], np.int32)
     rows = np.array([0, 0, 0, 1, 1], np.int32)
     exact = tables.bits(symbols, rows)
-    assert float(lengths.bits(torch.tensor(symbols).float(), torch.tensor(rows).float())) == pytest.approx(exact)
+    assert float(lengths.bits(torch.tensor(symbols).float(), torch.tensor(rows).float())) == pytest.approx(
+        exact
+    )
     x = torch.tensor([0.25, -0.5, 1.75], dtype=torch.float64, requires_grad=True)
     row = torch.tensor([0.5, 0.25, 0.75], dtype=torch.float64, requires_grad=True)
     lengths.parts = lengths.parts.double()
@@ -141,7 +147,9 @@ def test_a_soft_round_lies_between_neighbours_and_its_gradient_is_its_slope(nois
     def drawn(x: torch.Tensor) -> torch.Tensor:
         return rounding(x, torch.Generator().manual_seed(3))
 
-    x = (torch.rand(200, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 8 - 4).requires_grad_()
+    x = (
+        torch.rand(200, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 8 - 4
+    ).requires_grad_()
     soft = drawn(x)
     assert ((soft >= x.floor()) & (soft <= x.ceil())).all()
     assert torch.autograd.gradcheck(drawn, x)
@@ -196,12 +204,16 @@ def test_a_listener_sees_each_step_and_may_end_the_search(model: Model) -> None:
     assert 0 < seen[-1].saved_bits < seen[-1].plain_bits
     # Seven steps are the first two levels and two steps of the third, which count for nothing.
     assert data == codec.compress(example(), model, 400, effort=2)
-    ended = codec.compress(example(), model, 400, effort=4, listener=lambda progress: progress.step == steps(3) + 3)
+    ended = codec.compress(
+        example(), model, 400, effort=4, listener=lambda progress: progress.step == steps(3) + 3
+    )
     assert ended == codec.compress(example(), model, 400, effort=3) != data
 
 
 def test_levels_begin_alike_and_grow() -> None:
-    levels = [[(plan.coarser, stage) for plan in plans(effort) for stage in plan.stages] for effort in range(10)]
+    levels = [
+        [(plan.coarser, stage) for plan in plans(effort) for stage in plan.stages] for effort in range(10)
+    ]
     assert len(levels) == MAX_EFFORT + 1
     assert levels[0] == []
     for effort, (shorter, longer) in enumerate(itertools.pairwise(levels)):
@@ -238,7 +250,10 @@ def test_targets_are_met_with_effort_too() -> None:
     plain = rdae.compress(picture, target=rdae.Target("size", 3000), effort=0)
     better = rdae.compress(picture, target=rdae.Target("size", 3000), effort=2)
     assert 2900 <= len(better) <= 3000
-    error = [np.square(np.asarray(rdae.decompress(data)).astype(float) - picture).mean() for data in (plain, better)]
+    error = [
+        np.square(np.asarray(rdae.decompress(data)).astype(float) - picture).mean()
+        for data in (plain, better)
+    ]
     assert error[1] < error[0]
 
 

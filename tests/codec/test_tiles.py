@@ -76,7 +76,9 @@ def test_latents_are_cut_after_the_analysis(small: Model, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     "region", [(0, 0, 600, 530), (0, 0, 1, 1), (599, 529, 1, 1), (250, 200, 20, 300), (17, 300, 200, 33)]
 )
-def test_a_region_is_what_the_whole_has_there(small: Model, tile: int | None, region: tuple[int, ...]) -> None:
+def test_a_region_is_what_the_whole_has_there(
+    small: Model, tile: int | None, region: tuple[int, ...]
+) -> None:
     data = codec.compress(photo(530, 600), small, 600, tile=tile)
     x, y, width, height = region
     for exact in (False, True):

@@ -13,7 +13,9 @@ A = ((0.1, 0.25, 0.5, 1.0, 2.0), (27.0, 30.1, 32.9, 36.0, 39.8))
 B = ((0.08, 0.3, 0.62, 1.1, 1.7, 2.2), (26.5, 31.0, 34.0, 37.2, 39.0, 41.0))
 
 steps = st.lists(st.floats(0.01, 10), min_size=3, max_size=12)
-heights = st.integers(-(10**9), 10**9).map(lambda n: n / 10**7)  # of numbers like 1e-311 scipy divides to infinity
+heights = st.integers(-(10**9), 10**9).map(
+    lambda n: n / 10**7
+)  # of numbers like 1e-311 scipy divides to infinity
 
 
 @given(steps, st.data())

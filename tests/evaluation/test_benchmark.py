@@ -159,7 +159,9 @@ def test_the_memory_of_a_process_is_its_own() -> None:
 @pytest.fixture
 def picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The path of a picture, while open_model gives the fake model."""
-    monkeypatch.setitem(sys.modules, "rdae.api", SimpleNamespace(open_model=lambda _path=None, **_options: MODEL))
+    monkeypatch.setitem(
+        sys.modules, "rdae.api", SimpleNamespace(open_model=lambda _path=None, **_options: MODEL)
+    )
     Image.fromarray(PICTURE).save(tmp_path / "a.png")
     return str(tmp_path / "a.png")
 

@@ -157,7 +157,10 @@ def test_a_missing_bd_rate_is_a_dash_and_a_reason() -> None:
     own, peer = MADE.ladders
     lines = table(replace(MADE, ladders=(replace(own, levels=(PLAIN, short)), peer)))
     assert " ".join(lines[4].split()) == "rdae-x, effort 1 1 0.300 3.00× - - 0.200"
-    assert lines[-1] == "rdae-x, effort 1: no BD-rate: a curve needs at least 3 points of bpp and PSNR, got 1 and 1"
+    assert (
+        lines[-1]
+        == "rdae-x, effort 1: no BD-rate: a curve needs at least 3 points of bpp and PSNR, got 1 and 1"
+    )
 
 
 @pytest.mark.parametrize("name", [peer.name for peer in available_peers(PEERS) if peer.adjustable])
@@ -167,7 +170,11 @@ def test_a_peer_at_its_usual_setting_writes_its_usual_files(name: str, pictures:
     picture = np.asarray(Image.open(pictures[0]))
     usual = int(peer.options[option])
     assert usual in values
-    assert peer.at(usual).encode(picture, 50) == peer.encode(picture, 50) != peer.at(values[0]).encode(picture, 50)
+    assert (
+        peer.at(usual).encode(picture, 50)
+        == peer.encode(picture, 50)
+        != peer.at(values[0]).encode(picture, 50)
+    )
     assert peer.at(values[0]).identity != peer.at(values[1]).identity
     with pytest.raises(ResultsError, match="unknown peer"):
         find_peers(peer.at(values[0]).arguments)
@@ -179,18 +186,28 @@ def test_settings_are_those_asked_for_or_all_from_the_fastest_on() -> None:
     assert (avif.name, speeds) == ("avif", [8, 6, 4])
     with pytest.raises(ResultsError, match="peer avif has no speed 11, expected 0 to 10"):
         chosen_peers(["avif"], {"avif": [11]})
-    with pytest.raises(ResultsError, match="peer jpeg has no setting of speed or effort, expected one of webp"):
+    with pytest.raises(
+        ResultsError, match="peer jpeg has no setting of speed or effort, expected one of webp"
+    ):
         chosen_peers(["jpeg"], {})
     with pytest.raises(ResultsError, match="settings of webp, which is not among"):
         chosen_peers(["avif"], {"webp": [1]})
 
 
-def test_a_picture_that_fails_is_named_before_anything_is_measured(pictures: list[Path], tmp_path: Path) -> None:
+def test_a_picture_that_fails_is_named_before_anything_is_measured(
+    pictures: list[Path], tmp_path: Path
+) -> None:
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"no picture")
     told: list[str] = []
     with pytest.raises(PictureError, match=r"bad\.png: "):
-        measure(weights.load(None), [*pictures, bad], QUALITIES, 1, progress=lambda *words: told.append(str(words)))
+        measure(
+            weights.load(None),
+            [*pictures, bad],
+            QUALITIES,
+            1,
+            progress=lambda *words: told.append(str(words)),
+        )
     assert told == []
     done = rdae_command("efforts", str(bad), "--quiet")
     assert done.exit_code == 1
@@ -230,7 +247,8 @@ def test_the_command_prints_and_writes_what_was_measured(pictures: list[Path], t
 
 
 @pytest.mark.parametrize(
-    "options", [("--settings", "avif"), ("--settings", "avif=fast"), ("--figure", "f.gif"), ("--effort", "10")]
+    "options",
+    [("--settings", "avif"), ("--settings", "avif=fast"), ("--figure", "f.gif"), ("--effort", "10")],
 )
 def test_wrong_usage_is_status_2(options: tuple[str, str], pictures: list[Path]) -> None:
     assert rdae_command("efforts", str(pictures[0]), *options).exit_code == 2

@@ -49,7 +49,9 @@ def test_a_run_is_read_with_what_it_saw_before_it_began(tmp_path: Path) -> None:
 def test_steps_made_again_count_once_and_broken_rows_not_at_all(tmp_path: Path) -> None:
     nan = row(40, loss=float("nan"))
     half = {"kind": "validation", "step": 20, "rows": [{"index": 0}]}
-    folder = write(tmp_path, row(10, bpp=9.0), row(30), row(20), row(10, bpp=1.0), nan, half, end='{"step": 5')
+    folder = write(
+        tmp_path, row(10, bpp=9.0), row(30), row(20), row(10, bpp=1.0), nan, half, end='{"step": 5'
+    )
     run = read_run(folder)
     assert run.train["bpp"] == (1.0, 2 / 20, 2 / 30)
     assert run.validation == ()
@@ -89,7 +91,9 @@ def test_runs_are_appended_to_a_small_file_and_come_back(tmp_path: Path) -> None
     assert back[1].validation == second.validation
     assert to_json(back) == path.read_text()
     assert path.stat().st_size < 15_000
-    with pytest.raises(ResultsError, match=r"starts after 0 pixels, but weights\.training\.json ends at 3,050,000"):
+    with pytest.raises(
+        ResultsError, match=r"starts after 0 pixels, but weights\.training\.json ends at 3,050,000"
+    ):
         append_run(path, first)
     assert read_history(path) == back
     with pytest.raises(ResultsError, match="expected results"):

@@ -29,11 +29,15 @@ POINT = Point(
     ssimulacra2=-3.5,
 )
 HIGH = replace(POINT, quality=60.0, file_bytes=3000, mse=0.0, psnr=math.inf, ms_ssim=1.0, psnr_y=math.inf)
-PLAIN = replace(POINT, account=None, decoded=None, decoded_fresh=None, ms_ssim=None, psnr_y=None, ssimulacra2=None)
+PLAIN = replace(
+    POINT, account=None, decoded=None, decoded_fresh=None, ms_ssim=None, psnr_y=None, ssimulacra2=None
+)
 
 
 def evaluation(*pictures: PictureResult, **facts: Any) -> Evaluation:
-    return Evaluation("codec", "of the tests", tuple(p.quality for p in pictures[0].points), pictures, **facts)
+    return Evaluation(
+        "codec", "of the tests", tuple(p.quality for p in pictures[0].points), pictures, **facts
+    )
 
 
 def digits(result: Evaluation) -> Evaluation:
@@ -100,7 +104,13 @@ def test_a_foreign_file_is_one_line_that_names_it(text: str, message: str, tmp_p
 
 GOOD = json.loads(evaluation(PictureResult("a.png", 48, 32, (POINT, HIGH), "00")).to_json())
 junk: st.SearchStrategy[object] = st.one_of(
-    st.none(), st.booleans(), st.integers(-1, 99), st.floats(), st.text(max_size=2), st.builds(list), st.builds(dict)
+    st.none(),
+    st.booleans(),
+    st.integers(-1, 99),
+    st.floats(),
+    st.text(max_size=2),
+    st.builds(list),
+    st.builds(dict),
 )
 
 

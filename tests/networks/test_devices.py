@@ -47,7 +47,9 @@ def test_other_names_are_errors(name: str) -> None:
 
 def test_a_gpu_that_is_not_there_is_an_error(clean: pytest.MonkeyPatch, tiny_path: Path) -> None:
     clean.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(rdae.DeviceError, match=r"^device cuda: torch \S+ (was built without CUDA|finds no GPU)$"):
+    with pytest.raises(
+        rdae.DeviceError, match=r"^device cuda: torch \S+ (was built without CUDA|finds no GPU)$"
+    ):
         rdae.open_model(tiny_path, device="cuda")
     clean.setattr(torch.cuda, "is_available", lambda: True)
     clean.setattr(torch.cuda, "device_count", lambda: 2)
@@ -63,7 +65,9 @@ def there(tiny_path: Path) -> Model:
 
 
 @pytest.mark.parametrize(("tile", "index"), [(None, 400), (4, 700)])
-def test_everything_follows_the_model_to_its_device(tiny: Model, there: Model, tile: int | None, index: int) -> None:
+def test_everything_follows_the_model_to_its_device(
+    tiny: Model, there: Model, tile: int | None, index: int
+) -> None:
     picture = photo(70, 90) if tile is None else photo(270, 90)
     encoded = codec.encode(picture, tiny, index, tile=tile)
     with other_device() as crossing:
@@ -85,13 +89,17 @@ def test_everything_follows_the_model_to_its_device(tiny: Model, there: Model, t
 
 def test_a_tensor_on_the_wrong_device_would_be_noticed(there: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     planes = context_model.cell_planes
-    monkeypatch.setattr("rdae.prior.exact.cell_planes", lambda h, w, one, _like: planes(h, w, one, torch.zeros(1)))
+    monkeypatch.setattr(
+        "rdae.prior.exact.cell_planes", lambda h, w, one, _like: planes(h, w, one, torch.zeros(1))
+    )
     with other_device(), pytest.raises(RuntimeError, match="tensors on two devices"):
         codec.compress(photo(20, 30), there, 400)
 
 
 @pytest.mark.parametrize(("kernel", "channels"), [(0, (96, 40)), (3, (40, 40)), (5, (24, 24))])
-def test_the_sums_of_the_prior_are_the_same_in_the_way_of_a_gpu(kernel: int, channels: tuple[int, int]) -> None:
+def test_the_sums_of_the_prior_are_the_same_in_the_way_of_a_gpu(
+    kernel: int, channels: tuple[int, int]
+) -> None:
     rng = np.random.default_rng(kernel)
     entering, leaving = channels
     shape = (leaving, 1, kernel, kernel) if kernel else (leaving, entering)

@@ -45,13 +45,19 @@ def test_work_in_parts_across_changes_nothing(lengths: list[int], width: int) ->
     whole = torch.arange(width * sum(lengths)).view(-1, width) ** 2
     expected = blur_both(whole, above=False, below=False)
     share = rows._BYTES["cpu"] // 9  # so that parts are as short as they may be
-    stream = rows.with_neighbours(iter(whole.split(lengths)), blur_both, dim=0, across=1, position_bytes=share)
+    stream = rows.with_neighbours(
+        iter(whole.split(lengths)), blur_both, dim=0, across=1, position_bytes=share
+    )
     assert torch.equal(torch.cat(list(stream)), expected)
 
 
 @given(height=st.integers(1, 5), width=st.integers(1, 40), factor=st.integers(1, 3))
 def test_what_is_made_in_parts_is_what_is_made_at_once(height: int, width: int, factor: int) -> None:
-    x = torch.arange(2 * height * width).view(1, 2, height, width).contiguous(memory_format=torch.channels_last)
+    x = (
+        torch.arange(2 * height * width)
+        .view(1, 2, height, width)
+        .contiguous(memory_format=torch.channels_last)
+    )
     sizes = []
 
     def work(part: Tensor) -> Tensor:

@@ -31,13 +31,20 @@ def images() -> dict[str, Image.Image]:
     profiled = rgb.copy()
     profiled.info["icc_profile"] = gamma_profile(1.8)
     made = {"rgb": rgb, "rgba": rgba, "some": some, "sixteen": sixteen, "palette": palette, "keyed": keyed}
-    made |= {"profiled": profiled, "cmyk": rgb.convert("CMYK"), "la": rgba.convert("LA"), "grey": rgb.convert("L")}
+    made |= {
+        "profiled": profiled,
+        "cmyk": rgb.convert("CMYK"),
+        "la": rgba.convert("LA"),
+        "grey": rgb.convert("L"),
+    }
     return made | {"bits": rgb.convert("1"), "lab": ImageOps.invert(rgb).convert("YCbCr")}
 
 
 def same(one: Raster, other: Raster) -> bool:
     alphas = (one.alpha, other.alpha)
-    if (one.alpha is None) != (other.alpha is None) or (one.alpha is not None and not np.array_equal(*alphas)):  # type: ignore[arg-type]
+    if (one.alpha is None) != (other.alpha is None) or (
+        one.alpha is not None and not np.array_equal(*alphas)
+    ):  # type: ignore[arg-type]
         return False
     rest = (one.grey, one.icc, one.exif, one.xmp) == (other.grey, other.icc, other.exif, other.xmp)
     return rest and np.array_equal(one.levels, other.levels)

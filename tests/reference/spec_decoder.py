@@ -52,7 +52,9 @@ def read_weights(path: Path) -> Weights:
             places = range(begin, end, size)
             numbers = [int.from_bytes(data[i : i + size], "little", signed=signed) for i in places]
             found[name] = nested(numbers, entry["shape"])
-    network = {name.removeprefix("prior."): value for name, value in found.items() if name.startswith("prior.")}
+    network = {
+        name.removeprefix("prior."): value for name, value in found.items() if name.startswith("prior.")
+    }
     y, z = (rows(found[f"tables.{name}.limits"], found[f"tables.{name}.counts"]) for name in "yz")
     return Weights(y, z, int(header["__metadata__"]["skip_below"]), network, len(network["to_context"][0]))
 

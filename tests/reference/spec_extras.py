@@ -53,4 +53,6 @@ def read(file: File) -> Beside:
     """The extras of a file, or Refused."""
     payloads = {part.kind: part.payload for part in file.sections}
     plane = alpha_of(payloads[ALPHA], file.width, file.height) if ALPHA in payloads else None
-    return Beside(plane, *(metadata_of(payloads[kind]) if kind in payloads else None for kind in (ICC, EXIF, XMP)))
+    return Beside(
+        plane, *(metadata_of(payloads[kind]) if kind in payloads else None for kind in (ICC, EXIF, XMP))
+    )

@@ -52,7 +52,9 @@ class Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         found = dict(attrs)
-        self.links += [found[key] or "" for key in ("src", "href", "srcset", "action", "data") if key in found]
+        self.links += [
+            found[key] or "" for key in ("src", "href", "srcset", "action", "data") if key in found
+        ]
         self.handlers += [key for key in found if key.startswith("on")]
         if "download" in found:
             self.downloads[found["download"] or ""] = found["href"] or ""
@@ -163,7 +165,9 @@ def test_the_data_can_be_downloaded_as_it_was(kit: Kit, page: str) -> None:
     downloads = Reader(page).downloads
     for path in (kit.results, *kit.peers):
         assert base64.b64decode(downloads[path.name].partition(",")[2]) == path.read_bytes()
-    table = list(csv.DictReader(io.StringIO(base64.b64decode(downloads["points.csv"].partition(",")[2]).decode())))
+    table = list(
+        csv.DictReader(io.StringIO(base64.b64decode(downloads["points.csv"].partition(",")[2]).decode()))
+    )
     assert len(table) == 3 * (3 + 4 + 4)
     assert {row["picture"] for row in table} == set(report_kit.NAMES)
     first = read(kit.results).pictures[0].points[0]
@@ -174,7 +178,9 @@ def test_the_data_can_be_downloaded_as_it_was(kit: Kit, page: str) -> None:
 def test_the_page_keeps_to_its_size_by_cropping(kit: Kit, page: str, tmp_path: Path) -> None:
     least = len(report_kit.report(tmp_path / "a.html", pictures=False))
     limit = least + (len(page) - least) // 2
-    small = report_kit.report(tmp_path / "a.html", "--match", "both", "-q", "70", "--max-mb", f"{limit / 1e6:.6f}")
+    small = report_kit.report(
+        tmp_path / "a.html", "--match", "both", "-q", "70", "--max-mb", f"{limit / 1e6:.6f}"
+    )
     assert len(small.encode()) <= limit
     assert "cut to where the codec differs most" in Reader(small).text
     for entry in data_of(small)["shown"]:

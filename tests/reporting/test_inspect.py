@@ -28,7 +28,12 @@ def test_bits_of_all_positions_sum_to_the_rate_of_the_file(
     assert found.z_by_channel().sum() == pytest.approx(found.z_total)
     assert 0 < found.rest < 8 * (40 + 8 * len(parse(encoded.data).sections) + 8 * (max(size) == 1))
     assert np.array_equal(found.picture, encoded.reconstruction)
-    assert found.y.shape == found.y_bits.shape == found.scales.shape == (tiny.architecture.latents, *found.y.shape[1:])
+    assert (
+        found.y.shape
+        == found.y_bits.shape
+        == found.scales.shape
+        == (tiny.architecture.latents, *found.y.shape[1:])
+    )
 
 
 def test_a_picture_that_is_busy_on_one_side_has_its_bits_there() -> None:
@@ -62,7 +67,13 @@ def test_colours_run_from_the_first_to_the_last() -> None:
 def test_inspect_writes_maps_of_the_size_of_the_picture(tiny_path: Path, tmp_path: Path) -> None:
     Image.fromarray(tiny_model.photo(100, 70)).save(tmp_path / "a.png")
     done = rdae_command(
-        "inspect", str(tmp_path / "a.png"), "-o", str(tmp_path / "maps"), "--model", str(tiny_path), "--arrays"
+        "inspect",
+        str(tmp_path / "a.png"),
+        "-o",
+        str(tmp_path / "maps"),
+        "--model",
+        str(tiny_path),
+        "--arrays",
     )
     assert done.exit_code == 0, done.stderr
     for name in ("reconstruction", "residual", "bits", "bits-y", "bits-z", "scales"):

@@ -18,7 +18,9 @@ from rdae.reporting import figures, rate_distortion, relaxation, training_curves
 from rdae.reporting.rate_distortion import draw, legend_order
 from rdae.training.relaxation import PictureRelaxation, Point, Relaxation
 
-OWN = Curve("rdae", (0.1, 0.4, 1.2), (28.0, 32.0, 38.0), (0.92, 0.97, 1.0), "", {"psnr-y": (29.0, 33.0, 39.0)})
+OWN = Curve(
+    "rdae", (0.1, 0.4, 1.2), (28.0, 32.0, 38.0), (0.92, 0.97, 1.0), "", {"psnr-y": (29.0, 33.0, 39.0)}
+)
 
 
 @contextmanager
@@ -80,7 +82,15 @@ def test_frame_and_logarithmic_rate_are_as_asked_for() -> None:
         draw([OWN], [], file_format="png", xlim=(0.1, 0.4))
     asked, default, half = (figure.axes[0] for figure in found)
     assert (asked.get_xlim(), asked.get_ylim(), asked.get_xscale()) == ((0.2, 0.8), (30, 36), "log")
-    assert [label.get_text() for label in asked.get_xticklabels()] == ["0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8"]
+    assert [label.get_text() for label in asked.get_xticklabels()] == [
+        "0.2",
+        "0.3",
+        "0.4",
+        "0.5",
+        "0.6",
+        "0.7",
+        "0.8",
+    ]
     assert default.get_xlim()[0] == 0
     assert default.get_ylim()[1] > 38
     assert 32 < half.get_ylim()[1] < 33  # as high as the curve goes there
@@ -138,10 +148,15 @@ def test_smoothing_leaves_a_line_and_takes_noise() -> None:
 def run(name: str, before: int, loss: float = 1.0, **columns: tuple[float, ...]) -> Run:
     """A run of ten rows and two validations."""
     pixels = tuple(before + 1e8 * i for i in range(1, 11))
-    train = {"pixels": pixels, **{key: tuple(loss + 1 / i for i in range(1, 11)) for key in ("loss", "bpp", "mse")}}
+    train = {
+        "pixels": pixels,
+        **{key: tuple(loss + 1 / i for i in range(1, 11)) for key in ("loss", "bpp", "mse")},
+    }
     qualities, ones = (0.0, 50.0, 100.0), (1.0, 1.0, 1.0)
     checks = tuple(
-        Validation(step, round(before + 1e8 * step), 0.5, qualities, (0.1 - step / 1e3, 0.4, 1.2), OWN.psnr, ones)
+        Validation(
+            step, round(before + 1e8 * step), 0.5, qualities, (0.1 - step / 1e3, 0.4, 1.2), OWN.psnr, ones
+        )
         for step in (5, 10)
     )
     return Run(name, 10, before, round(pixels[-1]), 1.0, {}, {**train, **columns}, checks)
@@ -152,7 +167,9 @@ def test_runs_stand_side_by_side_over_the_pixels_their_weights_saw() -> None:
     second = run("second", 10**9, matrix_rate=(0.1,) * 10)
     with drawn(training_curves) as found:
         training_curves.draw([run("first", 0), second], file_format="png")
-        training_curves.draw([replace(second, validation=(), train=run("", 0, 1e-9).train)], file_format="png")
+        training_curves.draw(
+            [replace(second, validation=(), train=run("", 0, 1e-9).train)], file_format="png"
+        )
     loss, rate, error, learning, curve, bits, _bar = found[0].axes
     assert [axes.get_ylabel() for axes in (loss, rate, error, learning)] == [
         *("loss", "bits per pixel", "mean squared error", "learning rate")
@@ -196,7 +213,9 @@ def test_a_run_that_blew_up_is_seen_whole() -> None:
 
 def test_the_two_diagrams_of_the_theory() -> None:
     pytest.importorskip("matplotlib")
-    points = tuple(Point(q, 10 ** (q / 50 - 3), 2 * b, b, b, 3 * m, m, m) for q, b, m in ((0, 0.1, 90), (100, 2, 4)))
+    points = tuple(
+        Point(q, 10 ** (q / 50 - 3), 2 * b, b, b, 3 * m, m, m) for q, b, m in ((0, 0.1, 90), (100, 2, 4))
+    )
     blank = tuple(replace(point, rounded_mse=0.0, noisy_mse=0.0) for point in points)
     pictures = (PictureRelaxation("a", points), PictureRelaxation("blank", blank))
     with drawn(relaxation) as found:

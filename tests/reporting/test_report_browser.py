@@ -22,7 +22,9 @@ STILL = "--force-prefers-reduced-motion"  # or what is clicked might still be sc
 DRIVER = shutil.which("chromedriver")
 
 pytest.importorskip("selenium", reason="selenium is not installed: pip install -e '.[browser]'")
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium with its chromedriver on this machine")
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="no chromium with its chromedriver on this machine"
+)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +74,11 @@ def complaints(browser: Any) -> list[str]:
 def requests(browser: Any) -> list[str]:
     """Addresses that anything was asked of, less data: URIs, which are in the page."""
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    asked = [
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    ]
     return [url for url in asked if not url.startswith("data:")]
 
 
@@ -167,7 +173,9 @@ def test_the_table_is_sorted(page: Any) -> None:
     at = heading["bpp"]
     for expected in ("descending", "ascending"):
         page.find_elements("css selector", "#table thead button")[at].click()
-        assert page.find_elements("css selector", "#table thead th")[at].get_attribute("aria-sort") == expected
+        assert (
+            page.find_elements("css selector", "#table thead th")[at].get_attribute("aria-sort") == expected
+        )
         rates = [float(text) for text in column(at)]
         assert rates == sorted(rates, reverse=expected == "descending")
         assert len(set(rates)) == 3
@@ -182,7 +190,9 @@ def test_pictures_are_compared_in_every_way(page: Any) -> None:
     from selenium.webdriver import Keys
 
     def mode(value: str) -> None:
-        page.find_element("css selector", f"#look-mode input[value={value}]").find_element("xpath", "..").click()
+        page.find_element("css selector", f"#look-mode input[value={value}]").find_element(
+            "xpath", ".."
+        ).click()
 
     slider = pixels(page, "look-canvas")
     choose(page, "look-zoom", "8")
@@ -242,13 +252,17 @@ def test_the_keyboard_reaches_every_control_and_nothing_overflows(page: Any) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("RDAE_KODAK" not in os.environ, reason="RDAE_KODAK does not name the folder of the Kodak pictures")
+@pytest.mark.skipif(
+    "RDAE_KODAK" not in os.environ, reason="RDAE_KODAK does not name the folder of the Kodak pictures"
+)
 def test_a_report_of_kodak_itself(browser: Any, tmp_path: Path) -> None:
     data = report_kit.ROOT / "data" / "measured"
     files = [report_kit.ROOT / "weights" / "rdae-base.kodak.json"]
     files += [data / f"{name}.json" for name in ("jpeg", "webp", "avif")]
     page = tmp_path / "kodak.html"
-    done = rdae_command("report", *map(str, files), "-o", str(page), "--pictures", os.environ["RDAE_KODAK"], "--quiet")
+    done = rdae_command(
+        "report", *map(str, files), "-o", str(page), "--pictures", os.environ["RDAE_KODAK"], "--quiet"
+    )
     assert done.exit_code == 0, done.stderr
     assert page.stat().st_size <= 10_000_000
     opened(browser, page)

@@ -71,7 +71,9 @@ class _Crossing(TorchDispatchMode):
             found = function(*args, **kwargs)
             if not there:
                 return found
-            return tree_map_only(Tensor, lambda held: theirs[id(held)] if id(held) in theirs else There(held), found)
+            return tree_map_only(
+                Tensor, lambda held: theirs[id(held)] if id(held) in theirs else There(held), found
+            )
 
 
 @contextmanager

@@ -11,7 +11,9 @@ from rdae.errors import ResultsError
 from rdae.evaluation.run import evaluate_peer
 from rdae.training.compressai.checkpoints import find_codecs
 
-needs_compressai = pytest.mark.skipif(importlib.util.find_spec("compressai") is None, reason="compressai is not here")
+needs_compressai = pytest.mark.skipif(
+    importlib.util.find_spec("compressai") is None, reason="compressai is not here"
+)
 
 ROWS, COLUMNS = np.mgrid[:40, :70]
 PICTURE = np.stack([ROWS * 6, COLUMNS * 3, 128 + 60 * np.sin(ROWS * COLUMNS / 90)], axis=2).astype(np.uint8)
@@ -35,13 +37,22 @@ def test_checkpoints_of_one_architecture_are_one_codec_that_decodes_what_the_net
     torch.save({"epoch": 3, "state_dict": network.state_dict()}, tmp_path / "a.pth.tar")
     plain = {f"module.{name}": value.contiguous() for name, value in network.state_dict().items()}
     safetensors.torch.save_file(plain, tmp_path / "b.safetensors")
-    names = [f"compressai:mbt2018-mean:4={tmp_path}/b.safetensors", f"compressai:mbt2018-mean:1={tmp_path}/a.pth.tar"]
+    names = [
+        f"compressai:mbt2018-mean:4={tmp_path}/b.safetensors",
+        f"compressai:mbt2018-mean:1={tmp_path}/a.pth.tar",
+    ]
     jpeg, codec = find_codecs(["jpeg", *names])
     assert jpeg.name == "jpeg"
-    assert (codec.title, codec.suffix, codec.qualities) == ("CompressAI mbt2018-mean", ".mbt2018-mean", (1, 4))
+    assert (codec.title, codec.suffix, codec.qualities) == (
+        "CompressAI mbt2018-mean",
+        ".mbt2018-mean",
+        (1, 4),
+    )
     assert len(set(codec.identity["checkpoints"].values())) == 2
     assert [again.identity for again in find_codecs(codec.arguments)] == [codec.identity]
-    x = torch.nn.functional.pad(torch.tensor(PICTURE).permute(2, 0, 1)[None] / 255, (0, 58, 0, 24), "replicate")
+    x = torch.nn.functional.pad(
+        torch.tensor(PICTURE).permute(2, 0, 1)[None] / 255, (0, 58, 0, 24), "replicate"
+    )
     with torch.inference_mode():
         coded = network.compress(x)
         x_hat = network.decompress(**coded)["x_hat"][0, :, :40, :70]

@@ -54,7 +54,9 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
-def test_noise_rounding_and_file_are_near_each_other_where_steps_are_small(weights: Path, pictures: Path) -> None:
+def test_noise_rounding_and_file_are_near_each_other_where_steps_are_small(
+    weights: Path, pictures: Path
+) -> None:
     found = measure(weights, [pictures / "a.png"], [0, 100], draws=2, progress=silent)
     low, high = found.pictures[0].points
     assert [low.beta, high.beta] == pytest.approx([0.0004, 0.4])
@@ -73,7 +75,9 @@ def test_a_latent_that_is_always_zero_costs_with_noise_what_the_theory_says(netw
     normal = torch.distributions.Normal(0.0, s)
     per_latent = -float((normal.cdf(0.5 - u) - normal.cdf(-0.5 - u)).log2().mean())
     assert per_latent == pytest.approx(0.1516, abs=1e-3)  # as docs/figures.md has it
-    _, likelihood = network.conditional(torch.zeros(1, 4, 200, 200), torch.full((1, 4, 200, 200), s), training=True)
+    _, likelihood = network.conditional(
+        torch.zeros(1, 4, 200, 200), torch.full((1, 4, 200, 200), s), training=True
+    )
     assert float(-likelihood.log2().mean()) == pytest.approx(per_latent, rel=0.02)
 
 
@@ -87,7 +91,9 @@ def test_a_second_measurement_finds_the_same_and_disturbs_no_other_noise(network
     assert torch.rand(3).tolist() == expected.tolist()
 
 
-def test_the_command_writes_what_the_figure_is_drawn_from(weights: Path, pictures: Path, tmp_path: Path) -> None:
+def test_the_command_writes_what_the_figure_is_drawn_from(
+    weights: Path, pictures: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("matplotlib")
     (pictures / "b.png").write_bytes(b"no picture")
     output = tmp_path / "relaxation.json"
@@ -118,9 +124,25 @@ def test_weights_without_what_training_needs_are_refused(tmp_path: Path) -> None
     [{"kind": "other"}, {"pictures": []}, {"pictures": [{"name": "a"}]}, {"draws": None}, {"failures": 3}],
 )
 def test_a_file_that_holds_no_relaxation_is_one_line(change: dict[str, Any], tmp_path: Path) -> None:
-    columns = ("quality", "beta", "noisy_bpp", "rounded_bpp", "file_bpp", "noisy_mse", "rounded_mse", "file_mse")
+    columns = (
+        "quality",
+        "beta",
+        "noisy_bpp",
+        "rounded_bpp",
+        "file_bpp",
+        "noisy_mse",
+        "rounded_mse",
+        "file_mse",
+    )
     picture = {"name": "a", **{key: [1.0, 2.0] for key in columns}}
-    content = {"kind": "rdae relaxation", "name": "n", "model": "00", "draws": 1, "failures": [], "pictures": [picture]}
+    content = {
+        "kind": "rdae relaxation",
+        "name": "n",
+        "model": "00",
+        "draws": 1,
+        "failures": [],
+        "pictures": [picture],
+    }
     path = tmp_path / "r.json"
     path.write_text(json.dumps(content))
     assert np.isfinite([point.file_mse for point in read_relaxation(path).means()]).all()

@@ -12,7 +12,9 @@ from rdae import weights
 from rdae.training.modules import analysis, synthesis
 
 
-def test_torch_is_imported_without_looking_for_garbage_and_later_it_is_looked_for_again(tmp_path: Path) -> None:
+def test_torch_is_imported_without_looking_for_garbage_and_later_it_is_looked_for_again(
+    tmp_path: Path,
+) -> None:
     path = tiny_model.write(tmp_path / "tiny.safetensors")
     code = (
         "import gc\n"
@@ -26,13 +28,20 @@ def test_torch_is_imported_without_looking_for_garbage_and_later_it_is_looked_fo
     assert done.stdout == "0 True True\n"
 
 
-def test_loading_computes_no_weights_that_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loading_computes_no_weights_that_are_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tiny_model.write(tmp_path / "tiny.safetensors")
 
     def unwanted(*_: object) -> None:
         raise AssertionError("a start was computed")
 
-    for module, name in ((analysis, "patch_dct"), (analysis, "haar"), (synthesis, "patch_dct"), (synthesis, "haar")):
+    for module, name in (
+        (analysis, "patch_dct"),
+        (analysis, "haar"),
+        (synthesis, "patch_dct"),
+        (synthesis, "haar"),
+    ):
         monkeypatch.setattr(module, name, unwanted)
     model = weights.load(path)
     state = model.synthesis_state

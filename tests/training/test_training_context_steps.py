@@ -46,7 +46,9 @@ def one_by_one(
 @pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("size", [(4, 6), (5, 7), (1, 1), (2, 1)])
 def test_the_batched_steps_are_the_steps_one_by_one(size: tuple[int, int], exact: bool) -> None:
-    torch.manual_seed(2)  # with some seeds a sum is so near to a half that its order decides how it is rounded
+    torch.manual_seed(
+        2
+    )  # with some seeds a sum is so near to a half that its order decides how it is rounded
     context = ContextModel(ARCHITECTURE, RelaxedLayer)
     for layer in context.modules():
         if isinstance(layer, RelaxedLayer):

@@ -36,7 +36,9 @@ def test_a_folder_gives_its_pictures_in_the_order_of_their_names(folder: Path) -
     assert pictures.pixels == sum(picture.shape[0] * picture.shape[1] for picture in pictures.pictures)
 
 
-def test_a_tar_shard_gives_the_same_pictures_as_the_folder_it_was_made_of(folder: Path, tmp_path: Path) -> None:
+def test_a_tar_shard_gives_the_same_pictures_as_the_folder_it_was_made_of(
+    folder: Path, tmp_path: Path
+) -> None:
     shard = tmp_path / "shard.tar"
     with tarfile.open(shard, "w") as archive:
         for path in sorted(folder.iterdir()):

@@ -49,7 +49,9 @@ def test_a_batch_is_shared_evenly_or_refused() -> None:
 @pytest.mark.parametrize("world", [2, 5])
 def test_each_process_draws_its_part_of_the_noise(world: int) -> None:
     whole = rounding_noise(TINY, 64, range(20), 7, torch.device("cpu"))
-    parts = [rounding_noise(TINY, 64, Group(rank, world).rows(20), 7, torch.device("cpu")) for rank in range(world)]
+    parts = [
+        rounding_noise(TINY, 64, Group(rank, world).rows(20), 7, torch.device("cpu")) for rank in range(world)
+    ]
     for kind, all_rows in enumerate(whole):
         assert torch.equal(torch.cat([part[kind] for part in parts]), all_rows)
         assert 0.45 < float(all_rows.max()) <= 0.5
@@ -91,7 +93,9 @@ def test_two_processes_with_half_the_batch_each_train_as_one_does(pictures: Path
 
     state = checkpoint.load(two)
     assert state["step"] == 8
-    more = CliRunner().invoke(main, ["train", "--run", str(two), "--resume", "--steps", "10", "--threads", "1"])
+    more = CliRunner().invoke(
+        main, ["train", "--run", str(two), "--resume", "--steps", "10", "--threads", "1"]
+    )
     assert more.exit_code == 0, more.output
     assert checkpoint.load(two)["step"] == 10
 
@@ -109,7 +113,9 @@ def test_two_processes_stop_at_the_same_step_when_one_is_asked_to(pictures: Path
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        os.killpg(process.pid, signal.SIGTERM)  # as schedulers do: to the launcher, who passes it on, and to all
+        os.killpg(
+            process.pid, signal.SIGTERM
+        )  # as schedulers do: to the launcher, who passes it on, and to all
         _, errors = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "--resume goes on from here" in errors

@@ -103,7 +103,9 @@ def total_bits(model: Model) -> float:
     return sum(codec.encode(tiny_model.photo(130, 130), model, index).rate_bits for index in QUALITIES)
 
 
-def test_fitted_tables_make_smaller_files_than_gaussian_ones(run: Path, exported: Path, tmp_path: Path) -> None:
+def test_fitted_tables_make_smaller_files_than_gaussian_ones(
+    run: Path, exported: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "plain.safetensors"
     freeze.write(twin(run), tables.join(tables.gaussian_rows()), path, {}, force=False)
     assert total_bits(weights.load(exported)) < total_bits(weights.load(path))
@@ -197,7 +199,9 @@ def test_a_block_that_one_file_lacks_works_by_half_in_their_mean(
         assert torch.equal(mean.state[inside], added[inside].half().float())
         trunk = mean.state["context.trunks.3.spread.weight"]
         assert torch.allclose(trunk, start.state["context.trunks.0.spread.weight"], atol=1e-6)
-        Trainer(training_kit.config(pictures, architecture=larger), tmp_path).start_from(mean.state, mean.pixels)
+        Trainer(training_kit.config(pictures, architecture=larger), tmp_path).start_from(
+            mean.state, mean.pixels
+        )
 
 
 def test_no_mean_is_taken_of_other_widths(exported: Path, tmp_path: Path) -> None:
@@ -258,7 +262,9 @@ def test_weights_that_are_not_finite_are_refused(run: Path, tmp_path: Path) -> N
         state["average"]["analysis.to_coarse.weight"][0, 0] = value
         (tmp_path / "run").mkdir(exist_ok=True)
         checkpoint.save(tmp_path / "run", state)
-        with pytest.raises(TrainingError, match=r"analysis\.to_coarse\.weight has values that are not finite"):
+        with pytest.raises(
+            TrainingError, match=r"analysis\.to_coarse\.weight has values that are not finite"
+        ):
             freeze.export(tmp_path / "run", tmp_path / "x.safetensors")
     assert not list(tmp_path.glob("x.*"))
 

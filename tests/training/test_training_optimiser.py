@@ -106,7 +106,9 @@ def test_checkpoints_with_the_states_of_torchs_optimisers_go_on() -> None:
     adam = torch.optim.Adam(groups, lr=config.rate, betas=(0.9, 0.99), eps=1e-10)
     optimiser = Optimiser(mine, config)
     for seed in range(2):
-        pairs = [(a, b) for a, b in zip(mine.parameters(), other.parameters(), strict=True) if a.requires_grad]
+        pairs = [
+            (a, b) for a, b in zip(mine.parameters(), other.parameters(), strict=True) if a.requires_grad
+        ]
         give_gradients([a for a, _ in pairs], [b for _, b in pairs], seed)
         if seed == 1:
             mine.load_state_dict(other.state_dict())

@@ -183,7 +183,11 @@ def test_the_likelihood_of_y_is_compressais() -> None:
 def test_rounded_likelihoods_have_gradients_that_rounding_lacks(bottleneck: Any) -> None:
     """The value is of integers; scales learn from these, latents and means from noise, z from noise."""
     conditional = likelihoods.likelihood_models(5, 0.11)[1]
-    y, means, scales = (torch.randn(2, 4, 6, 8) * 2, torch.randn(2, 4, 6, 8), torch.rand(2, 4, 6, 8) * 3 + 0.2)
+    y, means, scales = (
+        torch.randn(2, 4, 6, 8) * 2,
+        torch.randn(2, 4, 6, 8),
+        torch.rand(2, 4, 6, 8) * 3 + 0.2,
+    )
     noise = torch.rand(2, 4, 6, 8) - 0.5
 
     def gradients(used: Tensor | None, *, rounded: bool = False) -> list[Tensor]:
@@ -203,9 +207,7 @@ def test_rounded_likelihoods_have_gradients_that_rounding_lacks(bottleneck: Any)
     found = likelihoods.bottleneck_likelihood(bottleneck, z, noise, rounded=True)
     assert torch.allclose(found, likelihoods.bottleneck_likelihood(bottleneck, z, None))
     (ours,) = torch.autograd.grad(found.log().sum(), z)
-    (expected,) = torch.autograd.grad(
-        likelihoods.bottleneck_likelihood(bottleneck, z, noise).log().sum(), z
-    )
+    (expected,) = torch.autograd.grad(likelihoods.bottleneck_likelihood(bottleneck, z, noise).log().sum(), z)
     assert torch.allclose(ours, expected, rtol=1e-3, atol=1e-4)
 
 

@@ -137,7 +137,17 @@ def test_wrong_requests_are_one_line_and_status_1(
 def test_it_runs_as_a_program_that_imports_nothing_heavy(source: Path, tmp_path: Path) -> None:
     packs = tmp_path / "packs"
     split_done = subprocess.run(
-        [sys.executable, "-m", "rdae.training.pieces", "split", str(source), "-d", str(packs), "--mib", "0.002"],
+        [
+            sys.executable,
+            "-m",
+            "rdae.training.pieces",
+            "split",
+            str(source),
+            "-d",
+            str(packs),
+            "--mib",
+            "0.002",
+        ],
         capture_output=True,
         text=True,
         check=True,

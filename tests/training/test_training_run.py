@@ -41,7 +41,9 @@ def trainer(pictures: Path, run: Path, **changes: Any) -> Trainer:
 def rows(run: Path, kind: str) -> list[dict[str, Any]]:
     """The lines of the log without what a clock says."""
     clocks = {"elapsed_s", "pixels_per_s"}
-    return [{k: v for k, v in row.items() if k not in clocks} for row in Log(run).rows() if row["kind"] == kind]
+    return [
+        {k: v for k, v in row.items() if k not in clocks} for row in Log(run).rows() if row["kind"] == kind
+    ]
 
 
 def flat(value: Any, name: str = "") -> dict[str, Any]:
@@ -73,7 +75,9 @@ def test_a_tiny_training_lowers_the_loss_on_held_out_pictures(pictures: Path, tm
     held_out = training_kit.make_pictures(tmp_path / "held-out", count=2, height=140)
     # A model this small bears larger steps than a real one.
     rates = {"rate": 5e-3, "matrix_rate": 5e-3, "projection_rate": 1e-3}
-    started = trainer(pictures, run, steps=160, validation=(str(held_out),), validate_every=1000, average=0.9, **rates)
+    started = trainer(
+        pictures, run, steps=160, validation=(str(held_out),), validate_every=1000, average=0.9, **rates
+    )
     run.mkdir()
     before = started.validate()
     assert started.train()
@@ -221,7 +225,9 @@ def test_a_run_stopped_while_warming_up_warms_up_on(pictures: Path, tmp_path: Pa
     assert_same_checkpoint(whole, halved)
 
 
-def test_validation_that_a_kill_prevented_is_made_up_for(pictures: Path, unbroken: Path, tmp_path: Path) -> None:
+def test_validation_that_a_kill_prevented_is_made_up_for(
+    pictures: Path, unbroken: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     kill_at(17, pictures, run)
     log = Log(run)
@@ -347,7 +353,9 @@ def assert_one_line(result: Result, message: str) -> None:
     assert result.stdout == ""
 
 
-def test_train_resume_extend_export_and_start_from_the_result(pictures: Path, unbroken: Path, tmp_path: Path) -> None:
+def test_train_resume_extend_export_and_start_from_the_result(
+    pictures: Path, unbroken: Path, tmp_path: Path
+) -> None:
     run, made = tmp_path / "run", tmp_path / "made.safetensors"
     options = training_kit.options(pictures, run)
     done = rdae(*options, "--steps", "20")
@@ -371,7 +379,9 @@ def test_train_resume_extend_export_and_start_from_the_result(pictures: Path, un
     assert weights.load(made).sha256 in frozen.stdout
     assert_one_line(rdae("export", run, "-o", made), "made.safetensors")
 
-    fine = [option for option in options if option not in ("--architecture", training_kit.ARCHITECTURE_OPTION)]
+    fine = [
+        option for option in options if option not in ("--architecture", training_kit.ARCHITECTURE_OPTION)
+    ]
     deeper = ("--architecture", "synthesis_fine=2")
     tuned = rdae(*fine, "--init", made, "--steps", "2", "--beta", "0.01", "--force", *deeper)
     assert tuned.exit_code == 0, tuned.stderr
@@ -379,7 +389,9 @@ def test_train_resume_extend_export_and_start_from_the_result(pictures: Path, un
     config = json.loads(state["config"])
     assert config["quality_low"] == config["quality_high"] == 373  # 800 * log10(0.01 / 0.0004) / 3
     assert config["architecture"]["synthesis_fine"] == 2
-    assert not torch.equal(state["model"]["synthesis.fine.1.scale"], torch.ones(16))  # measured for new blocks too
+    assert not torch.equal(
+        state["model"]["synthesis.fine.1.scale"], torch.ones(16)
+    )  # measured for new blocks too
     assert state["step"] == 2
     assert state["pixels"] == warm_start.read(made).pixels + 2 * 4 * 64 * 64
     assert [row["step"] for row in Log(run).rows()] == [2]  # the log of the run before is gone
@@ -475,7 +487,9 @@ def test_without_compressai_nothing_is_decoded_first(
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_leaves_a_checkpoint(pictures: Path, tmp_path: Path, number: signal.Signals, status: int) -> None:
+def test_a_signal_leaves_a_checkpoint(
+    pictures: Path, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
     run = tmp_path / "run"
     options = training_kit.options(pictures, run)
     options[options.index("--checkpoint-every") + 1] = "1000000"

@@ -65,7 +65,11 @@ def test_a_run_that_goes_on_rises_from_the_rate_it_had() -> None:
 def test_crops_grow_with_the_budget_that_is_used() -> None:
     config = dataclasses.replace(CONFIG, crop=256, crops=((64, 0.3), (128, 0.5)))
     sides = [crop_side(step / 100, config) for step in range(101)]
-    assert [(side, len(list(group))) for side, group in itertools.groupby(sides)] == [(64, 30), (128, 20), (256, 51)]
+    assert [(side, len(list(group))) for side, group in itertools.groupby(sides)] == [
+        (64, 30),
+        (128, 20),
+        (256, 51),
+    ]
     assert config.largest_crop == 256
     assert dataclasses.replace(config, crop=64).largest_crop == 128
     assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
@@ -121,7 +125,9 @@ def test_going_on_from_before_the_decay_leaves_the_decay_out(pictures: Path, tmp
     trained(pictures, whole, *settings, "--steps", "24")
     # A rate that never fell has nothing to rise from: the run is the one that had the larger budget at once.
     keys = ("step", "phase", "rate", "crop", "loss")
-    assert [[row[key] for key in keys] for row in rows(run)] == [[row[key] for key in keys] for row in rows(whole)]
+    assert [[row[key] for key in keys] for row in rows(run)] == [
+        [row[key] for key in keys] for row in rows(whole)
+    ]
     kept = (run / "metrics-until-12.jsonl").read_text().splitlines()
     assert sum('"decay"' in line for line in kept) == 5
     assert rdae("train", "--run", tmp_path / "none", "--resume", "constant").exit_code == 1

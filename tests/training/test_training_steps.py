@@ -106,18 +106,24 @@ def test_a_compiled_run_trains_as_an_eager_one(
 # -- parts and rounding ------------------------------------------------------------------------------------------
 
 
-def test_the_synthesis_alone_is_trained_on_the_latents_that_files_will_have(pictures: Path, tmp_path: Path) -> None:
+def test_the_synthesis_alone_is_trained_on_the_latents_that_files_will_have(
+    pictures: Path, tmp_path: Path
+) -> None:
     base, tuned = tmp_path / "base", tmp_path / "tuned"
     settings = ("--steps", "6", "--quiet")
     assert rdae(*training_kit.options(pictures, base), *settings).exit_code == 0
     freeze.export(base, tmp_path / "base.safetensors")
-    options = [word for word in training_kit.options(pictures, tuned) if word != training_kit.ARCHITECTURE_OPTION]
+    options = [
+        word for word in training_kit.options(pictures, tuned) if word != training_kit.ARCHITECTURE_OPTION
+    ]
     options.remove("--architecture")
     more = ("--init", tmp_path / "base.safetensors", "--only", "synthesis", "--rounded", "--log-every", "1")
     done = rdae(*options, *settings, *more)
     assert done.exit_code == 0, done.output
     freeze.export(tuned, tmp_path / "tuned.safetensors")
-    before, after = (safetensors.torch.load_file(tmp_path / f"{name}.safetensors") for name in ("base", "tuned"))
+    before, after = (
+        safetensors.torch.load_file(tmp_path / f"{name}.safetensors") for name in ("base", "tuned")
+    )
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     # The files' latents, and with them their rates, are as they were: the same analysis, prior and tables.
     assert {name.partition(".")[0] for name in changed} == {"synthesis", "gains"}
@@ -130,7 +136,9 @@ def test_the_synthesis_alone_is_trained_on_the_latents_that_files_will_have(pict
         for line in Log(run).rows()
         if line["kind"] == "validation"
     ]
-    assert rates[0] == pytest.approx(rates[1], rel=2e-3)  # of real weights in one, of exported ones in the other
+    assert rates[0] == pytest.approx(
+        rates[1], rel=2e-3
+    )  # of real weights in one, of exported ones in the other
 
 
 def test_rounded_training_has_the_rate_of_rounded_latents(pictures: Path, tmp_path: Path) -> None:
@@ -154,7 +162,15 @@ def test_rounded_training_has_the_rate_of_rounded_latents(pictures: Path, tmp_pa
 
 
 def test_ms_ssim_is_trained_for_and_validated(pictures: Path, tmp_path: Path) -> None:
-    command = [*training_kit.options(pictures, tmp_path), "--crop", "192", "--batch", "2", "--objective", "ms-ssim"]
+    command = [
+        *training_kit.options(pictures, tmp_path),
+        "--crop",
+        "192",
+        "--batch",
+        "2",
+        "--objective",
+        "ms-ssim",
+    ]
     done = rdae(*command, "--steps", "3", "--log-every", "1", "--quiet")
     assert done.exit_code == 0, done.output
     (validation,) = (row for row in Log(tmp_path).rows() if row["kind"] == "validation")
@@ -221,7 +237,9 @@ def test_tensorboard_gets_the_numbers_of_the_log(tmp_path: Path, monkeypatch: py
     ]
 
 
-def test_without_tensorboard_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tensorboard_one_line_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'rdae\[tensorboard\]'") as caught:
         TensorBoardLog(tmp_path)

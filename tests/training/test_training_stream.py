@@ -71,7 +71,9 @@ def test_a_list_names_sources_relative_to_itself(tmp_path: Path) -> None:
     assert colours(Pictures((f"@{listed}",), CPU, 64)) == [1, 2]
 
 
-@pytest.mark.parametrize(("text", "message"), [("@other.txt", "another list"), ("absent.png", "absent.png: no such")])
+@pytest.mark.parametrize(
+    ("text", "message"), [("@other.txt", "another list"), ("absent.png", "absent.png: no such")]
+)
 def test_a_list_that_cannot_be_used_is_one_line(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "list.txt").write_text(text)
     with pytest.raises(TrainingError, match=message):
@@ -157,13 +159,17 @@ def test_processes_decode_what_threads_do_in_the_same_order(tmp_path: Path) -> N
     found = []
     for workers in (0, 1):
         decoder = Decoder(workers)
-        found.append([(n, None if p is None else int(p[0, 0, 0])) for n, _, p in decoder.decoded(items(tmp_path))])
+        found.append(
+            [(n, None if p is None else int(p[0, 0, 0])) for n, _, p in decoder.decoded(items(tmp_path))]
+        )
         decoder.close()
     assert found[0] == found[1] == [(0, 0), (1, 1), (2, None), (3, 3), (4, 4)]
 
 
 @pytest.mark.slow
-def test_a_picture_that_kills_its_decoder_costs_itself_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_that_kills_its_decoder_costs_itself_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain(tmp_path, 7)
     monkeypatch.setattr(decode, "decode", dying_decoder.dies_of_three)
     decoder = Decoder(2)
@@ -175,7 +181,9 @@ def test_a_picture_that_kills_its_decoder_costs_itself_only(tmp_path: Path, monk
 # -- the window --------------------------------------------------------------------------------------------------
 
 
-def test_the_window_goes_through_every_picture_once_an_epoch_in_an_order_of_its_own(shards: list[str]) -> None:
+def test_the_window_goes_through_every_picture_once_an_epoch_in_an_order_of_its_own(
+    shards: list[str],
+) -> None:
     window = stream(shards, hold=1)
     seen = []
     for _ in range(48):
@@ -219,7 +227,9 @@ def test_a_window_that_is_put_back_goes_on_as_if_it_had_never_ended(shards: list
 
 
 @pytest.mark.parametrize("world", [2, 5])
-def test_processes_share_the_shards_or_where_there_are_fewer_the_pictures(shards: list[str], world: int) -> None:
+def test_processes_share_the_shards_or_where_there_are_fewer_the_pictures(
+    shards: list[str], world: int
+) -> None:
     parts = []
     for rank in range(world):
         window = stream(shards, hold=1, rank=rank, world=world)

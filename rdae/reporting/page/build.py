@@ -64,7 +64,9 @@ def build(
     without = _page(comparison, data, title, line, notes)
     budget = max_bytes - len(without) - 4096
     if budget < 0:
-        raise ResultsError(f"the page has {len(without):,} bytes without any picture: allow more than {max_bytes:,}")
+        raise ResultsError(
+            f"the page has {len(without):,} bytes without any picture: allow more than {max_bytes:,}"
+        )
     groups = [[picture.original, *(version.picture for version in picture.versions)] for picture in shown]
     uris, crops = fit(groups, budget)
     for entry, links, crop in zip(data["shown"], uris, crops, strict=True):
@@ -126,7 +128,9 @@ def _data(comparison: Comparison, shown: Sequence[Shown], quality: float) -> dic
         "codecs": [_codec(codec, comparison.pictures) for codec in comparison.codecs],
         "pictures": [[name, places[name].width, places[name].height] for name in comparison.pictures],
         "saved": [
-            [_rounded(verdict.by_picture.get(name)) for name in comparison.pictures] if verdict.by_picture else None
+            [_rounded(verdict.by_picture.get(name)) for name in comparison.pictures]
+            if verdict.by_picture
+            else None
             for verdict in comparison.verdicts
         ],
         "order": [comparison.pictures.index(name) for name in comparison.worst_first(quality)],
@@ -155,7 +159,9 @@ def _codec(codec: Codec, pictures: Sequence[str]) -> dict[str, Any]:
         told["pictures"] = []
         for name in pictures:
             points = [values_of(point) for point in found[name]]
-            told["pictures"].append({key: [_rounded(p[key]) for p in points] for key in SHOWN if key in codec.means})
+            told["pictures"].append(
+                {key: [_rounded(p[key]) for p in points] for key in SHOWN if key in codec.means}
+            )
     return told
 
 
@@ -221,5 +227,3 @@ def _embedding(shown: Sequence[Shown], crops: Sequence[Any]) -> list[str]:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
-
-

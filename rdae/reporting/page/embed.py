@@ -83,7 +83,9 @@ def _crop(group: Group, share: float) -> Region | None:
     error = np.square(group[0].astype(np.float32) - group[min(1, len(group) - 1)]).sum(axis=2)
     sums = np.zeros((height + 1, width + 1))
     sums[1:, 1:] = error.cumsum(0, dtype=np.float64).cumsum(1)
-    tops, lefts = (np.arange(0, length - part + 1, STEP) for length, part in ((height, rows), (width, columns)))
+    tops, lefts = (
+        np.arange(0, length - part + 1, STEP) for length, part in ((height, rows), (width, columns))
+    )
     inside = (
         sums[np.ix_(tops + rows, lefts + columns)]
         - sums[np.ix_(tops, lefts + columns)]

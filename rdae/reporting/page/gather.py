@@ -138,7 +138,9 @@ def gather(paths: Sequence[Path], anchors: Sequence[str] = ()) -> Comparison:
     read = [_read(path) for path in paths]
     first = read[0][1]
     if first is None:
-        raise ResultsError(f"{paths[0]}: holds no points of single pictures, which the first file of a report must")
+        raise ResultsError(
+            f"{paths[0]}: holds no points of single pictures, which the first file of a report must"
+        )
     evaluations = [evaluation for _, evaluation, _ in read if evaluation is not None]
     shared = _shared(evaluations)
     if not shared:
@@ -150,13 +152,17 @@ def gather(paths: Sequence[Path], anchors: Sequence[str] = ()) -> Comparison:
         if evaluation is not None:
             left = len(evaluation.pictures) - len(shared)
             if left:
-                notes.append(f"{source.name} has {left} more pictures, which are left out: not all files have them.")
+                notes.append(
+                    f"{source.name} has {left} more pictures, which are left out: not all files have them."
+                )
             kept = replace(evaluation, pictures=tuple(p for p in evaluation.pictures if p.name in shared))
             codecs.append(_measured(source, kept))
         else:
             curve = curve_from_json(content, source.name)
             if curve.pictures:
-                raise ResultsError(f"{source.name}: its pictures cannot be read; measure it again with rdae eval")
+                raise ResultsError(
+                    f"{source.name}: its pictures cannot be read; measure it again with rdae eval"
+                )
             notes.append(f"{source.name} holds means only, and does not say of which pictures.")
             codecs.append(_means_only(curve, source, str(content.get("description", ""))))
     subject = codecs[0]
@@ -174,7 +180,11 @@ def gather(paths: Sequence[Path], anchors: Sequence[str] = ()) -> Comparison:
 
 def default_quality(codec: Codec) -> float:
     """The measured quality whose mean rate is nearest to 0.3 bits per pixel, where differences are well seen."""
-    rates = [(rate, quality) for rate, quality in zip(codec.means["bpp"], codec.means["quality"], strict=True) if rate]
+    rates = [
+        (rate, quality)
+        for rate, quality in zip(codec.means["bpp"], codec.means["quality"], strict=True)
+        if rate
+    ]
     _, quality = min(rates, key=lambda pair: abs(math.log((pair[0] or 1.0) / 0.3)))
     return float(quality or 0.0)
 
@@ -197,7 +207,9 @@ def _shared(evaluations: Sequence[Evaluation]) -> frozenset[str]:
             hashes = {twin.sha256, picture.sha256} - {""}
             if len(hashes) > 1 or (twin.width, twin.height) != (picture.width, picture.height):
                 names = f"{evaluation.name} and {evaluations[0].name}"
-                raise ResultsError(f"{picture.name}: {names} were measured on different pictures of this name")
+                raise ResultsError(
+                    f"{picture.name}: {names} were measured on different pictures of this name"
+                )
         shared &= {picture.name for picture in evaluation.pictures}
     return shared
 
@@ -214,7 +226,9 @@ def values_of(point: Point) -> dict[str, float | None]:
         "encoding_time": point.encoding_s,
         "decoding_time": point.decoding_s,
     }
-    return {key: value if value is not None and math.isfinite(value) else None for key, value in found.items()}
+    return {
+        key: value if value is not None and math.isfinite(value) else None for key, value in found.items()
+    }
 
 
 def _measured(source: Source, evaluation: Evaluation) -> Codec:
@@ -222,7 +236,9 @@ def _measured(source: Source, evaluation: Evaluation) -> Codec:
     means["ms-ssim-db"] = [None if v is None else decibels(v) for v in means["ms-ssim-rgb"]]
     order = sorted(range(len(means["bpp"])), key=lambda i: means["bpp"][i] or 0.0)
     kept = {key: [_finite(means[key][i]) for i in order] for key in SHOWN if key in means}
-    return Codec(evaluation.name, evaluation.description, _known(kept), evaluation, source, evaluation.curve())
+    return Codec(
+        evaluation.name, evaluation.description, _known(kept), evaluation, source, evaluation.curve()
+    )
 
 
 def _means_only(curve: Curve, source: Source | None, description: str) -> Codec:
@@ -262,7 +278,9 @@ def _verdict(subject: Codec, other: Codec) -> Verdict:
 def _rate_by(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, float]]) -> BDelta | None:
     """BD-rate of (bpp, metric) pairs; None where there is none."""
     try:
-        return bd_rate([b for b, _ in anchor], [m for _, m in anchor], [b for b, _ in test], [m for _, m in test])
+        return bd_rate(
+            [b for b, _ in anchor], [m for _, m in anchor], [b for b, _ in test], [m for _, m in test]
+        )
     except ResultsError:
         return None
 

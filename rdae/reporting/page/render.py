@@ -174,7 +174,9 @@ def points_csv(comparison: Comparison) -> str:
             for point in picture.points:
                 values = values_of(point)
                 numbers = [f"{values[key]:.9g}" if values[key] is not None else "" for key in keys]
-                writer.writerow([codec.name, picture.name, picture.width, picture.height, point.file_bytes, *numbers])
+                writer.writerow(
+                    [codec.name, picture.name, picture.width, picture.height, point.file_bytes, *numbers]
+                )
     return text.getvalue()
 
 

@@ -145,7 +145,9 @@ class Network:
             place += length
         with torch.inference_mode():
             x_hat = self._network(last >> 4).decompress(strings, tuple(shape))["x_hat"][0, :, :height, :width]
-            levels: Picture = x_hat.clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+            levels: Picture = (
+                x_hat.clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+            )
         return levels
 
     def _network(self, quality: int) -> Any:
@@ -194,7 +196,9 @@ def _state(path: Path) -> dict[str, Any]:
     for key in ("state_dict", "model", "network"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+    if not isinstance(content, dict) or not all(
+        isinstance(value, torch.Tensor) for value in content.values()
+    ):
         raise ResultsError(f"{path}: expected a state dict, names and tensors")
     # Training on several GPUs puts this before each name.
     return {str(name).removeprefix("module."): value for name, value in content.items()}

@@ -31,6 +31,7 @@ MEAN_MAX = 2**15 - 1
 INDEX_MAX = 127
 """Scale indices leave the network as -127..127, before the reference scale's own index is added."""
 
+
 def cells(step: int) -> Iterator[tuple[int, int, int]]:
     """Yield (group, row, column): what step 0..3 codes where in each 2x2 of positions."""
     for group in range(GROUPS):
