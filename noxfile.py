@@ -1,15 +1,15 @@
-"""The checks of this repository by name: `nox -s lint`, `types`, `tests`, `slow`; `.ci/run` runs the same.
+"""The checks of this repository by name: `nox -s lint`, `types`, `tests`, `training`, `slow`; `.ci/run` does the same.
 
+`tests` is light, and skips what needs PyTorch; `training` has PyTorch and skips nothing for want of it.
 `lowest` and `newest` try the oldest and the newest libraries that the project allows, and read each other's files:
-`nox -s lowest newest && nox -R -s lowest`.  Each session has an environment of its own; `nox -R` reuses it, which
-spares the download of torch.
+`nox -s lowest newest && nox -R -s lowest`.  Each session has an environment of its own; `nox -R` reuses it.
 """
 
 from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "tests"]
+nox.options.sessions = ["lint", "types", "tests", "training"]
 nox.options.reuse_existing_virtualenvs = True
 
 CONSTRAINTS = ("-c", "constraints.txt")
@@ -24,21 +24,26 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def types(session: nox.Session) -> None:
-    session.install(*CONSTRAINTS, "-e", ".[test,dev]")
-    # Annotations are checked against numpy 2's; that compressai asks for 1 matters to its metadata only.
-    session.install("--no-deps", "numpy==2.4.6")
+    session.install(*CONSTRAINTS, "-e", ".[test,train,dev]")
     session.run("mypy")
 
 
-@nox.session(python=["3.10", "3.11", "3.12", "3.13"])
+@nox.session(python=["3.10", "3.11", "3.12", "3.13", "3.14"])
 def tests(session: nox.Session) -> None:
     session.install(*CONSTRAINTS, "-e", ".[test]")
     session.run("pytest", *session.posargs)
 
 
 @nox.session
+def training(session: nox.Session) -> None:
+    session.install(*CONSTRAINTS, "-e", ".[test,train]")
+    session.run("python", "-c", "import torch, onnx")  # or tests would be skipped
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
 def slow(session: nox.Session) -> None:
-    session.install(*CONSTRAINTS, "-e", ".[test]")
+    session.install(*CONSTRAINTS, "-e", ".[test,train]")
     session.run("pytest", "-m", "slow", *session.posargs)
 
 
@@ -49,13 +54,13 @@ def lowest(session: nox.Session) -> None:
     exchange(session)
 
 
-@nox.session(python="3.13")
+@nox.session(python="3.14")
 def newest(session: nox.Session) -> None:
     session.install("--upgrade", "-e", ".", *EXCHANGE_NEEDS)
     exchange(session)
 
 
-EXCHANGE_NEEDS = ("pytest>=8.2", "hypothesis>=6.100")
+EXCHANGE_NEEDS = ("pytest>=8.2", "hypothesis>=6.100", "onnx>=1.16")
 
 
 def exchange(session: nox.Session) -> None:
@@ -63,8 +68,12 @@ def exchange(session: nox.Session) -> None:
     session.run(
         "pytest",
         "tests/codec/test_golden.py",
-        "tests/networks/test_prior.py",
         "tests/codec/test_exactness.py",
+        "tests/networks/test_exact_synthesis.py",
+        "tests/networks/test_layers.py",
+        "tests/networks/test_prior.py",
+        "tests/networks/test_runtime.py",
+        "tests/networks/test_transforms.py",
     )
     folder = Path(".nox", "exchange", session.name)
     session.run("python", "tools/exchange.py", "write", str(folder))

@@ -6,8 +6,26 @@ map folders to them, not both; hence these lines.
 """
 
 from setuptools import find_packages, setup
+from setuptools.command import editable_wheel
 
 FOLDERS = {"rdae.cli": "cli", "rdae.weights_data": "weights", "rdae.data": "data"}
+
+# In the folder above a clone Python takes the clone's own folder, if that is called rdae, for a package without a file,
+# and never asks setuptools' finder, which comes last. So the finder is asked first where all that is found is a folder.
+FIRST = """
+class _BeforeFolders:
+    @classmethod
+    def find_spec(cls, fullname, path=None, target=None):
+        found = PathFinder.find_spec(fullname) if path is None and fullname in MAPPING else None
+        return _EditableFinder.find_spec(fullname) if found is not None and found.origin is None else None
+
+
+sys.meta_path.insert(0, _BeforeFolders)
+"""
+if hasattr(
+    editable_wheel, "_FINDER_TEMPLATE"
+):  # there is no public way; without it only that folder is affected
+    editable_wheel._FINDER_TEMPLATE += FIRST.replace("{", "{{").replace("}", "}}")  # noqa: SLF001
 
 setup(
     packages=[*find_packages(include=["rdae", "rdae.*"]), *FOLDERS],
@@ -16,7 +34,7 @@ setup(
     package_data={
         "rdae": ["py.typed"],
         "rdae.reporting.page": ["report.html", "report.css", "report.js"],
-        "rdae.weights_data": ["*.safetensors", "*.json", "*.md"],
+        "rdae.weights_data": ["*.safetensors", "*.onnx", "*.json", "*.md"],
         "rdae.data": ["*.png", "**/*.json", "**/*.md"],
     },
 )

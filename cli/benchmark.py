@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .files import finite
-from .opening import device_option, model_option
+from .options import device_option, finite, model_option, threads_option
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rdae.evaluation.speed.codecs import Codec
+    from rdae.evaluation.codecs import Codec
 
 LIBRARY_PEERS = ("jpeg", "webp", "avif", "jxl")
 
@@ -51,7 +50,7 @@ LIBRARY_PEERS = ("jpeg", "webp", "avif", "jxl")
     show_default=True,
     help="Of CompressAI's models, which are wider from 5 or 6 on.",
 )
-@click.option("--threads", type=click.IntRange(1), help="Threads of torch; by default as many as it takes.")
+@threads_option()
 @click.option(
     "--clock",
     type=click.Choice(["wall", "cpu"]),
@@ -87,28 +86,28 @@ def benchmark(
     nearest file size, CompressAI's models with random weights. Medians are reported, the ratio to rdae in the same
     round, the share of each stage and the multiply-accumulates per pixel.
     """
-    import torch
-
-    from rdae.api import open_model
+    from rdae import open_model
+    from rdae.evaluation.codecs import Rdae
     from rdae.evaluation.run import collect_pictures
-    from rdae.evaluation.speed import codecs, measure, text
+    from rdae.evaluation.speed import measure, text
     from rdae.evaluation.speed import process as processes
 
     if as_json and as_markdown:
         raise click.UsageError("--json and --markdown are two forms of one result: give one of them.")
-    if threads is not None:
-        torch.set_num_threads(threads)
     pictures = [_read(path) for path in collect_pictures(images)]
-    opened = open_model(model, device=device)
+    opened = open_model(model, device=device, threads=threads)
     files = [opened.compress(picture, quality) for picture in pictures]
-    chosen = [codecs.of_model(opened, quality)]
+    tested = Rdae(opened)
+    chosen: list[tuple[Codec, float]] = [(tested, quality)]
     chosen += _peers(peers, compressai_quality, pictures, sum(map(len, files)))
     kmac = opened.kmac_per_pixel()
-    found = measure.measure(chosen, pictures, rounds=repeat, kmac_per_pixel=kmac, note=_note, clock=clock)
+    found = measure.measure(
+        chosen, pictures, rounds=repeat, kmac_per_pixel=kmac, threads=tested.threads, note=_note, clock=clock
+    )
     whole = None
     if process:
         pixels = pictures[0].shape[0] * pictures[0].shape[1]
-        given = {"--model": model, "--device": device}
+        given = {"--model": model, "--device": device, "--threads": threads}
         options = [word for name, value in given.items() if value is not None for word in (name, str(value))]
         whole = processes.measure(
             files[0],
@@ -132,24 +131,22 @@ def benchmark(
 
 def _peers(
     asked: str | None, compressai_quality: int, pictures: Sequence[NDArray[np.uint8]], size: int
-) -> Iterator[Codec]:
-    """The codecs that were asked for, or those of the default that are there; a line for each that is not."""
-    from rdae.evaluation.peers import find_peers
-    from rdae.evaluation.speed import codecs
-    from rdae.training.compressai import timing
+) -> Iterator[tuple[Codec, float]]:
+    """The codecs that were asked for, or those of the default that are there, and qualities; a line for the others."""
+    from rdae.evaluation.codecs import UNTRAINED, find_codecs, find_untrained, nearest_in_size
 
-    names = (*LIBRARY_PEERS, *timing.LEARNED)
+    names: Sequence[str] = (*LIBRARY_PEERS, *UNTRAINED)
     if asked is not None:
         names = tuple(name for part in asked.split(",") if (name := part.strip()) not in ("", "none"))
     for name in names:
         with _left_out(name, also=asked is None):
-            if name in timing.LEARNED:
+            if name in UNTRAINED:
                 _note(f"building {name}")
-                yield timing.of_compressai(name, compressai_quality)
+                yield find_untrained(name), compressai_quality
             else:
-                (peer,) = find_peers([name])
-                _note(f"looking for the quality of {peer.title} that gives the same size")
-                yield codecs.of_peer(peer, pictures, size)
+                (codec,) = find_codecs([name])
+                _note(f"looking for the quality of {codec.title} that gives the same size")
+                yield codec, nearest_in_size(codec, pictures, size)
 
 
 @contextlib.contextmanager

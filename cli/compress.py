@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import click
 from click.core import ParameterSource
 
+from rdae.batch import Compress, Facts, Job
 from rdae.clock import Clock
-from rdae.codec.container import HEADER_BYTES, peek
-from rdae.effort import DEFAULT_EFFORT
-from rdae.quality import from_index
+from rdae.storage.names import SUFFIX
 from rdae.targets import Kind
 
-from .effort import Interruption, Watch, effort_option, finishing
-from .files import SUFFIX, Request, finite, many_files
-from .opening import LazyModel
-from .places import place
-from .work import Facts, Job
+from .batch import Request, many_files
+from .options import effort_option, finite
+from .progress import SearchLine
+from .signals import Interruption, finishing
 
 POSITIVE = click.FloatRange(0, min_open=True, max=1e12)
 
@@ -38,68 +35,28 @@ def in_bytes(_context: click.Context, _option: click.Parameter, value: str | Non
     return float(found[1]) * UNITS[found[2]]
 
 
-@dataclass
-class Task:
-    """What is done with each picture; target: kind and value, None: quality counts."""
+def words_of(facts: Facts) -> str:
+    """Size and rate."""
+    return f"{facts.rdae_bytes:,} bytes  {facts.bpp:.3f} bpp"
 
-    weights: str | None
-    device: str | None
-    threads: int | None
-    force: bool
-    quality: float
-    target: tuple[Kind, float] | None
-    verify: bool
-    metadata: bool
-    effort: int
-    draw: bool
-    name: ClassVar[str] = "compress"
 
-    def __post_init__(self) -> None:
-        self._model = LazyModel(self.weights, self.threads, self.device)
-        self.interruption: Interruption | None = None
+@dataclass(frozen=True)
+class UntilAsked:
+    """A task that begins with no more files after Ctrl-C asked for what there is."""
+
+    task: Compress
+    interruption: Interruption
+
+    @property
+    def threads(self) -> int | None:
+        """Those of the task."""
+        return self.task.threads
 
     def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
-        """Compress one picture."""
-        if self.interruption is not None and self.interruption.asked:
+        """Do one job, or raise KeyboardInterrupt."""
+        if self.interruption.asked:
             raise KeyboardInterrupt
-        from rdae.errors import PictureError
-        from rdae.pictures import raster_in
-        from rdae.targets import Target
-
-        source = place(job.source)
-        with clock.stage("read"), source.open(PictureError, PictureError) as file:
-            picture = raster_in(file, note, metadata=self.metadata)
-            job.check()
-        with clock.stage("model"):
-            model = self._model.opened
-        with clock.stage("encode"):
-            target = None if self.target is None else Target(*self.target)
-            with contextlib.closing(Watch(source.name, self.interruption, draw=self.draw)) as watch:
-                data = model.compress(
-                    picture,
-                    self.quality,
-                    target=target,
-                    effort=self.effort,
-                    listener=watch if self.effort > DEFAULT_EFFORT else None,
-                    verify=self.verify,
-                    clock=clock,
-                )
-        with clock.stage("write"):
-            place(job.target).write(data, force=self.force)
-        header, _, _ = peek(data[:HEADER_BYTES])
-        return Facts(
-            rdae_bytes=len(data),
-            input_bytes=source.size(),
-            output_bytes=len(data),
-            width=picture.width,
-            height=picture.height,
-            model=model.name,
-            quality=from_index(header.quality_index),
-        )
-
-    def line(self, facts: Facts) -> str:
-        """Size and rate."""
-        return f"{facts.rdae_bytes:,} bytes  {facts.bpp:.3f} bpp"
+        return self.task(job, clock, note)
 
 
 @click.command()
@@ -151,7 +108,7 @@ def compress(
     /,
     *,
     request: Request,
-    weights: str | None,
+    model: str | None,
     device: str | None,
     quality: float,
     bpp: float | None,
@@ -175,23 +132,23 @@ def compress(
     chosen = context.get_parameter_source("quality") is ParameterSource.COMMANDLINE
     if len(targets) + chosen > 1:
         raise click.UsageError("--quality, --bpp, --size, --psnr and --ms-ssim exclude each other.")
-    task = Task(
-        weights,
-        device,
-        request.threads,
-        force=request.force,
+    interruption = Interruption()
+    draw = not (request.quiet or request.as_json)
+    task = Compress(
         quality=quality,
         target=targets[0] if targets else None,
+        effort=effort,
         verify=verify,
         metadata=not strip,
-        effort=effort,
-        draw=not (request.quiet or request.as_json) and request.alone,
+        model=model,
+        device=device,
+        threads=request.threads_each,
+        watch=functools.partial(SearchLine, interruption=interruption, draw=draw) if request.alone else None,
     )
     if on_interrupt == "discard":
-        request.run(task, SUFFIXES, SUFFIX)
+        request.run(task, SUFFIXES, SUFFIX, words_of)
         return
     if not request.alone:
         raise click.UsageError("--on-interrupt finish needs this process to do the work: leave -j out.")
-    task.interruption = Interruption()
-    with finishing(task.interruption):
-        request.run(task, SUFFIXES, SUFFIX)
+    with finishing(interruption):
+        request.run(UntilAsked(task, interruption), SUFFIXES, SUFFIX, words_of)

@@ -3,84 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
 
 import click
 
-from rdae.clock import Clock
-from rdae.codec.container import parse
-from rdae.errors import NotRdaeError, PictureError, StreamError
-from rdae.files import stream_in
-from rdae.quality import from_index
+from rdae.batch import Decompress, Facts
+from rdae.errors import PictureError
+from rdae.limits import MAX_PIXELS
+from rdae.storage.names import SUFFIX
 
-from .files import SUFFIX, Request, many_files
-from .opening import LazyModel
-from .places import place
-from .work import Facts, Job
+from .batch import Request, many_files
 
 
-@dataclass
-class Task:
-    """What is done with each .rdae file; suffix: of the picture format, None: what the output's name ends in."""
-
-    weights: str | None
-    device: str | None
-    threads: int | None
-    force: bool
-    exact: bool
-    max_pixels: int
-    suffix: str | None
-    region: tuple[int, int, int, int] | None
-    scale: int
-    name: ClassVar[str] = "decompress"
-
-    def __post_init__(self) -> None:
-        self._models = LazyModel(self.weights, self.threads, self.device)
-
-    def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
-        """Decompress one file."""
-        from rdae.pictures import format_of, picture_bytes, picture_parts
-
-        target = place(job.target)
-        with clock.stage("read"):
-            with place(job.source).open(NotRdaeError, StreamError) as file:
-                data = stream_in(file)
-            header = parse(data, self.max_pixels).header  # what is no .rdae file need not wait for a model
-            job.check()
-            form = format_of(f"picture{self.suffix}" if self.suffix else target.name)
-        with clock.stage("model"):
-            model = self._models.for_file(data)
-        with clock.stage("decode"):
-            try:
-                bands = model.unfold(
-                    data,
-                    exact=self.exact,
-                    max_pixels=self.max_pixels,
-                    region=self.region,
-                    scale=self.scale,
-                    clock=clock,
-                )
-            except ValueError as error:  # the region is not inside of this picture
-                raise PictureError(str(error)) from error
-            image = None if bands.flow_as(form) else bands.image()
-        with clock.stage("write"):
-            picture = picture_parts(bands, form, note) if image is None else picture_bytes(image, form, note)
-            written = target.write(picture, force=self.force)
-        return Facts(
-            rdae_bytes=len(data),
-            input_bytes=len(data),
-            output_bytes=written,
-            width=bands.width,
-            height=bands.height,
-            pixels=header.width * header.height,
-            model=model.name,
-            quality=from_index(header.quality_index),
-        )
-
-    def line(self, facts: Facts) -> str:
-        """The size of the picture."""
-        return f"{facts.width} x {facts.height}"
+def words_of(facts: Facts) -> str:
+    """The size of the picture."""
+    return f"{facts.width} x {facts.height}"
 
 
 def max_pixels_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -88,7 +24,7 @@ def max_pixels_option(command: Callable[..., None]) -> Callable[..., None]:
     return click.option(
         "--max-pixels",
         type=click.IntRange(1),
-        default=100_000_000,
+        default=MAX_PIXELS,
         show_default=True,
         help="Refuse files that announce more, before anything is allocated.",
     )(command)
@@ -125,7 +61,7 @@ def max_pixels_option(command: Callable[..., None]) -> Callable[..., None]:
 def decompress(
     *,
     request: Request,
-    weights: str | None,
+    model: str | None,
     device: str | None,
     picture_format: str | None,
     exact: bool,
@@ -141,18 +77,17 @@ def decompress(
     suffix = None if picture_format is None else _checked(picture_format)
     if suffix is None and request.to_standard_output:
         suffix = ".png"
-    task = Task(
-        weights,
-        device,
-        request.threads,
-        force=request.force,
+    task = Decompress(
         exact=exact,
         max_pixels=max_pixels,
-        suffix=suffix,
         region=region,
         scale=int(scale[2:]),
+        suffix=suffix,
+        model=model,
+        device=device,
+        threads=request.threads_each,
     )
-    request.run(task, {SUFFIX}, suffix or ".png")
+    request.run(task, {SUFFIX}, suffix or ".png", words_of)
 
 
 def _region(text: str | None) -> tuple[int, int, int, int] | None:

@@ -8,9 +8,9 @@ import click
 
 from rdae.effort import MAX_EFFORT
 
-from .evaluate import Progress
-from .number_options import qualities as list_of_qualities
-from .opening import device_option, model_option
+from .options import device_option, model_option, threads_option
+from .options import qualities as list_of_qualities
+from .progress import CountLine
 
 
 def _settings(
@@ -69,7 +69,7 @@ def _settings(
 )
 @model_option
 @device_option
-@click.option("--threads", type=click.IntRange(1), help="Threads of torch; by default as many as it takes.")
+@threads_option()
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the table as Markdown.")
 @click.option("-f", "--force", is_flag=True, help="Replace files that are already there.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
@@ -97,12 +97,13 @@ def efforts(
     and with rdae's level 0.
     """
     from rdae.evaluation import effort_levels as levels
+    from rdae.evaluation.codecs import Rdae
     from rdae.evaluation.run import collect_pictures
-    from rdae.files import check_output, write_atomically
+    from rdae.storage.files import check_output, write_atomically
 
     # Everything that can be wrong with the request is found before the hours of work.
     pictures = collect_pictures(images)
-    peers = levels.chosen_peers(against, settings)
+    others = levels.chosen_codecs(against, settings)
     file_format = ""
     if figure is not None:
         file_format = _drawable(figure)
@@ -111,15 +112,11 @@ def efforts(
             path.parent.mkdir(parents=True, exist_ok=True)
             check_output(path, force=force)
 
-    import torch
+    from rdae import open_model
 
-    from rdae.api import open_model
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    opened = open_model(model, device=device)
-    progress = (lambda _done, _total, _what: None) if quiet else Progress()
-    result = levels.measure(opened.loaded, pictures, qualities, effort, peers=peers, progress=progress)
+    opened = open_model(model, device=device, threads=threads)
+    progress = (lambda _done, _total, _what: None) if quiet else CountLine()
+    result = levels.measure(Rdae(opened), pictures, qualities, effort, others=others, progress=progress)
     click.echo("\n".join(levels.markdown(result) if as_markdown else levels.table(result)))
     if output is not None:
         write_atomically(output, result.to_json().encode(), force=force)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from rdae.errors import RdaeError
 
-from .effort import effort_option
-from .opening import device_option, model_option
-from .progress import PassingLine, clock_time
+from .options import device_option, effort_option, model_option, threads_option
+from .progress import CountLine
 
 if TYPE_CHECKING:
     from rdae.evaluation.curves import Curve
@@ -86,6 +83,7 @@ if TYPE_CHECKING:
 @click.option(
     "-f", "--force", is_flag=True, help="Measure afresh and replace result files that are already there."
 )
+@threads_option()
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def evaluate(
     *,
@@ -106,6 +104,7 @@ def evaluate(
     memory: bool,
     fresh_process: bool,
     force: bool,
+    threads: int | None,
     quiet: bool,
 ) -> None:
     """Measure rate, distortion and time on IMAGES, which are pictures or folders of pictures.
@@ -122,14 +121,14 @@ def evaluate(
     if metric == "ssimulacra2" and not ssimulacra2:
         raise click.UsageError("--metric ssimulacra2 needs --ssimulacra2")
 
+    from rdae.evaluation import fresh, perceptual, run, tables
     from rdae.evaluation import memory as memory_of
-    from rdae.evaluation import perceptual, run, tables
+    from rdae.evaluation.codecs import Codec, Rdae, find_codecs
     from rdae.evaluation.curves import published
+    from rdae.evaluation.result_files import result_file
     from rdae.evaluation.results import Evaluation
-    from rdae.evaluation.reuse import Known, known_from
     from rdae.evaluation.spreadsheet import to_csv
-    from rdae.files import check_output, write_atomically
-    from rdae.training.compressai.checkpoints import find_codecs
+    from rdae.storage.files import check_output, write_atomically
 
     # Everything that can be wrong with the request is found before the hours of work.
     pictures = run.collect_pictures(images)
@@ -143,70 +142,56 @@ def evaluate(
     known = [published(name) for name in _names(anchors) if name != "none"]
     opened = None
     if not peers_only:
-        from rdae.api import open_model
+        from rdae import open_model
 
-        opened = open_model(model, device=device)
-    suffixes = ([] if opened is None else [""]) + [codec.suffix for codec in chosen]
-    outputs = {suffix: output.with_suffix(suffix + output.suffix) for suffix in suffixes} if output else {}
+        opened = Rdae(open_model(model, device=device, threads=threads), effort, model)
     labels = run.labels(pictures)
-
-    def spared(suffix: str, codec: Mapping[str, Any], at: Sequence[float]) -> Known:
-        """What a result file knows already; the file is one that may be written."""
-        if not outputs:
-            return Known()
-        path = outputs[suffix]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        check_output(path, force=True)
-        return Known() if force else known_from(path, codec, labels, at)
-
-    spare = {} if opened is None else {"": spared("", run.identity(opened, effort), at)}
-    spare |= {codec.suffix: spared(codec.suffix, codec.identity, codec.qualities) for codec in chosen}
+    files = {
+        codec.suffix: result_file(output, codec.suffix, codec.identity, labels, codec.qualities, afresh=force)
+        for codec in chosen
+    }
+    if opened is not None:
+        files[""] = result_file(output, "", opened.identity, labels, at, afresh=force)
     if csv_output is not None:
         csv_output.parent.mkdir(parents=True, exist_ok=True)
         check_output(csv_output, force=force)
 
     results: list[Evaluation] = []
 
-    def write(result: Evaluation, suffix: str) -> None:
-        if outputs and result != spare[suffix].evaluation:  # what says the same stays as it is
-            write_atomically(outputs[suffix], result.to_json().encode(), force=True)
-
-    def finish(result: Evaluation, suffix: str, subject: memory_of.Subject) -> None:
+    def finish(result: Evaluation, suffix: str, codec: Codec) -> None:
         if memory and result.memory is None:
             try:
                 middle = result.qualities[len(result.qualities) // 2]
-                result = replace(result, memory=memory_of.measure(subject, pictures, middle))
+                result = replace(result, memory=memory_of.measure(codec, pictures, middle))
             except RdaeError as error:  # the rest of a long run is still worth having
                 result = replace(result, failures=(*result.failures, ("peak memory", str(error))))
         results.append(result)
         click.echo("\n".join([*tables.table(result), *tables.checks(result), ""]))
-        write(result, suffix)
+        files[suffix].write(result)
 
     def extent(suffix: str) -> run.Extent:
-        return run.Extent(spare[suffix], ssimulacra2, lambda partial: write(partial, suffix))
+        return run.Extent(files[suffix].known, ssimulacra2, files[suffix].write)
 
     with tempfile.TemporaryDirectory(prefix="rdae-eval-") as folder:
-        progress = (lambda _done, _total, _what: None) if quiet else Progress()
+        progress = (lambda _done, _total, _what: None) if quiet else CountLine()
         if opened is not None:
-            check = run.FreshCheck(model) if fresh_process else None
-            result = run.evaluate_model(
+            result = run.evaluate(
                 opened,
                 pictures,
                 at,
                 folder=Path(folder),
                 progress=progress,
-                effort=effort,
-                fresh_check=check,
                 extent=extent(""),
+                fresh_command=fresh.COMMAND if fresh_process else (),
             )
-            finish(result, "", memory_of.Subject(model))
+            finish(result, "", opened)
         for codec in chosen:
             own = Path(folder) / codec.name
             own.mkdir()
-            result = run.evaluate_peer(
+            result = run.evaluate(
                 codec, pictures, codec.qualities, folder=own, progress=progress, extent=extent(codec.suffix)
             )
-            finish(result, codec.suffix, memory_of.Subject(arguments=codec.arguments))
+            finish(result, codec.suffix, codec)
 
     if csv_output is not None:
         write_atomically(csv_output, to_csv(results).encode(), force=force)
@@ -228,26 +213,6 @@ def _reference(name: str) -> Curve:
 
     path = Path(name)
     return published(name) if name in PUBLISHED and not path.exists() else read_curve(path)
-
-
-class Progress:
-    """A line on stderr with the share done and the time left."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-        self._line = PassingLine()
-
-    def __call__(self, done: int, total: int, what: str) -> None:
-        """Show that `done` of `total` points are done (total 0: unknown)."""
-        now = time.monotonic()
-        if done == 0:
-            self._start = now
-        left = f", {clock_time((now - self._start) * (total - done) / done)} left" if 0 < done < total else ""
-        line = (f"{done} of {total}{left}: " if total else "") + what
-        if done < total:
-            self._line.passing(line)
-        else:
-            self._line.lasting(line)
 
 
 def _names(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""rdae export: freeze a training run to a weights file."""
+"""rdae export: freeze a training run to a weights file, or make the graphs of a weights file that has none."""
 
 from pathlib import Path
 
@@ -6,14 +6,13 @@ import click
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", metavar="RUN|WEIGHTS", type=click.Path(path_type=Path))
 @click.option(
     "-o",
     "--output",
-    required=True,
     metavar="NAME.safetensors",
     type=click.Path(path_type=Path),
-    help="The weights file; its manifest goes beside it, as NAME.json.",
+    help="The weights file; its manifest and its graphs go beside it, as NAME.json and NAME.*.onnx.",
 )
 @click.option(
     "--data",
@@ -22,12 +21,25 @@ import click
     help="Where the training pictures are now, if they were moved; may be given several times.",
 )
 @click.option("-f", "--force", is_flag=True, help="Replace a weights file that exists.")
-def export(*, run: Path, output: Path, data: tuple[Path, ...], force: bool) -> None:
+def export(*, run: Path, output: Path | None, data: tuple[Path, ...], force: bool) -> None:
     """Freeze the averaged weights of RUN's last checkpoint to a weights file.
 
     Its tables are fitted to crops of the training pictures. A run may go on training meanwhile.
-    """
-    from rdae.training.export.freeze import export as freeze
 
-    sha256 = freeze(run, output, data=tuple(map(str, data)), force=force)
+    WEIGHTS, NAME.safetensors, is a weights file without graphs, which the codec cannot run: they are made beside it.
+    """
+    from rdae.training.export import export as frozen
+    from rdae.training.export import graphs_of
+
+    if run.suffix == ".safetensors":
+        if output is not None or data:
+            raise click.UsageError(
+                "of a weights file only the graphs are made, beside it: without -o and --data"
+            )
+        count = graphs_of(run)
+        click.echo(f"{run}  {count} graphs made beside it")
+        return
+    if output is None:
+        raise click.UsageError("Missing option '-o' / '--output': where the weights file goes.")
+    sha256 = frozen(run, output, data=tuple(map(str, data)), force=force)
     click.echo(f"{output}  {output.stat().st_size:,} bytes  SHA-256 {sha256}")

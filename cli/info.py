@@ -7,23 +7,23 @@ import click
 
 from rdae import quality
 from rdae.codec.container import Container, parse
-from rdae.errors import NotRdaeError, RdaeError, StreamError
-from rdae.files import stream_in
+from rdae.codec.reading import read_container
+from rdae.errors import NotRdaeError, RdaeError, StreamError, describe
 from rdae.networks import registry
+from rdae.storage.locations import locate
 
-from .files import PlaceType
-from .places import place
-from .report import Failure, describe, one_line
+from .messages import Failure, one_line
+from .options import LocationType
 
 
 @click.command()
-@click.argument("file", type=PlaceType())
+@click.argument("file", type=LocationType())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def info(file: str, as_json: bool) -> None:
     """Print the size, quality, model and sections of an .rdae FILE, which may be a URL or - for standard input."""
     try:
-        with place(file).open(NotRdaeError, StreamError) as opened:
-            data = stream_in(opened)
+        with locate(file).open(NotRdaeError, StreamError) as opened:
+            data = read_container(opened)
         container = parse(data, max_pixels=None)  # nothing is allocated for the picture here
     except (RdaeError, OSError) as error:
         raise Failure(f"{file}: {describe(error, file)}") from error

@@ -2,14 +2,13 @@
 
 import errno
 import importlib
-import os
 
 import click
 
 import rdae
-from rdae.errors import RdaeError
+from rdae.errors import RdaeError, describe
 
-from .report import Failure, describe
+from .messages import Failure
 
 # name: (module of this package, which holds the command under the module's own name; short help)
 # The help stands here and not only in the modules, so that `rdae --help` need not load them.
@@ -22,7 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("evaluate", "Measure rate and distortion on real pictures."),
     "relaxation": ("relaxation", "Compare the training objective with the real one."),
     "plot": ("plot", "Draw results, training runs and the relaxation."),
-    "report": ("html_report", "Make a page of eval's results to open in a browser."),
+    "report": ("report", "Make a page of eval's results to open in a browser."),
     "inspect": ("inspect", "Draw where the bits of a file went."),
     "benchmark": ("benchmark", "Measure how long each stage takes."),
     "efforts": ("efforts", "Measure what levels of effort save and cost."),
@@ -54,12 +53,6 @@ class LazyGroup(click.Group):
 
     def invoke(self, context: click.Context) -> object:
         """Run a command. Exit status 1 after an error in the input, 130 after Ctrl-C."""
-        # GNU's OpenMP reads this when torch is loaded. Its threads wait for each other in loops, and on a busy machine
-        # take the processor from those they wait for: compressing a few pictures took 14 times as long. Ten thousand
-        # rounds, a thirtieth of the default, lose no time on a quiet machine; none at all, OMP_WAIT_POLICY=passive,
-        # would: a decode takes 1.7 times as long.
-        if "OMP_WAIT_POLICY" not in os.environ:
-            os.environ.setdefault("GOMP_SPINCOUNT", "10000")
         try:
             return super().invoke(context)
         except KeyboardInterrupt:
@@ -78,7 +71,7 @@ class LazyGroup(click.Group):
     is_eager=True,
     expose_value=False,
     callback=lambda context, _option, wanted: _print_versions(context) if wanted else None,
-    help="Print the versions of rdae, its default model and torch, and exit.",
+    help="Print the versions of rdae, its default model and ONNX Runtime, and exit.",
 )
 def main() -> None:
     """A learned image codec: pictures to small .rdae files and back."""
@@ -96,9 +89,9 @@ def _print_versions(context: click.Context) -> None:
     except (RdaeError, OSError) as error:
         click.echo(f"model missing ({describe(error)})")
     try:
-        click.echo(
-            f"torch {importlib.metadata.version('torch')}"
-        )  # not torch.__version__: that takes a second
-    except importlib.metadata.PackageNotFoundError:
-        click.echo("torch missing")
+        click.echo(f"onnxruntime {importlib.metadata.version('onnxruntime')}")  # without loading it
+    except importlib.metadata.PackageNotFoundError:  # another distribution of it, such as that for GPUs
+        import onnxruntime
+
+        click.echo(f"onnxruntime {onnxruntime.__version__}")
     context.exit()

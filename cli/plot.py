@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .number_options import limits
-from .report import complain
+from .messages import complain
+from .options import limits
 
 if TYPE_CHECKING:
     from rdae.evaluation import history
@@ -68,13 +68,12 @@ def plot(
 
     rdae efforts: bits saved against seconds, a curve a codec.
     """
-    from rdae.evaluation import effort_levels, history
-    from rdae.files import check_output, write_atomically
+    from rdae.evaluation import effort_levels, history, relaxation
     from rdae.reporting import effort_levels as efforts_figure
     from rdae.reporting import rate_distortion, training_curves
     from rdae.reporting import relaxation as diagrams
     from rdae.reporting.figures import FORMATS
-    from rdae.training import relaxation
+    from rdae.storage.files import check_output, write_atomically
 
     if anchors == "list":
         _list_anchors()
@@ -103,7 +102,7 @@ def plot(
             raise click.UsageError(f"one figure shows one file of {kind}.")
         if kind == effort_levels.KIND:
             figure = efforts_figure.draw(
-                effort_levels.read_efforts(sources[0]), file_format=file_format, title=title
+                effort_levels.read_effort_levels(sources[0]), file_format=file_format, title=title
             )
         else:
             figure = diagrams.draw(
@@ -126,9 +125,8 @@ def plot(
 
 def _kind(path: Path) -> str:
     """What a source is; a file that says nothing of itself holds results, or nothing that can be drawn."""
-    from rdae.evaluation import effort_levels, history
+    from rdae.evaluation import effort_levels, history, relaxation
     from rdae.evaluation.curves import read_json
-    from rdae.training import relaxation
 
     if path.is_dir():
         return history.KIND

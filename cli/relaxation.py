@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from .evaluate import Progress
-from .number_options import qualities as list_of_qualities
+from .options import qualities as list_of_qualities
+from .options import threads_option
+from .progress import CountLine
 
 
 @click.command()
@@ -31,6 +32,7 @@ from .number_options import qualities as list_of_qualities
     show_default=True,
     help="Draws of noise to take the mean of.",
 )
+@threads_option()
 @click.option("-f", "--force", is_flag=True, help="Replace a result file that is already there.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def relaxation(
@@ -40,6 +42,7 @@ def relaxation(
     output: Path | None,
     model: str | None,
     draws: int,
+    threads: int | None,
     force: bool,
     quiet: bool,
 ) -> None:
@@ -49,18 +52,18 @@ def relaxation(
     the real file. Needs the extra train. A picture that fails is reported and the others go on; the exit status is
     then 1.
     """
+    from rdae.evaluation.relaxation import measure, table
     from rdae.evaluation.run import collect_pictures
-    from rdae.files import check_output, write_atomically
     from rdae.networks import registry
-    from rdae.training.relaxation import measure, table
+    from rdae.storage.files import check_output, write_atomically
 
     pictures = collect_pictures(images)
     path = registry.find(model) if model else registry.default_path()
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
         check_output(output, force=force)
-    progress = (lambda _done, _total, _what: None) if quiet else Progress()
-    result = measure(path, pictures, qualities, draws=draws, progress=progress)
+    progress = (lambda _done, _total, _what: None) if quiet else CountLine()
+    result = measure(path, pictures, qualities, draws=draws, threads=threads, progress=progress)
     click.echo(
         "\n".join([*table(result), *(f"failed: {name}: {message}" for name, message in result.failures)])
     )

@@ -1,43 +1,135 @@
-"""How commands say what went wrong: one line on stderr that begins "rdae: " and names the file."""
+"""rdae report: result files to one HTML page."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from .options import threads_option
+from .progress import PassingLine
 
-class Failure(click.ClickException):
-    """An error that ends the whole command: one line on stderr, exit status 1."""
-
-    exit_code = 1
-
-    def show(self, file: object = None) -> None:  # noqa: ARG002 - click's signature
-        """Print the line."""
-        complain(self.message)
+SHOW = "worst,median,best"
 
 
-def complain(*parts: str) -> None:
-    """Print "rdae: part: part: ..." to stderr, on one line whatever the parts hold."""
-    click.echo(one_line(": ".join(["rdae", *parts])), err=True)
+@click.command("report")
+@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="The page, an .html file."
+)
+@click.option(
+    "--pictures",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="The pictures that were measured, a folder or files, to look at; may be given several times. All files are "
+    "shown; of a folder those that --show says.",
+)
+@click.option(
+    "--show",
+    default=SHOW,
+    show_default=True,
+    help="Of the pictures in folders: worst, median, best, or file names, with commas between.",
+)
+@click.option(
+    "-q",
+    "--quality",
+    type=click.FloatRange(0, 100),
+    help="Quality of the pictures to look at.  [default: the measured one nearest to 0.3 bits per pixel]",
+)
+@click.option(
+    "--match",
+    type=click.Choice(["bytes", "psnr", "both"]),
+    default="bytes",
+    show_default=True,
+    help="What other codecs' pictures have in common with the first's: their bytes or their PSNR.",
+)
+@click.option(
+    "--anchors",
+    help="Published Kodak curves to compare with, with commas between, or 'none'.  "
+    "[default: bpg444,vtm if all results are of Kodak, else none]",
+)
+@click.option("--title", default="", help="The heading.")
+@click.option(
+    "--max-mb",
+    type=click.FloatRange(0.1, 1000),
+    default=10.0,
+    show_default=True,
+    help="The most megabytes that the page may have; pictures are cropped to keep to it.",
+)
+@threads_option()
+@click.option("-f", "--force", is_flag=True, help="Replace a page that is already there.")
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+def report(
+    *,
+    results: tuple[Path, ...],
+    output: Path,
+    pictures: tuple[Path, ...],
+    show: str,
+    quality: float | None,
+    match: str,
+    anchors: str | None,
+    title: str,
+    max_mb: float,
+    threads: int | None,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Make one HTML page of RESULTS, files of rdae eval, to be opened in any browser.
 
-
-def one_line(text: str) -> str:
-    """`text` as one line of what can be printed: names and messages from strangers steer no terminal.
-
-    White space becomes a space; control characters, turns of direction and bytes that are no text are written as
-    Python escapes.
+    The page is about the codec of the first file, compared with those of the others. It has the curves, the table of
+    pictures, times, and with --pictures the pictures side by side and where the bits went. It is one file and asks
+    nothing of any network.
     """
-    words = " ".join(text.split())
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in words
+    from rdae.reporting.page.build import build
+    from rdae.reporting.page.choose import choose_pictures, usual_anchors
+    from rdae.reporting.page.gather import default_quality, gather
+    from rdae.reporting.page.show import show_pictures
+    from rdae.storage.files import check_output, identities, write_atomically
+
+    check_output(output, force=force, inputs=identities(results))
+    curves = usual_anchors(results) if anchors is None else _words(anchors)
+    comparison = gather(results, [name for name in curves if name != "none"])
+    at = default_quality(comparison.tested) if quality is None else quality
+    progress = PassingLine()
+    shown, notes = show_pictures(
+        comparison,
+        choose_pictures(comparison, pictures, _words(show), at),
+        at,
+        matches=["bytes", "psnr"] if match == "both" else [match],
+        threads=threads,
+        tell=(lambda _line: None) if quiet else progress.passing,
     )
+    if not quiet:
+        progress.passing("putting the page together")
+    page = build(
+        comparison,
+        shown,
+        quality=at,
+        title=title,
+        line=_line(results, output, pictures, match, quality),
+        max_bytes=round(max_mb * 1e6),
+        notes=notes,
+    )
+    write_atomically(output, page, force=force)
+    progress.clear()
+    if not quiet:
+        click.echo(f"{output}  {len(page):,} bytes, {len(shown)} pictures to look at", err=True)
 
 
-def describe(error: Exception, path: Path | str | None = None) -> str:
-    """What an error says, for a line that already names `path`.
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
-    An OSError brings the system's words and perhaps a file; that file is named only if it is not `path`.
-    """
-    if isinstance(error, OSError) and error.strerror:
-        other = error.filename is not None and str(error.filename) != str(path)
-        return f"{error.filename}: {error.strerror}" if other else error.strerror
-    return str(error) or type(error).__name__
+
+def _line(
+    results: Sequence[Path], output: Path, pictures: Sequence[Path], match: str, quality: float | None
+) -> list[str]:
+    """This command again, without the folders of this machine."""
+    line = ["rdae", "report", *(path.name for path in results), "-o", output.name]
+    if pictures:
+        line += ["--pictures", "PICTURES"]
+    if match != "bytes":
+        line += ["--match", match]
+    if quality is not None:
+        line += ["-q", f"{quality:g}"]
+    return line

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import shutil
 import signal
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,9 +16,9 @@ from click.core import ParameterSource
 
 from rdae.errors import TrainingError
 from rdae.networks.architecture import Architecture
+from rdae.training import settings as from_text
 from rdae.training.config import PARTS, TrainingConfig
 
-from . import train_settings
 from .progress import PassingLine
 
 if TYPE_CHECKING:
@@ -119,7 +119,9 @@ def setting(flag: str, help_text: str, kind: Any = float) -> Callable[[Decorated
 @setting("--log-every", "Steps.", click.IntRange(1))
 @setting("--checkpoint-every", "Steps.", click.IntRange(1))
 @setting("--validate-every", "Steps.", click.IntRange(1))
-@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: torch's choice]")
+@click.option(
+    "--threads", type=click.IntRange(1), help="CPU threads.  [default: as many as the process may use]"
+)
 @click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too, in the run's folder.")
 @click.option("--profile", is_flag=True, help="Measure the speed of some steps instead of training.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
@@ -175,6 +177,9 @@ def train(
         if quality is not None and beta is not None:
             raise click.UsageError("--quality and --beta both choose the trade-off: give one of them.")
 
+    from rdae.training import need_torch
+
+    need_torch("rdae train")
     from rdae.training import checkpoint
 
     there = checkpoint.exists(run) and not profile
@@ -183,41 +188,44 @@ def train(
     if resume is None and not force and there:
         raise TrainingError(f"{run}: holds a run already; --resume goes on with it, --force begins anew")
 
-    import torch
-
     from rdae.training import distributed, weight_averaging
-    from rdae.training.compressai import likelihoods
+    from rdae.training.precision import use_threads
     from rdae.training.trainer import Trainer
 
-    likelihoods.entropy_models()  # one line at once if it is missing, not after minutes of decoding
-    if threads is not None:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     start = weight_averaging.read(init) if init else None
     config: TrainingConfig | None = None
     if resume in (None, AUTO):
-        low, high = train_settings.quality_range(quality, beta)
-        settings |= {"quality_low": low, "quality_high": high, "weights": train_settings.weights(weight)}
-        settings |= {"only": tuple(part.strip() for part in (only or "").split(",") if part.strip())}
-        settings |= train_settings.crops(crop)
-        base = start.architecture if start else Architecture()
-        settings["architecture"] = train_settings.architecture(architecture, base)
-        config = train_settings.checked(TrainingConfig, data=data, steps=steps, hours=hours, **settings)
+        with _wrong("--quality" if beta is None else "--beta"):
+            low, high = from_text.quality_range(quality, beta)
+        with _wrong("--weight"):
+            settings["weights"] = from_text.weights(weight)
+        with _wrong("--crop"):
+            settings |= from_text.crops(crop)
+        with _wrong("--architecture"):
+            sizes = from_text.sizes(architecture, start.architecture if start else Architecture())
+        settings |= {"quality_low": low, "quality_high": high, "only": from_text.parts(only)}
+        with _wrong():
+            settings["architecture"] = Architecture(**sizes)
+            config = TrainingConfig(data=data, steps=steps, hours=hours, **settings)
     group = distributed.join(device)
     lines = Lines(quiet=quiet or not group.leads)
     state = None
     if resume is not None:
-        place = run / checkpoint.CONSTANT
-        state = checkpoint.read(place) if resume == CONSTANT else checkpoint.load(run, lines)
+        constant = run / checkpoint.CONSTANT
+        state = checkpoint.read(constant) if resume == CONSTANT else checkpoint.load(run, lines)
         saved = checkpoint.config(run, state)
         if config is not None:
-            train_settings.same(config, saved)
+            with _wrong():
+                from_text.check_same(config, saved)
         config = saved
     assert config is not None
     where = {"data": data, "validation": validation}
     changed: dict[str, Any] = {name: paths for name, paths in where.items() if paths}
     if hours is not None or steps is not None:
         changed |= {"hours": hours, "steps": steps}
-    config = train_settings.checked(dataclasses.replace, config, **changed)
+    with _wrong():
+        config = dataclasses.replace(config, **changed)
     to_tensorboard = _tensorboard(run) if tensorboard and group.leads and not profile else None
 
     trainer = Trainer(
@@ -235,7 +243,7 @@ def train(
         if trainer.progress() >= 1:
             lines(f"{run}: the budget is used up; --hours or --steps with --resume sets a larger one", False)
         if resume == CONSTANT and group.leads:
-            _keep_log(trainer)
+            trainer.log.keep(trainer.step)
     elif start is not None:
         trainer.start_from(start.state, start.pixels)
     if to_tensorboard is not None:
@@ -257,17 +265,21 @@ def train(
         sys.exit(status)
 
 
+@contextlib.contextmanager
+def _wrong(option: str | None = None) -> Iterator[None]:
+    """Turn what settings say of values that make no sense into wrong usage, of an option if it is one's."""
+    try:
+        yield
+    except ValueError as error:
+        if option is None:
+            raise click.UsageError(f"{error}.") from error
+        raise click.BadParameter(str(error), param_hint=option) from error
+
+
 def _tensorboard(run: Path) -> Callable[[dict[str, Any]], None]:
     from rdae.training.tensorboard import TensorBoardLog
 
     return TensorBoardLog(run).write
-
-
-def _keep_log(trainer: Trainer) -> None:
-    """Keep the log of the phase that is left, beside the one that goes on."""
-    steps = [row["step"] for row in trainer.log.rows()]
-    if steps and max(steps) > trainer.step:
-        shutil.copyfile(trainer.log.path, trainer.run / f"metrics-until-{max(steps)}.jsonl")
 
 
 def _profile(trainer: Trainer, lines: Lines) -> None:

@@ -4,8 +4,8 @@
     image = rdae.decompress(data)                # -> PIL.Image.Image
     model = rdae.open_model()                    # for many pictures: weights are read once
 
-Importing this package is cheap on purpose: torch is loaded with the first of the three names above, so
-that `rdae --help` and `rdae info` answer at once.
+Importing this package is cheap on purpose: numpy and the runtime are loaded with the first of the three names above,
+so that `rdae --help` and `rdae info` answer at once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from rdae.errors import (
 )
 
 if TYPE_CHECKING:
-    from rdae.api import compress, decompress, open_model
+    from rdae.api import Model, compress, decompress, open_model
     from rdae.targets import Target
 
 __version__ = "0.1.0"
@@ -40,6 +40,7 @@ __all__ = [
     "CorruptError",
     "DeviceError",
     "MissingExtraError",
+    "Model",
     "NotRdaeError",
     "OutputExistsError",
     "PictureError",
@@ -59,11 +60,11 @@ __all__ = [
     "open_model",
 ]
 
-_FROM = {"compress": "api", "decompress": "api", "open_model": "api", "Target": "targets"}
+_FROM = {"Model": "api", "compress": "api", "decompress": "api", "open_model": "api", "Target": "targets"}
 
 
 def __getattr__(name: str) -> Any:
-    """Load what a name is in, `rdae.api` and with it torch, when it is first asked for (PEP 562)."""
+    """Load what a name is in, `rdae.api` and with it numpy, when it is first asked for (PEP 562)."""
     if name not in _FROM:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib

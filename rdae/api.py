@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rdae import codec, metrics, weights
 from rdae.clock import Clock
-from rdae.codec.container import MAX_PIXELS, parse
+from rdae.codec import decode, encode
+from rdae.codec.container import Container, parse
+from rdae.codec.decode import Decoded
+from rdae.codec.encode import Encoded
+from rdae.codec.refinement import Listener
+from rdae.codec.target import compress_to
 from rdae.codec.tiles import Region
 from rdae.effort import DEFAULT_EFFORT
-from rdae.errors import TargetError
-from rdae.networks import devices
-from rdae.pictures.raster import to_raster
-from rdae.quality import MAX_INDEX, to_index
-from rdae.refinement import Listener
-from rdae.targets import FIRST_INDEX, Met, Target, meet
+from rdae.limits import MAX_PIXELS
+from rdae.networks import complexity, weights
+from rdae.networks import model as models
+from rdae.networks.registry import default_path, find_by_id
+from rdae.pictures.bands import Bands
+from rdae.pictures.raster import Raster, to_raster
+from rdae.quality import to_index
+from rdae.targets import Target
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from PIL import Image
-
-    from rdae import model as models
-    from rdae.codec import Decoded, Encoded
-    from rdae.pictures.bands import Bands
-    from rdae.pictures.raster import Raster
 
     Picture = Image.Image | npt.NDArray[np.uint8] | Raster
 
@@ -76,21 +78,16 @@ class Model:
         meets the target.
         """
         raster = to_raster(image, metadata=metadata)
-        if target is None:
-            return codec.compress(
-                raster,
-                self.loaded,
-                to_index(quality),
-                effort=effort,
-                listener=listener,
-                verify=verify,
-                clock=clock,
-            )
         clock = clock or Clock()
-        trials = codec.Trials(raster, self.loaded, clock=clock)
-        data = _sought(trials, target, effort, listener, clock)
+        if target is None:
+            data = encode.compress(
+                raster, self.loaded, to_index(quality), effort=effort, listener=listener, clock=clock
+            )
+        else:
+            prepared = encode.prepare(raster, self.loaded, keep=True, clock=clock)
+            data = compress_to(prepared, target, effort, listener=listener, clock=clock)
         if verify:
-            codec.check(data, raster, self.loaded, clock)
+            encode.check(data, raster, self.loaded, clock)
         return data
 
     def decompress(
@@ -120,7 +117,7 @@ class Model:
 
     def unfold(
         self,
-        data: bytes,
+        data: bytes | Container,
         *,
         exact: bool = False,
         max_pixels: int | None = MAX_PIXELS,
@@ -130,96 +127,62 @@ class Model:
     ) -> Bands:
         """Begin to do what `decompress` does, and return a picture whose bands of rows are decoded as they are taken.
 
+        data: a file's bytes, or what `rdae.codec.container.parse` has made of them.
         Its size is known then; errors that concern latents come with the bands.
         """
         part = None if region is None else Region(*region)
-        return codec.unfold(data, self.loaded, max_pixels, exact=exact, region=part, scale=scale, clock=clock)
+        return decode.unfold(
+            data, self.loaded, max_pixels, exact=exact, region=part, scale=scale, clock=clock
+        )
 
     def encode(self, picture: npt.NDArray[np.uint8], at: float, *, effort: int = DEFAULT_EFFORT) -> Encoded:
         """Compress uint8 (h, w, 3) at quality `at` and say all that the encoder knows."""
-        return codec.encode(picture, self.loaded, to_index(at), effort=effort)
+        return encode.encode(picture, self.loaded, to_index(at), effort=effort)
 
     def decode(self, data: bytes) -> Decoded:
         """Decompress and say all that the decoder knows."""
-        return codec.decode(data, self.loaded)
+        return decode.decode(parse(data), self.loaded)
 
     def kmac_per_pixel(self) -> dict[str, float]:
         """Return thousands of multiply-accumulates per pixel of each part."""
-        return self.loaded.kmac_per_pixel()
-
-
-def _sought(
-    trials: codec.Trials, target: Target, effort: int, listener: Listener | None, clock: Clock
-) -> bytes:
-    """The file that comes closest to a target on its right side, with an effort for which it is sought twice.
-
-    First without effort, which is quick, then from there on.
-    """
-    try:
-        found = _met(trials, target, clock)
-    except TargetError:
-        if not effort:
-            raise
-        first = 0 if target.at_most else MAX_INDEX  # with effort it may be met there
-    else:
-        if not effort:
-            return found.made()
-        first = found.index
-    trials.exert(effort, listener)
-    return _met(trials, target, clock, first).made()
-
-
-def _met(
-    trials: codec.Trials, target: Target, clock: Clock, first: int = FIRST_INDEX
-) -> Met[Callable[[], bytes]]:
-    """Find the file that comes closest to a target on its right side.
-
-    clock: gets the seconds of comparing, as "metric".  first: the quality index to begin with.
-    """
-    height, width, _ = trials.wanted.shape
-
-    def rate(index: int) -> tuple[Callable[[], bytes], float]:
-        data = trials.compress(index)
-        return lambda: data, len(data) * (8 / (width * height) if target.kind == "bpp" else 1)
-
-    def likeness(index: int) -> tuple[Callable[[], bytes], float]:
-        # Where nothing is to be seen any colour is right.
-        seen, file = trials.reconstruct(index)
-        if target.kind == "psnr":
-            with clock.stage("metric"):
-                return file, metrics.psnr(trials.wanted, seen)
-        with clock.stage("metric"):
-            similarity = metrics.ms_ssim(trials.wanted, seen)
-        if similarity is None:
-            least = metrics.MS_SSIM_MIN_SIDE
-            raise TargetError(f"MS-SSIM of {width} x {height} pixels: it needs sides of {least} or more")
-        return file, similarity
-
-    return meet(target, rate if target.at_most else likeness, first)
+        return complexity.kmac_per_pixel(self.loaded.architecture)
 
 
 _opened: dict[bytes, Model] = {}
 _lock = threading.Lock()
 
 
-def open_model(name_or_path: str | Path | None = None, *, device: str | None = None) -> Model:
+def _renew_lock() -> None:
+    global _lock  # noqa: PLW0603 - in a child of a fork, where nobody would release it
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+def open_model(
+    name_or_path: str | Path | None = None, *, device: str | None = None, threads: int | None = None
+) -> Model:
     """Read a model for repeated use; WeightsError if it cannot be had, DeviceError if the device cannot.
 
     name_or_path: an installed model's name, or a weights file; default: the one that comes with rdae.
     device: "cpu", "cuda", or "cuda:1" and so on; default: what RDAE_DEVICE says, else the CPU. Files decode to the same
     latents on each.
+    threads: that share the work on a picture; default: as many as the processors that this process may use.
+    A model can be shared by threads, and pickled; a process that was forked goes on with it.
     """
-    return Model(weights.load(name_or_path, devices.find(device)))
+    return Model(weights.load(name_or_path, device, threads))
 
 
 def _default_model() -> Model:
-    return _opened_once(b"", weights.default_path)
+    return _opened_once(b"", default_path)
 
 
-def _model_for(data: bytes) -> Model:
+def _model_for(parsed: Container) -> Model:
     """Return the model that a file names, of all that are installed."""
-    needed = parse(data, max_pixels=None).header.model
-    return _opened_once(needed, lambda: weights.find_by_id(needed))
+    needed = parsed.header.model
+    return _opened_once(needed, lambda: find_by_id(needed))
 
 
 def _opened_once(key: bytes, path: Callable[[], Path]) -> Model:
@@ -256,6 +219,5 @@ def decompress(
     scale: int = 1,
 ) -> Image.Image:
     """Return the picture of an .rdae file's bytes: `Model.decompress` with the given model or the one it names."""
-    return (model or _model_for(data)).decompress(
-        data, exact=exact, max_pixels=max_pixels, region=region, scale=scale
-    )
+    parsed = parse(data, max_pixels)
+    return (model or _model_for(parsed)).unfold(parsed, exact=exact, region=region, scale=scale).image()

@@ -46,6 +46,10 @@ class MissingExtraError(RdaeError):
     """A command needs packages of an optional extra; the message says which extra to install."""
 
 
+class BatchError(RdaeError):
+    """Work on many files that cannot go on with any of them: the model that was asked for cannot be had."""
+
+
 class StreamError(RdaeError):
     """Bytes that are not a usable .rdae file."""
 
@@ -64,3 +68,14 @@ class TruncatedError(StreamError):
 
 class CorruptError(StreamError):
     """The bytes contradict themselves: a checksum, a length or a value that no encoder writes."""
+
+
+def describe(error: Exception, path: object = None) -> str:
+    """What an error says, for a line that already names `path`.
+
+    An OSError brings the system's words and perhaps a file; that file is named only if it is not `path`.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        other = error.filename is not None and str(error.filename) != str(path)
+        return f"{error.filename}: {error.strerror}" if other else error.strerror
+    return str(error) or type(error).__name__

@@ -1,6 +1,6 @@
 """A plug-in for Pillow: `import rdae.pillow`, and .rdae is a format like any other.
 
-    Image.open("x.rdae")                    # reads the header, profile, EXIF and XMP; no torch yet
+    Image.open("x.rdae")                    # reads the header, profile, EXIF and XMP; no runtime yet
     image.load()                            # decodes, as does all that needs pixels
     image.thumbnail((256, 256))             # decodes at 1/2, 1/4 or 1/8 of the size, if that is enough
     image.save("x.rdae", quality=40)        # also: effort, exif, icc_profile, xmp, model, verify
@@ -22,13 +22,13 @@ from rdae.codec.container import Flag, SectionType
 from rdae.codec.sections import metadata
 from rdae.effort import DEFAULT_EFFORT
 from rdae.errors import CorruptError, RdaeError, StreamError
-from rdae.files import read_bounded
+from rdae.limits import MAX_PIXELS
 from rdae.pictures.raster import info_of, mode_of
+from rdae.storage.files import read_bounded
 
 FORMAT = "RDAE"
 MIME = "image/x-rdae"
 DEFAULT_QUALITY = 50.0
-SCALES = (1, 2, 4, 8)  # codec.SCALES, which is not to be had without torch
 METADATA_KEYS = ("icc_profile", "exif", "xmp")
 
 
@@ -67,7 +67,7 @@ class RdaeImageFile(ImageFile.ImageFile):
             return None
         width, height = self.size
         self._scale = max(
-            each for each in SCALES if each <= min(width // size[0], height // size[1]) or each == 1
+            each for each in (1, 2, 4, 8) if each <= min(width // size[0], height // size[1]) or each == 1
         )
         if self._scale == 1:
             return None
@@ -77,7 +77,7 @@ class RdaeImageFile(ImageFile.ImageFile):
     def load(self) -> Any:
         """Decode, if that was not done before; OSError if it cannot be."""
         if not self._decoded:
-            limit = None if Image.MAX_IMAGE_PIXELS is None else container.MAX_PIXELS
+            limit = None if Image.MAX_IMAGE_PIXELS is None else MAX_PIXELS
             try:
                 image = rdae.decompress(self._all(), max_pixels=limit, scale=self._scale)
             except RdaeError as error:

@@ -18,8 +18,8 @@ ANCHOR_SPACING = 100
 
 ANCHORS = MAX_INDEX // ANCHOR_SPACING + 1
 
-HAT_UNIT = 128
-"""Integer that stands for 1 in `hats`."""
+ANCHOR_UNIT = 128
+"""Integer that stands for 1 in `anchor_weights`."""
 
 
 def to_index(quality: float) -> int:
@@ -48,7 +48,7 @@ def high_rate_gain(index: float) -> float:
     return 255.0 * math.sqrt(beta(index) * math.log(2.0) / 18.0)
 
 
-def hats(index: int) -> list[int]:
+def anchor_weights(index: int) -> list[int]:
     """Return the weights of the anchors at a quality index: linear interpolation in integers of 1/128.
 
     At most two neighbouring anchors have a weight, and the weights sum to 128: exact on every machine.
@@ -56,9 +56,9 @@ def hats(index: int) -> list[int]:
     if not 0 <= index <= MAX_INDEX:
         raise ValueError(f"quality index is {index}, expected 0 to {MAX_INDEX}")
     lower, offset = divmod(index, ANCHOR_SPACING)
-    upper_weight = (HAT_UNIT * offset + ANCHOR_SPACING // 2) // ANCHOR_SPACING
+    upper_weight = (ANCHOR_UNIT * offset + ANCHOR_SPACING // 2) // ANCHOR_SPACING
     weights = [0] * ANCHORS
-    weights[lower] = HAT_UNIT - upper_weight
+    weights[lower] = ANCHOR_UNIT - upper_weight
     if lower + 1 < ANCHORS:
         weights[lower + 1] = upper_weight
     return weights

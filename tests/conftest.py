@@ -1,4 +1,4 @@
-"""What all tests share: one thread, and property tests that a busy machine cannot fail by being slow."""
+"""What all tests share: few threads, and property tests that a busy machine cannot fail by being slow."""
 
 import os
 from pathlib import Path
@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from rdae.model import Model
+    from rdae.networks.model import Model
 
-# Before torch is imported anywhere, and for the processes that tests start.
+# For numpy's products of matrices, and PyTorch where it is; also in processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("rdae", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,6 +28,6 @@ def tiny_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tiny_path: Path) -> "Model":
     """The tiny random model, loaded."""
-    from rdae import weights
+    from rdae.networks import weights
 
-    return weights.load(tiny_path)
+    return weights.load(tiny_path, threads=1)  # its networks have nothing to share

@@ -8,9 +8,9 @@ from PIL import Image
 from tiny_model import photo, write
 
 import rdae
-from rdae import api, metrics, targets, weights
+from rdae import api, metrics, targets
 from rdae.codec.container import parse
-from rdae.networks import registry
+from rdae.networks import complexity, registry
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "data" / "example.png"
 
@@ -37,7 +37,13 @@ def test_a_picture_goes_through_an_opened_model(opened: api.Model) -> None:
 def test_a_model_says_who_it_is(opened: api.Model) -> None:
     assert opened.name == "tiny"
     assert parse(opened.compress(photo(3, 3))).header.model == opened.model_id == opened.loaded.model_id
-    assert opened.kmac_per_pixel() == opened.loaded.kmac_per_pixel()
+    assert opened.kmac_per_pixel() == complexity.kmac_per_pixel(opened.loaded.architecture)
+
+
+def test_the_models_class_has_a_public_name(opened: api.Model) -> None:
+    assert "Model" in rdae.__all__
+    assert rdae.Model is api.Model
+    assert type(opened) is rdae.Model
 
 
 def test_quality_50_is_the_default(opened: api.Model) -> None:
@@ -88,7 +94,7 @@ def test_what_is_no_picture_or_no_file_is_an_rdae_error(opened: api.Model) -> No
 def test_the_default_model_is_opened_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(registry, "packaged", lambda: tmp_path)
     monkeypatch.setattr(api, "_opened", {})
-    path = write(tmp_path / f"{weights.DEFAULT}.safetensors")
+    path = write(tmp_path / f"{registry.DEFAULT}.safetensors")
     data = rdae.compress(photo(6, 7), quality=10)
     path.unlink()
     assert rdae.decompress(data).size == (7, 6)
@@ -119,7 +125,7 @@ def test_limits_and_exactness_can_be_asked_for(opened: api.Model) -> None:
     assert np.abs(usual - exact).max() <= 1
 
 
-@pytest.mark.parametrize(("kind", "value"), [("size", 3000), ("bpp", 0.7), ("psnr", 15.0), ("ms-ssim", 0.2)])
+@pytest.mark.parametrize(("kind", "value"), [("size", 3000), ("bpp", 0.7), ("psnr", 12.0), ("ms-ssim", 0.12)])
 def test_targets_are_met(opened: api.Model, kind: targets.Kind, value: float) -> None:
     picture = photo(180, 170)
     data = opened.compress(picture, target=rdae.Target(kind, value), verify=True)
@@ -155,7 +161,7 @@ def test_what_is_seen_counts_for_targets(opened: api.Model) -> None:
     picture[:90, :, 3] = 0
     hidden = picture.copy()
     hidden[:90, :, :3] = np.random.default_rng(0).integers(0, 256, (90, 170, 3))
-    one, two = (opened.compress(p, target=rdae.Target("psnr", 15.0)) for p in (picture, hidden))
+    one, two = (opened.compress(p, target=rdae.Target("psnr", 12.0)) for p in (picture, hidden))
     assert abs(len(two) / len(one) - 1) < 0.05
 
 

@@ -64,3 +64,16 @@ def test_the_python_examples_of_the_readme_run(monkeypatch: pytest.MonkeyPatch, 
     assert len(found["small"]) <= 20_000
     assert found["corner"].size == (64, 64)
     assert (tmp_path / "example.rdae").is_file()
+
+
+def test_the_python_examples_of_bulk_run_and_find_what_they_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photos").mkdir()
+    shutil.copy(ROOT / "data" / "example.png", tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    (example,) = blocks(ROOT / "docs" / "bulk.md", "python")
+    for _ in range(2):
+        exec(compile(example, "bulk.md", "exec"), {})  # noqa: S102 - our own page
+    assert (tmp_path / "small" / "example.rdae").is_file()
+    assert capsys.readouterr().out.splitlines()[-1].endswith("skipped")

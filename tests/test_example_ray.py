@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from fuzzing import frozen_path
 from PIL import Image
-from tiny_model import photo
+from tiny_model import GOLDEN, photo
 
 from rdae.cli.main import main
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "ray_compress.py"
+MODEL = GOLDEN / "v1.0" / "mini.safetensors"
 
 
 @pytest.mark.slow
@@ -25,7 +25,7 @@ def test_a_folder_is_compressed_by_two_workers(tmp_path: Path) -> None:
         Image.fromarray(photo(40, 50 + number)).save(path)
     (tmp_path / "in" / "bad.jpg").write_bytes(b"junk")
     command = [sys.executable, str(EXAMPLE), str(tmp_path / "in"), str(tmp_path / "out"), "--workers", "2"]
-    command += ["--model", str(frozen_path()), "-q", "30"]
+    command += ["--model", str(MODEL), "-q", "30"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
@@ -33,7 +33,7 @@ def test_a_folder_is_compressed_by_two_workers(tmp_path: Path) -> None:
     assert len(rows) == 7
     assert 1 <= len({row["worker"] for row in rows}) <= 2
     same, out = tmp_path / "same", tmp_path / "out"
-    options = ["--keep-suffix", "--quiet", "-q", "30", "-j", "1", "--model", str(frozen_path())]
+    options = ["--keep-suffix", "--quiet", "-q", "30", "-j", "1", "--model", str(MODEL)]
     with contextlib.suppress(SystemExit):
         main(["compress", "-r", str(tmp_path / "in"), "-d", str(same), *options])
     names = sorted(path.relative_to(same) for path in same.rglob("*.rdae"))

@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "rdae"
 
 LAYERS: tuple[set[str], ...] = (
-    {"errors", "quality", "metrics", "targets", "clock", "effort"},  # the ground: these may import each other
+    # The ground: these may import each other.
+    {"errors", "quality", "metrics", "targets", "clock", "effort", "processors", "limits"},
     {"storage"},
     {"networks", "pictures"},
     {"codec"},
@@ -38,55 +39,13 @@ BESIDE = {
     "__version__",
 }  # files, reached by importlib.resources, and one string
 
-OLD = {
-    "files": "storage",
-    "heap": "networks",
-    "latents": "codec",
-    "model": "networks",
-    "prior": "networks",
-    "refinement": "codec",
-    "rows": "networks",
-    "transforms": "networks",
-    "weights": "networks",
-}
-"""For the time being: what is not yet in its package, and the layer where it stands."""
-
-REPLACED = {
-    *("heap.py", "latents.py", "model.py", "rows.py", "weights.py"),
-    *("prior/__init__.py", "prior/exact.py"),
-    *(f"transforms/{name}.py" for name in ("__init__", "branch", "exact", "inference", "processor")),
-    *(f"codec/{name}.py" for name in ("bands", "decoder", "decoding", "encoder", "encoding", "stations")),
-    *(
-        f"refinement/{name}.py"
-        for name in (
-            *("__init__", "descent", "effort", "lengths", "parts", "rounding", "search", "synthesis", "twin"),
-            "windows",
-        )
-    ),
-}
-"""For the time being: inference in PyTorch, with networks from rdae.training.modules, until it is replaced."""
-
-UPWARDS: dict[str, set[str]] = {
-    "files.py": {"codec"},  # how a file of ours begins
-    "pictures/raster.py": {"codec"},  # how many pixels a file may announce
-    # Until there is one protocol for codecs that are measured.
-    "training/compressai/checkpoints.py": {"evaluation"},
-    "training/compressai/timing.py": {"evaluation"},
-    "training/relaxation.py": {"evaluation"},  # reads JSON
-}
-"""For the time being: what else a file imports from a layer above."""
-
-WITH_TORCH = {
-    "rdae.api",
-    "rdae.reporting.maps",
-    *(f"rdae.reporting.page.{name}" for name in ("build", "compare", "render")),
-}
-"""For the time being: modules that load PyTorch or training when they are imported, beside those of REPLACED."""
+FROM_API = {"compress", "decompress", "open_model", "Model"}
 
 # Only these may name these libraries, wherever in the file: parts of the path below rdae/.
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "compressai": (),  # training has it from training/compressai/importing.py, which imports it by name
     "torchvision": (),
+    "click": (),  # the command line's
     "matplotlib": ("reporting/",),
     "constriction": ("codec/range_coding.py",),
 }
@@ -108,7 +67,6 @@ def part_of(source: Path) -> str:
 
 
 def layer_of(part: str) -> int:
-    part = OLD.get(part, part)
     (layer,) = (number for number, parts in enumerate(LAYERS) if part in parts)
     return layer
 
@@ -152,6 +110,8 @@ def test_imports_point_downwards(source: Path) -> None:
             assert library not in {name.split(".")[0] for name in names}, f"{source.name} imports {library}"
     part = part_of(source)
     others = {name.split(".")[1] for name in names if name.startswith("rdae.")} - {part} - BESIDE
+    if others & FROM_API:  # what rdae itself hands on
+        others = others - FROM_API | {"api"}
     if part == "__init__":
         assert others <= {"api", "errors", "targets"}
         return
@@ -160,19 +120,17 @@ def test_imports_point_downwards(source: Path) -> None:
     above = {other for other in others if layer_of(other) >= layer_of(part)}
     if part in GROUND:
         above -= GROUND
-    if name_of(source) in REPLACED:
-        assert not others & {"api", "evaluation", "reporting", "cli"}
-    else:
-        excepted = UPWARDS.get(name_of(source), set())
-        assert excepted <= above, "an exception that nobody needs any more"
-        assert not {other for other in above - excepted if OLD.get(other, other) != OLD.get(part, part)}
+    assert not above
 
 
-def test_exceptions_are_of_files_that_exist() -> None:
-    names = {name_of(source) for source in SOURCES}
-    assert names >= REPLACED
-    assert names >= UPWARDS.keys()
-    assert {part_of(source) for source in SOURCES} >= OLD.keys()
+@pytest.mark.parametrize("part", ["batch", "storage"])
+def test_batch_and_storage_name_neither_torch_nor_training(part: str) -> None:
+    """Not even inside of functions: these are for any program, and wait for numbers' libraries until a task does."""
+    for source in sorted((PACKAGE / part).rglob("*.py")):
+        names = imported(source)
+        assert not {name for name in names if name.startswith(("torch", "rdae.training"))}, source
+        at_once = {name.split(".")[0] for name in imported(source, at_once=True)}
+        assert not at_once & {"numpy", "PIL", "fsspec"}, source
 
 
 def test_no_two_modules_import_each_other_at_once() -> None:
@@ -206,19 +164,23 @@ print("FAILED" + json.dumps(failed))
 
 
 def test_nothing_but_training_imports_torch_or_training_at_once() -> None:
-    files = {
-        module_of(source): name_of(source)
+    modules = [
+        module_of(source)
         for source in SOURCES
         if source.name != "__main__.py" and part_of(source) != "training"
-    }
-    command = [sys.executable, "-c", BLOCKED, json.dumps(sorted(files))]
+    ]
+    command = [sys.executable, "-c", BLOCKED, json.dumps(sorted(modules))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("FAILED"))
-    failed = json.loads(line.removeprefix("FAILED"))
-    assert all(reason.startswith("blocked: ") for reason in failed.values()), failed
-    unexpected = {name: reason for name, reason in failed.items() if files[name] not in REPLACED}
-    assert unexpected.keys() == WITH_TORCH, unexpected
+    assert json.loads(line.removeprefix("FAILED")) == {}
+
+
+def test_nothing_but_training_names_torch() -> None:
+    """Not even inside of functions: what needs it is in rdae.training, and loaded from there."""
+    for source in SOURCES:
+        if part_of(source) != "training":
+            assert not {name for name in imported(source) if name.split(".")[0] == "torch"}, name_of(source)
 
 
 def modules_after(code: str) -> set[str]:
@@ -232,7 +194,7 @@ def modules_after(code: str) -> set[str]:
 
 def test_importing_rdae_loads_no_heavy_library() -> None:
     modules = modules_after("import rdae; rdae.RdaeError; dir(rdae)")
-    assert not modules & {"torch", "numpy", "PIL", "constriction", "matplotlib", "compressai"}
+    assert not modules & {"torch", "onnxruntime", "numpy", "PIL", "constriction", "matplotlib", "compressai"}
 
 
 def test_the_help_of_the_command_line_loads_no_heavy_library() -> None:
@@ -243,7 +205,7 @@ def test_the_help_of_the_command_line_loads_no_heavy_library() -> None:
         "except SystemExit as end: assert not end.code, end.code\n"
     )
     assert "click" in modules
-    assert not modules & {"torch", "numpy", "PIL", "constriction", "matplotlib", "compressai"}
+    assert not modules & {"torch", "onnxruntime", "numpy", "PIL", "constriction", "matplotlib", "compressai"}
 
 
 def test_a_round_trip_loads_neither_training_nor_evaluation_nor_their_libraries() -> None:
@@ -253,12 +215,8 @@ def test_a_round_trip_loads_neither_training_nor_evaluation_nor_their_libraries(
         "data = rdae.compress(Image.new('RGB', (33, 17), (200, 40, 90)), quality=30)\n"
         "assert rdae.decompress(data).size == (33, 17)\n"
     )
-    assert {"torch", "constriction", "rdae.codec"} <= modules
-    # For the time being the modules of the old inference, and their package.
-    modules -= {name for name in modules if f"{name}.".startswith("rdae.training.modules.")} | {
-        "rdae.training"
-    }
-    libraries = ("compressai", "torchvision", "matplotlib", "scipy")
+    assert {"onnxruntime", "constriction", "rdae.codec"} <= modules
+    libraries = ("torch", "compressai", "torchvision", "matplotlib", "scipy")
     heavy = (*libraries, "rdae.training", "rdae.evaluation", "rdae.reporting")
     assert not {name for name in modules if name.startswith(heavy)}
 

@@ -13,7 +13,8 @@ def picture(height: int, width: int, seed: int = 0) -> Picture:
     rows, columns = np.mgrid[:height, :width]
     smooth = np.stack([rows * 200 / height, columns * 200 / width, (rows + columns) % 200], axis=2)
     noise = np.random.default_rng(seed).normal(0, 12, smooth.shape)
-    return np.clip(smooth + noise + 20, 0, 255).astype(np.uint8)
+    made: Picture = np.clip(smooth + noise + 20, 0, 255).astype(np.uint8)
+    return made
 
 
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 2**32 - 1))
@@ -43,8 +44,7 @@ def test_psnr_y_is_of_the_luma_that_jpeg_codes() -> None:
 @pytest.mark.parametrize(("height", "width"), [(161, 161), (176, 203), (256, 192)])
 def test_ms_ssim_equals_pytorch_msssim(height: int, width: int) -> None:
     package = pytest.importorskip("pytorch_msssim")
-    import torch
-
+    torch = pytest.importorskip("torch")
     a, b = picture(height, width), picture(height, width, seed=1)
     tensors = [torch.from_numpy(np.ascontiguousarray(p.transpose(2, 0, 1)))[None].double() for p in (a, b)]
     # The package's own window is rounded to float32 and so does not quite sum to 1, which shifts variances.

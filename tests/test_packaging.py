@@ -4,6 +4,7 @@ It is built from a copy of the tree, because setuptools leaves build/ and an egg
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def test_the_only_top_level_name_is_rdae(wheel: Path) -> None:
 def test_every_module_weight_and_curve_of_the_repository_is_in_the_wheel(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         packed = set(archive.namelist())
-    suffixes = {".py", ".typed", ".safetensors", ".json", ".png", ".md", ".html", ".css", ".js"}
+    suffixes = {".py", ".typed", ".safetensors", ".onnx", ".json", ".png", ".md", ".html", ".css", ".js"}
     for folder, package in FOLDERS.items():
         sources = [path for path in (ROOT / folder).rglob("*") if path.suffix in suffixes]
         wanted = {f"{package}/{path.relative_to(ROOT / folder).as_posix()}" for path in sources}
@@ -86,8 +87,21 @@ def test_the_wheel_says_what_pyproject_says(wheel: Path) -> None:
         assert archive.read(licence) == (ROOT / "LICENSE").read_bytes()
     assert f"Requires-Python: {project['requires-python']}" in lines
     assert "License-Expression: BSD-3-Clause" in lines
-    for extra in ("train", "plot", "test", "dev"):
+    for extra in project["optional-dependencies"]:
         assert f"Provides-Extra: {extra}" in lines
+
+
+def test_an_install_brings_no_pytorch_and_says_which_extra_does(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = archive.read(metadata).decode().splitlines()
+    required = [line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")]
+    names = {re.split(r"[^\w-]", line)[0] for line in required if "extra ==" not in line}
+    assert names == {"click", "constriction", "numpy", "onnxruntime", "pillow", "safetensors"}
+    with_torch = {
+        line.rpartition("extra == ")[2].strip("\"'") for line in required if line.startswith("torch")
+    }
+    assert with_torch == {"train", "compressai"}
 
 
 def test_the_version_is_the_same_everywhere(site: Path, tmp_path: Path) -> None:
@@ -115,3 +129,12 @@ def test_the_installed_command_finds_its_weights_from_any_folder(site: Path, tmp
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "again.png").stat().st_size > 0
     assert (tmp_path / "picture.rdae").stat().st_size < (tmp_path / "picture.png").stat().st_size
+
+
+def test_in_the_folder_above_a_clone_the_package_is_found_and_not_the_clone(tmp_path: Path) -> None:
+    (tmp_path / "rdae").symlink_to(ROOT, target_is_directory=True)
+    code = "import rdae; print(callable(rdae.compress))"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert found.stdout.strip() == "True", found.stderr

@@ -46,8 +46,8 @@ def test_no_other_gain_costs_less_at_high_rate(index: int, factor: float) -> Non
 
 
 @given(st.integers(0, 800))
-def test_hats_interpolate_between_two_neighbours(index: int) -> None:
-    weights = quality.hats(index)
+def test_anchor_weights_interpolate_between_two_neighbours(index: int) -> None:
+    weights = quality.anchor_weights(index)
     assert len(weights) == quality.ANCHORS == 9
     assert sum(weights) == 128
     assert min(weights) >= 0
@@ -59,11 +59,11 @@ def test_hats_interpolate_between_two_neighbours(index: int) -> None:
 
 
 @given(st.integers(0, 8))
-def test_an_anchor_has_a_hat_of_its_own(anchor: int) -> None:
-    assert quality.hats(100 * anchor) == [128 * (other == anchor) for other in range(9)]
+def test_an_anchor_has_all_the_weight_at_its_own_index(anchor: int) -> None:
+    assert quality.anchor_weights(100 * anchor) == [128 * (other == anchor) for other in range(9)]
 
 
 @pytest.mark.parametrize("index", [-1, 801])
-def test_hats_of_no_index_are_a_value_error(index: int) -> None:
+def test_anchor_weights_of_no_index_are_a_value_error(index: int) -> None:
     with pytest.raises(ValueError, match="expected 0 to 800"):
-        quality.hats(index)
+        quality.anchor_weights(index)

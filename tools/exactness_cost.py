@@ -23,24 +23,25 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tests_on_path  # noqa: F401 - before what it makes importable
-import torch
 from float_prior import FloatPrior, with_float_prior
 from PIL import Image
-from torch import Tensor
+from scipy.special import erfc
 
-from rdae import codec, latents, weights
-from rdae.model import Model
-from rdae.networks.architecture import PATCH
-from rdae.prior.exact import Places
+from rdae.codec import decode, encode, latents
+from rdae.networks import normaliser, weights
+from rdae.networks.graphs import STEPS
+from rdae.networks.layers import Z_MAX
+from rdae.networks.model import Model
+from rdae.networks.prior import Prediction
 from rdae.quality import to_index
-from rdae.training.modules import normaliser
-from rdae.training.modules.hyperprior import Z_MAX
 
 Picture = npt.NDArray[np.uint8]
+Numbers = npt.NDArray[Any]
 
 BITS_TARGET, TIME_TARGET = 0.3, 20.0
 """Per cent that exactness may cost (issue and DESIGN, section 4)."""
@@ -72,58 +73,75 @@ class Bits:
         return 100 * (self.tables - self.floats) / (self.z + self.floats)
 
 
-def gaussian_bits(residuals: Tensor, indices: Tensor) -> float:
+def gaussian_bits(residuals: Numbers, indices: Numbers) -> float:
     """-log2 of the Gaussian's mass within half a step of the residuals (ŷ - μ, in steps), summed; float64.
 
     indices: scale indices, whole or not.
     """
-    scale = normaliser.SCALE_MIN * torch.exp(indices.double() * normaliser.LOG_SCALE_STEP)
-    size = residuals.double().abs()
+    scale = normaliser.SCALE_MIN * np.exp(indices.astype(np.float64) * normaliser.LOG_SCALE_STEP)
+    size = np.abs(residuals.astype(np.float64))
     # In the tail the difference is of small numbers, so it keeps its digits.
-    upper = torch.special.erfc((size - 0.5) / scale / math.sqrt(2)) / 2
-    lower = torch.special.erfc((size + 0.5) / scale / math.sqrt(2)) / 2
-    return float(-(upper - lower).clamp_min(LEAST).log2().sum())
+    upper = erfc((size - 0.5) / scale / math.sqrt(2)) / 2
+    lower = erfc((size + 0.5) / scale / math.sqrt(2)) / 2
+    return float(-np.log2(np.maximum(upper - lower, LEAST)).sum())
 
 
-@torch.inference_mode()
-def measure_bits(model: Model, picture: Picture, index: int) -> Bits:
-    """Charge one picture at one quality by all accounts."""
-    (y,) = model.analyse(picture, index, [(0, -(-len(picture) // PATCH))])
-    z = model.hyper_analyse(y, index).clamp(-Z_MAX, Z_MAX)
-    y64 = y.double() * normaliser.STEP_UNIT
-    size = (y.shape[1], y.shape[2])
-    bits = Bits()
+class Charged:
+    """Residuals of y in integers, which are charged for as they are taken."""
 
-    def in_floats(places: Places, means: Tensor, indices: Tensor) -> Tensor:
-        residuals = ((places.take(y64) - means) / normaliser.STEP_UNIT).round()
-        residuals *= indices.round() >= model.prior.skip_below
-        bits.floats += gaussian_bits(residuals, indices.clamp(0, normaliser.SCALES - 1))
-        return (residuals * normaliser.STEP_UNIT + means).float()
+    def __init__(self, model: Model, y64: Numbers) -> None:
+        self._prior, self._y64 = model.prior, y64
+        self.bits = 0.0
 
-    FloatPrior(model.prior).predict(z, index, size, in_floats)
-
-    def in_integers(places: Places, means: Tensor, scales: Tensor) -> Tensor:
-        residuals = ((places.take(y64) - means) / normaliser.STEP_UNIT).round().int()
-        residuals *= scales >= model.prior.skip_below
-        bits.exact += gaussian_bits(residuals, scales)
+    def of(self, prediction: Prediction) -> npt.NDArray[np.int32]:
+        distance = (self._prior.take(self._y64, prediction.step) - prediction.means) / normaliser.STEP_UNIT
+        residuals = np.rint(distance).astype(np.int32) * (prediction.scales >= self._prior.skip_below)
+        self.bits += gaussian_bits(residuals, prediction.scales)
         return residuals
 
-    model.prior.run(z, index, size, in_integers)
-    (first, *others) = latents.quantise(y, z, model.prior, index).parts
-    bits.z = first[2].bits(*first[:2])
-    bits.tables = sum(tables.bits(symbols, rows) for symbols, rows, tables in others)
+
+def bits_in_floats(model: Model, z: npt.NDArray[np.int32], index: int, y64: Numbers) -> float:
+    """What ŷ costs by means and scales that nobody rounds."""
+    prior = FloatPrior(model)
+    bits = 0.0
+    progress = prior.begin(z, index, (y64.shape[1], y64.shape[2]))
+    for step in STEPS:
+        means, indices = prior.expect(progress, step)
+        residuals = np.rint((prior.take(y64, step) - means) / normaliser.STEP_UNIT)
+        residuals *= np.rint(indices) >= prior.skip_below
+        bits += gaussian_bits(residuals, indices)
+        prior.learn(progress, step, residuals * normaliser.STEP_UNIT + means)
     return bits
+
+
+def measure_bits(model: Model, picture: Picture, index: int) -> Bits:
+    """Charge one picture at one quality by all accounts."""
+    (y,) = encode.prepare(picture, model, tile=None).rows_of_tiles(index)
+    z = model.hyper_analyse(y, index).clip(-Z_MAX, Z_MAX)
+    y64 = y.astype(np.float64) * normaliser.STEP_UNIT
+    charged = Charged(model, y64)
+    latents.go_through(model.prior, z, index, (y.shape[1], y.shape[2]), charged)
+    of_z, *of_steps = latents.quantise(y, z, model.prior, index).symbols
+    return Bits(
+        z=of_z.tables.bits(of_z.symbols, of_z.rows),
+        floats=bits_in_floats(model, z, index, y64),
+        exact=charged.bits,
+        tables=sum(step.tables.bits(step.symbols, step.rows) for step in of_steps),
+    )
 
 
 def measure_times(model: Model, picture: Picture, index: int, rounds: int) -> dict[str, tuple[float, float]]:
     """Median seconds of whole decodes and of the prior in them: (exact, floats) each."""
     floats = with_float_prior(model)
-    sides = [(model, codec.compress(picture, model, index)), (floats, codec.compress(picture, floats, index))]
+    sides = [
+        (model, encode.compress(picture, model, index)),
+        (floats, encode.compress(picture, floats, index)),
+    ]
     spent: dict[str, tuple[list[float], list[float]]] = {"decode": ([], []), "prior": ([], [])}
     for turn in range(rounds + 1):
         for side, (reader, data) in enumerate(sides):
             start = time.perf_counter()
-            decoded = codec.decode(data, reader)
+            decoded = decode.decode(data, reader)
             whole = time.perf_counter() - start
             if turn:  # the first one warms up
                 spent["decode"][side].append(whole)
@@ -144,8 +162,7 @@ def main() -> int:
         "--rounds", type=int, default=15, help="decodes of each kind, for the times; 0: no times"
     )
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    model = weights.load(arguments.model)
+    model = weights.load(arguments.model, threads=1)
     pictures = []
     for path in arguments.pictures:
         with Image.open(path) as image:

@@ -1,8 +1,15 @@
-"""Decode the same files under many instruction sets and thread counts, and compare: `python tools/exactness_matrix.py`.
+"""Decode the same files in many ways of computing, and compare: `python tools/exactness_matrix.py`.
 
-Instruction sets are chosen by environment variables that torch reads once, so each setting is a process of its own,
-which runs this file again (`--one`).  Files are written here, by the exact prior and by the one in floats; each
-process reads them all and says what they are to it.  `test_exactness.py` runs the same with fewer settings.
+The ways are ONNX Runtime's levels of graph optimisation, which choose other kernels, and numbers of threads; for other
+versions of it, or of Python, environments that have rdae can be named: --python PATH.  Neither the runtime nor its
+library of kernels can be told to leave instructions out that a processor has, so their instruction sets are tried on
+processors that are emulated, where qemu is installed (Debian's qemu-user-static): a Nehalem has SSE4.2, a Haswell AVX2
+and FMA, and what is here often AVX-512.  OpenBLAS, of which numpy has its products of matrices, and --exact so, can be
+told which processor it is to think of.
+
+Each setting is a process of its own, which runs this file again (`--one`).  Files are written here, by the exact prior
+and by the one in floats; each process reads them all and says what they are to it.  `test_exactness.py` runs the same
+with fewer settings.
 """
 
 # ruff: noqa: T201 - a program that prints
@@ -12,14 +19,15 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import importlib
 import itertools
 import json
 import os
-import re
+import platform
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,60 +35,76 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnxruntime
 import tests_on_path  # noqa: F401 - before what it makes importable
 import tiny_model
-import torch
 from float_prior import with_float_prior
 from PIL import Image
 
-from rdae import codec, weights
+from rdae.codec import decode, encode
 from rdae.errors import RdaeError
-from rdae.model import Model
+from rdae.networks import weights
 from rdae.networks.architecture import Architecture
+from rdae.networks.model import Model
 
 Picture = npt.NDArray[np.uint8]
 Report = dict[str, Any]
 
 
+LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED", "ORT_ENABLE_ALL")
+"""The runtime's levels of graph optimisation by name; the last is its default, and ours."""
+
+PROCESSORS = ("Nehalem", "Haswell")
+"""As qemu calls them, and OpenBLAS."""
+
+
 @dataclass(frozen=True)
 class Setting:
-    """What a process is told of instruction sets (None: nothing) and how many threads it has."""
+    """A way of computing: a level of graph optimisation and threads.
 
-    onednn: str | None
-    aten: str | None
-    threads: int
+    blas: the processor that OpenBLAS thinks of; None: the one there is.  emulated: that processor is emulated.
+    python: of an environment that has rdae.
+    """
+
+    level: str = LEVELS[-1]
+    threads: int = 1
+    blas: str | None = None
+    emulated: bool = False
+    python: str = sys.executable
 
     def __str__(self) -> str:
-        return f"{self.onednn or '-'} {self.aten or '-'} {self.threads}"
+        return f"{self.level} {self.threads} {self.blas or '-'}{' emulated' if self.emulated else ''}"
 
 
-MATRIX = [
-    Setting(*values)
-    for values in itertools.product(
-        ["SSE41", "AVX2", "AVX512_CORE", None], ["default", "avx2", "avx512", None], [1, 2]
-    )
-]
-
-PLAIN = "plain"
+def emulator() -> str | None:
+    """The program that emulates x86 processors, or None: it is for Linux on x86 here, whose libraries it runs."""
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        return None
+    return shutil.which("qemu-x86_64-static") or shutil.which("qemu-x86_64")
 
 
-@contextmanager
-def torch_told(name: str) -> Iterator[None]:
-    """Settings of torch itself that a user may have made; all but autocast last."""
-    if name == "autocast":
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            yield
-        return
-    if name == "matmul":
-        torch.set_float32_matmul_precision("medium")
-    elif name == "float64":
-        torch.set_default_dtype(torch.float64)
-    elif name == "bf16" and hasattr(
-        torch.backends.mkldnn, "conv"
-    ):  # a newer name, of which older versions know nothing
-        backends: Any = torch.backends
-        backends.fp32_precision = "bf16"
-    yield
+def matrix(pythons: Iterable[str] = ()) -> list[Setting]:
+    """All settings that can be tried here."""
+    settings = [Setting(*each) for each in itertools.product(LEVELS, (1, 2))]
+    settings += [Setting(blas=each) for each in PROCESSORS]
+    ends = (LEVELS[0], LEVELS[-1])
+    if emulator():
+        emulated = itertools.product(ends, PROCESSORS)
+        settings += [Setting(level, blas=each, emulated=True) for level, each in emulated]
+    others = itertools.product(ends, (1, 2), pythons)
+    return settings + [Setting(level, threads, python=each) for level, threads, each in others]
+
+
+def tell_runtime(level: str) -> None:
+    """Let all sessions that are opened from now on be of a level of graph optimisation."""
+    ordinary = onnxruntime.SessionOptions
+
+    def options() -> onnxruntime.SessionOptions:
+        made = ordinary()
+        made.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+        return made
+
+    onnxruntime.SessionOptions = options
 
 
 @dataclass(frozen=True)
@@ -101,11 +125,11 @@ def make_case(folder: Path, architecture: Architecture | None, files: dict[str, 
     """Write files: by name a picture and a quality index.  Without an architecture, with the published weights."""
     (folder / "float").mkdir(parents=True)
     path = None if architecture is None else tiny_model.write(folder / "model.safetensors", architecture)
-    model = weights.load(path)
+    model = weights.load(path, threads=1)
     latents, pictures = {}, {}
     for writer, prefix in ((model, ""), (with_float_prior(model), "float/")):
         for name, (picture, index) in files.items():
-            encoded = codec.encode(picture, writer, index)
+            encoded = encode.encode(picture, writer, index)
             (folder / f"{prefix}{name}.rdae").write_bytes(encoded.data)
             latents[f"{prefix}{name}.rdae"] = encoded.latents_sha256
             if not prefix:
@@ -131,36 +155,38 @@ def published_case(folder: Path) -> Case:
     return make_case(folder, None, files | {"pixel": (picture[:1, :1], 300)})
 
 
-def model_of(folder: Path, device: str = "cpu") -> Model:
+def model_of(folder: Path, device: str = "cpu", threads: int = 1) -> Model:
     path = folder / "model.safetensors"
-    return weights.load(path if path.exists() else None, device)
+    return weights.load(path if path.exists() else None, device, threads)
 
 
-def report_one(folder: Path, start: str, names: Iterable[str]) -> Report:
-    """What this process makes of a case's files, under `start` and then under each of the settings `names`."""
-    with torch_told(start):
-        model = model_of(folder)
+def report_one(folder: Path, level: str, threads: int) -> Report:
+    """What this process makes of a case's files."""
+    tell_runtime(level)
+    model = model_of(folder, threads=threads)
     files = {path.name: path.read_bytes() for path in sorted(folder.glob("*.rdae"))}
-    report: Report = {
-        "threads": torch.get_num_threads(),
-        "aten": torch.backends.cpu.get_cpu_capability(),
-        "latents": {},
-        "float": {},
-        "exact_pixels": {},
-        "pixels": {},
+    decoded = {file: decode.decode(data, model) for file, data in files.items()}
+    exact = {file: decode.decode(data, model, exact=True) for file, data in files.items()}
+    encoded = encode.encode(np.load(folder / "picture.npy"), model, 400)
+    return {
+        "level": level,
+        "threads": threads,
+        "versions": f"onnxruntime {onnxruntime.__version__}, Python {platform.python_version()}",
+        "instructions": instructions(),
+        "latents": {file: one.latents_sha256 for file, one in decoded.items()},
+        "exact_pixels": {file: sha256(one.picture) for file, one in exact.items()},
+        "pixels": {file: pack_picture(one.picture) for file, one in decoded.items()},
+        "float": read_floats(folder, model),
+        "written": (base64.b64encode(encoded.data).decode(), encoded.latents_sha256),
     }
-    for name in names:
-        with torch_told(name):
-            decoded = {file: codec.decode(data, model) for file, data in files.items()}
-            exact = {file: codec.decode(data, model, exact=True) for file, data in files.items()}
-        report["latents"][name] = {file: one.latents_sha256 for file, one in decoded.items()}
-        report["exact_pixels"][name] = {file: sha256(one.picture) for file, one in exact.items()}
-        if name == PLAIN:
-            report["pixels"] = {file: pack_picture(one.picture) for file, one in decoded.items()}
-            report["float"] = read_floats(folder, model)
-    encoded = codec.encode(np.load(folder / "picture.npy"), model, 400)
-    report["written"] = base64.b64encode(encoded.data).decode(), encoded.latents_sha256
-    return report
+
+
+def instructions() -> str:
+    """The widest of the instruction sets that the kernels are written for and this processor has, as numpy sees it."""
+    core = "numpy._core" if hasattr(np, "_core") else "numpy.core"  # numpy 2, and before
+    features = importlib.import_module(f"{core}._multiarray_umath").__cpu_features__
+    found = [name for name in ("SSE42", "AVX", "AVX2", "AVX512F", "ASIMD", "SVE") if features.get(name)]
+    return found[-1] if found else "unknown"
 
 
 def read_floats(folder: Path, model: Model) -> dict[str, str]:
@@ -170,7 +196,7 @@ def read_floats(folder: Path, model: Model) -> dict[str, str]:
         reader = with_float_prior(model, watched=True)
         prior: Any = reader.prior
         try:
-            value = codec.decode(path.read_bytes(), reader).latents_sha256
+            value = decode.decode(path.read_bytes(), reader).latents_sha256
         except RdaeError as error:
             value = f"{type(error).__name__} after {prior.told.hexdigest()}"
         values[f"float/{path.name}"] = value
@@ -189,29 +215,21 @@ def unpack_picture(packed: tuple[tuple[int, ...], str]) -> Picture:
     return np.frombuffer(base64.b64decode(packed[1]), np.uint8).reshape(packed[0])
 
 
-def elsewhere(
-    folder: Path, setting: Setting, *, start: str = PLAIN, names: tuple[str, ...] = (PLAIN,)
-) -> Report:
+def elsewhere(folder: Path, setting: Setting) -> Report:
     """What a process with this setting makes of a case's files."""
-    environment = dict(os.environ, OMP_NUM_THREADS=str(setting.threads), ONEDNN_VERBOSE="1")
-    environment["OMP_WAIT_POLICY"] = "PASSIVE"  # threads that spin take minutes on a busy machine
-    for name, value in (("ONEDNN_MAX_CPU_ISA", setting.onednn), ("ATEN_CPU_CAPABILITY", setting.aten)):
-        environment.pop(name, None)
-        if value is not None:
-            environment[name] = value
-    done = subprocess.run(
-        [sys.executable, __file__, "--one", str(folder), start, *names],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [setting.python, __file__, "--one", str(folder), setting.level, str(setting.threads)]
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": str(setting.threads)}
+    if setting.blas is not None:
+        environment["OPENBLAS_CORETYPE"] = setting.blas
+    if setting.emulated:
+        program = emulator()
+        assert program is not None, "nothing emulates processors here"
+        assert setting.blas is not None, "which processor?"
+        command = [program, "-cpu", setting.blas, *command]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"under {setting}: {done.stderr}")
     report: Report = json.loads(done.stdout.splitlines()[-1])
-    # oneDNN says at its first step which instructions it uses; on other processors it may say nothing.
-    isa = re.search(r"isa:(.*)", done.stdout)
-    report["onednn"] = isa.group(1).strip() if isa else "unknown"
     return report
 
 
@@ -219,8 +237,7 @@ def values_of(reports: Iterable[Report], kind: str) -> dict[str, set[str]]:
     """By file, the different values that processes found; kind: latents, float or exact_pixels."""
     values: dict[str, set[str]] = {}
     for report in reports:
-        runs = [report[kind]] if kind == "float" else report[kind].values()
-        for file, value in itertools.chain.from_iterable(run.items() for run in runs):
+        for file, value in report[kind].items():
             values.setdefault(file, set()).add(value)
     return values
 
@@ -235,21 +252,26 @@ def spread_of(reports: list[Report]) -> dict[str, int]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--one", nargs="+", metavar="ARGUMENT", help=argparse.SUPPRESS)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--python", action="append", default=[], help="the Python of another environment")
+    parser.add_argument("--one", nargs=3, metavar=("FOLDER", "LEVEL", "THREADS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        folder, start, *names = arguments.one
-        print(json.dumps(report_one(Path(folder), start, names)))
+        folder, level, threads = arguments.one
+        print(json.dumps(report_one(Path(folder), level, int(threads))))
         return 0
+    if emulator() is None:
+        print("no qemu here: one instruction set only, the one that the runtime chooses")
     sound = True
     for make in (small_case, wide_case, published_case):
         with TemporaryDirectory() as folder:
             case = make(Path(folder) / "case")
-            reports = [elsewhere(case.folder, setting) for setting in MATRIX]
+            reports = [elsewhere(case.folder, setting) for setting in matrix(arguments.python)]
         print(f"{make.__name__.removesuffix('_case')}: {len(reports)} settings, {len(case.pictures)} files")
-        for what in ("onednn", "aten"):
-            print(f"  {what} instruction sets reached: {', '.join(sorted({r[what] for r in reports}))}")
+        for what in ("versions", "instructions"):
+            print(f"  {what}: {'; '.join(sorted({report[what] for report in reports}))}")
         counts = {}
         for kind in ("latents", "exact_pixels", "float"):
             counts[kind] = [len(values) for values in values_of(reports, kind).values()]
@@ -257,7 +279,7 @@ def main() -> int:
         print(f"  different latents of a file: {max(counts['latents'])}")
         print(f"  different pictures of a file with --exact: {max(counts['exact_pixels'])}")
         print(f"  levels between pictures without --exact: at most {levels}")
-        print(f"  different latents of a file with float networks: up to {max(counts['float'])}")
+        print(f"  different latents of a file with float networks: up to {max(counts['float'])}", flush=True)
         sound &= max(counts["latents"] + counts["exact_pixels"]) == 1 and levels <= 1
     return 0 if sound else 1
 

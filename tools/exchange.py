@@ -19,13 +19,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from rdae import codec, weights
-from rdae.model import Model
+from rdae.codec import decode, encode
+from rdae.networks import registry, weights
+from rdae.networks.model import Model
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = {
     "mini": ROOT / "tests" / "golden" / "v1.0" / "mini.safetensors",
-    "published": weights.default_path(),
+    "published": registry.default_path(),
 }
 EXPECTED = "expected.json"
 
@@ -34,7 +35,7 @@ Picture = npt.NDArray[np.uint8]
 
 def versions() -> str:
     """What this installation consists of."""
-    libraries = ("torch", "numpy", "pillow", "click", "constriction", "safetensors")
+    libraries = ("onnxruntime", "numpy", "pillow", "click", "constriction", "safetensors")
     return ", ".join(
         [
             f"Python {platform.python_version()}",
@@ -60,7 +61,7 @@ def pictures() -> dict[str, tuple[Picture, int]]:
 
 def facts(data: bytes, model: Model) -> dict[str, str]:
     """What must be the same for all: the latents, and the pixels in exact arithmetic."""
-    decoded = codec.decode(data, model, exact=True)
+    decoded = decode.decode(data, model, exact=True)
     return {
         "latents": decoded.latents_sha256,
         "pixels": hashlib.sha256(np.ascontiguousarray(decoded.picture).tobytes()).hexdigest(),
@@ -74,7 +75,7 @@ def write(folder: Path) -> None:
     for name, path in MODELS.items():
         model = weights.load(path)
         written = {
-            f"{name}-{label}.rdae": codec.compress(picture, model, index)
+            f"{name}-{label}.rdae": encode.compress(picture, model, index)
             for label, (picture, index) in pictures().items()
         }
         by_command = folder / f"{name}-command.rdae"

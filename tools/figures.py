@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rdae.evaluation.curves import Curve, published, read_curve
-from rdae.evaluation.effort_levels import read_efforts
+from rdae.evaluation.effort_levels import read_effort_levels
 from rdae.evaluation.history import append_run, read_history, read_run
+from rdae.evaluation.relaxation import read_relaxation
 from rdae.reporting import effort_levels, rate_distortion, relaxation, training_curves
-from rdae.training.relaxation import read_relaxation
 
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS = ROOT / "weights" / "rdae-base.safetensors"
@@ -46,7 +46,7 @@ FIGURES: dict[str, Callable[[], bytes]] = {
     "rd-kodak-ms-ssim.svg": lambda: kodak("ms-ssim"),
     "training.svg": lambda: training_curves.draw(read_history(HISTORY), file_format="svg"),
     "relaxation.svg": lambda: relaxation.draw(read_relaxation(RELAXATION), file_format="svg"),
-    "efforts.svg": lambda: effort_levels.draw(read_efforts(EFFORTS), file_format="svg"),
+    "efforts.svg": lambda: effort_levels.draw(read_effort_levels(EFFORTS), file_format="svg"),
 }
 
 

@@ -31,7 +31,7 @@ from rdae.errors import CorruptError, NotRdaeError, StreamError, TruncatedError,
 
 LIMIT_S = 2.0  # of one mutant, of a processor's time: on a machine in use the clock would say nothing
 HANG_S = 60.0  # by the clock: for what waits instead of working, and for what never ends
-START_S = 300.0  # of the process that decodes: torch is slow to load on a busy machine
+START_S = 300.0  # of the process that decodes, on a busy machine
 CLI_EVERY = 40
 CLOSED_LIST = (CorruptError, NotRdaeError, StreamError, TruncatedError, VersionError, WeightsError)
 DECODED = "decoded"
@@ -169,10 +169,10 @@ def work(seed: int, start: int, end: int) -> None:
 
 
 def _decode(data: bytes, max_pixels: int, model: object, _folder: Path) -> str:
-    from rdae import codec
+    from rdae.codec import decode
 
     try:
-        decoded = codec.decode(data, model, max_pixels=max_pixels)  # type: ignore[arg-type]
+        decoded = decode.decode(data, model, max_pixels=max_pixels)  # type: ignore[arg-type]
     except CLOSED_LIST as error:
         if type(error) not in CLOSED_LIST or "\n" in str(error):
             raise
@@ -246,7 +246,7 @@ def main() -> int:
 def _once(seed: int, index: int, save: Path | None) -> int:
     from fuzzing import Mutants, frozen_model
 
-    from rdae import codec
+    from rdae.codec import decode
 
     model = frozen_model()
     mutant = Mutants(model).mutant(seed, index)
@@ -256,7 +256,7 @@ def _once(seed: int, index: int, save: Path | None) -> int:
     click.echo(mutant.data.hex() if len(mutant.data) <= 2000 else mutant.data[:2000].hex() + "...")
     if save is not None:
         save.write_bytes(mutant.data)
-    click.echo(codec.decode(mutant.data, model, max_pixels=mutant.max_pixels).picture.shape)
+    click.echo(decode.decode(mutant.data, model, max_pixels=mutant.max_pixels).picture.shape)
     return 0
 
 

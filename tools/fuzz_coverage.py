@@ -17,8 +17,7 @@ from pathlib import Path
 import atheris  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 with atheris.instrument_imports(include=["rdae"]):
-    from rdae import codec
-    from rdae.codec import container
+    from rdae.codec import container, decode  # which loads all of the codec
     from rdae.codec.range_coding import SymbolDecoder
 
 import numpy as np
@@ -45,7 +44,7 @@ def one_input(data: bytes) -> None:
             decoder.get(np.arange(SYMBOLS, dtype=np.int32) % len(tables.limits), tables)
             decoder.finish()
         else:
-            codec.decode(with_crc(body), MODEL, max_pixels=FEW_PIXELS)
+            decode.decode(with_crc(body), MODEL, max_pixels=FEW_PIXELS)
     except CLOSED_LIST as error:
         if "\n" in str(error):  # a message is one line
             raise

@@ -16,17 +16,17 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from rdae import latents, weights
-from rdae.codec import container
+from rdae import limits
+from rdae.codec import container, latents
 from rdae.codec.container import Flag, SectionType, least_payload
 from rdae.codec.range_coding import SymbolDecoder, SymbolEncoder
 from rdae.errors import CorruptError, RdaeError
-from rdae.model import Model
-from rdae.networks.architecture import HYPER_STRIDE, PATCH
-from rdae.prior.exact import SYMBOL_MAX, Places
-from rdae.training.modules.hyperprior import Z_MAX
+from rdae.networks import weights
+from rdae.networks.architecture import PATCH
+from rdae.networks.layers import Z_MAX
+from rdae.networks.model import Model
+from rdae.networks.prior import SYMBOL_MAX, Prediction, Prior
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 FEW_PIXELS = 1 << 15  # what most mutants may ask for: some ms with the smallest model
@@ -42,9 +42,9 @@ NUMBERS = sorted(
         for d in (-1, 0, 1)
     }
     | {
-        container.MAX_PIXELS - 1,
-        container.MAX_PIXELS,
-        container.MAX_PIXELS + 1,
+        limits.MAX_PIXELS - 1,
+        limits.MAX_PIXELS,
+        limits.MAX_PIXELS + 1,
         10_000,
         (1 << 64) - 1,
         1 << 70,
@@ -59,8 +59,8 @@ def frozen_path() -> Path:
 
 
 def frozen_model() -> Model:
-    """That model, loaded."""
-    return weights.load(frozen_path())
+    """That model, loaded; one thread, as its networks have nothing to share."""
+    return weights.load(frozen_path(), threads=1)
 
 
 @dataclasses.dataclass
@@ -156,20 +156,19 @@ class Mutants:
         data = recipe(self, rng)
         max_pixels = FEW_PIXELS
         if rng.random() < 0.2 and _refused_for_its_size(data):
-            max_pixels = container.MAX_PIXELS
+            max_pixels = limits.MAX_PIXELS
         return Mutant(data, max_pixels, recipe.__name__.strip("_"))
 
     def author(self, rng: random.Random, width: int, height: int, index: int, style: str) -> Base:
         """A sound file of random latents, whatever an encoder would think of them."""
         prior = self.model.prior
         size = (-(-height // PATCH), -(-width // PATCH))
-        coarse = tuple(-(-side // HYPER_STRIDE) for side in size)
         shape = (prior.architecture.latents, *size)
-        z_shape = (prior.architecture.hyper_latents, *coarse)
+        z_shape = prior.z_shape(size)
         y = [_latent(rng, style) for _ in range(int(np.prod(shape)))]
         z = [_hyper_latent(rng, style) for _ in range(int(np.prod(z_shape)))]
         coded = latents.quantise(
-            torch.tensor(y, dtype=torch.float64).view(shape), torch.tensor(z).view(z_shape), prior, index
+            np.array(y, np.float32).reshape(shape), np.array(z, np.int32).reshape(z_shape), prior, index
         )
         payload = coded.payload()
         return self._base(width, height, index, payload, coded.latents.checksum)
@@ -208,27 +207,33 @@ class Mutants:
         """Any bytes as a sound file: the latents that they decode to, written in the one right way."""
         prior = self.model.prior
         size = (-(-height // PATCH), -(-width // PATCH))
-        z_shape = (prior.architecture.hyper_latents, *(-(-side // HYPER_STRIDE) for side in size))
-        z_rows = np.repeat(np.arange(z_shape[0], dtype=np.int32), z_shape[1] * z_shape[2])
+        z_shape = prior.z_shape(size)
         decoder, encoder = SymbolDecoder(payload), SymbolEncoder()
-        z_symbols = decoder.get(z_rows, prior.z_tables)
-        encoder.put(z_symbols, z_rows, prior.z_tables)
-
-        def code(_places: Places, _means: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
-            coded = scales >= prior.skip_below
-            rows = scales[coded].to(torch.int32).numpy()
-            symbols = decoder.get(rows, prior.y_tables)
-            encoder.put(symbols, rows, prior.y_tables)
-            residuals = torch.zeros_like(scales)
-            residuals[coded] = torch.from_numpy(np.clip(symbols, -SYMBOL_MAX, SYMBOL_MAX)).to(residuals.dtype)
-            return residuals
-
-        z = torch.from_numpy(z_symbols.astype(np.int64)).view(z_shape)
-        y64 = prior.run(z.clamp(-Z_MAX, Z_MAX), index, size, code)
-        decoded = latents.Latents(z_symbols, y64)
+        rows = latents.z_rows(z_shape)
+        symbols = decoder.get(rows, prior.z_tables)
+        encoder.put(symbols, rows, prior.z_tables)
+        z = symbols.reshape(z_shape)
+        y64 = latents.go_through(prior, z.clip(-Z_MAX, Z_MAX), index, size, _Copying(decoder, encoder, prior))
+        decoded = latents.Latents(z, y64)
         return self._base(
             width, height, index, encoder.finish(least_payload(width, height)), decoded.checksum
         )
+
+
+class _Copying:
+    """Residuals that a decoder reads and an encoder writes again."""
+
+    def __init__(self, decoder: SymbolDecoder, encoder: SymbolEncoder, prior: Prior) -> None:
+        self._decoder, self._encoder, self._prior = decoder, encoder, prior
+
+    def of(self, prediction: Prediction) -> npt.NDArray[np.int32]:
+        coded = prediction.scales >= self._prior.skip_below
+        rows = prediction.scales[coded]
+        symbols = self._decoder.get(rows, self._prior.y_tables)
+        self._encoder.put(symbols, rows, self._prior.y_tables)
+        residuals = np.zeros(len(coded), np.int32)
+        residuals[coded] = symbols.clip(-SYMBOL_MAX, SYMBOL_MAX)
+        return residuals
 
 
 def _latent(rng: random.Random, style: str) -> float:
@@ -254,7 +259,7 @@ def _refused_for_its_size(data: bytes) -> bool:
         header = container.parse(data).header
     except RdaeError:
         return True
-    return container.counted_pixels(header.width, header.height) <= FEW_PIXELS
+    return limits.counted_pixels(header.width, header.height) <= FEW_PIXELS
 
 
 # Recipes: each makes the bytes of a mutant.
@@ -317,7 +322,7 @@ def _size(mutants: Mutants, rng: random.Random) -> bytes:
     if rng.random() < 0.4:
         piece.payload = piece.payload.ljust(rng.randrange(1, 40), b"\0")
         piece.length = varint(len(piece.payload))
-    most = len(piece.payload) * container.BLOCK**2
+    most = len(piece.payload) * limits.BLOCK**2
     width = rng.choice((1, 15, 16, 17, 64, 4096, rng.randrange(1, 2000), rng.choice(NUMBERS)))
     height = (
         max(1, most // max(1, width) + rng.choice((-1, 0, 1))) if rng.random() < 0.5 else rng.choice(NUMBERS)
@@ -382,9 +387,7 @@ def _out_of_range(mutants: Mutants, rng: random.Random) -> bytes:
     prior = mutants.model.prior
     width, height = rng.choice(SIZES)
     base = mutants.author(rng, width, height, rng.choice(QUALITIES), rng.choice(LATENT_STYLES))
-    size = (-(-height // PATCH), -(-width // PATCH))
-    z_shape = (prior.architecture.hyper_latents, *(-(-side // HYPER_STRIDE) for side in size))
-    rows = np.repeat(np.arange(z_shape[0], dtype=np.int32), z_shape[1] * z_shape[2])
+    rows = latents.z_rows(prior.z_shape((-(-height // PATCH), -(-width // PATCH))))
     symbols: npt.NDArray[np.int32] = np.zeros(len(rows), np.int32)
     symbols[rng.randrange(len(rows))] = rng.choice((-1, 1)) * rng.choice(
         (Z_MAX + 1, SYMBOL_MAX, (1 << 25) - 1)

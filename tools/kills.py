@@ -28,7 +28,7 @@ from pathlib import Path
 import click
 import tests_on_path  # noqa: F401 - before what it makes importable
 
-from rdae.files import write_atomically
+from rdae.storage.files import write_atomically
 
 SPAN = 4  # kills come within this many times what one writing takes, after a child has begun
 CONTENT_BYTES = 1 << 18

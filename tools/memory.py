@@ -25,16 +25,16 @@ from pathlib import Path
 
 import click
 import numpy as np
-import torch
 from PIL import Image
 
-from rdae import codec, latents, weights
-from rdae.codec import container
+from rdae import limits
+from rdae.codec import container, decode, encode, latents
 from rdae.codec.container import Container, Header, Section, SectionType, least_payload
 from rdae.errors import RdaeError
+from rdae.networks import registry, weights
 from rdae.networks.architecture import HYPER_STRIDE, PATCH
-from rdae.prior.exact import SYMBOL_MAX
-from rdae.training.modules.hyperprior import Z_MAX
+from rdae.networks.layers import Z_MAX
+from rdae.networks.prior import SYMBOL_MAX
 
 ROOT = Path(__file__).resolve().parent.parent
 KILOBYTE = 1024
@@ -60,17 +60,17 @@ def decode_here(weights_path: Path, file: str, *, unfold: bool = False) -> dict[
     """
     model = weights.load(weights_path)
     rng = np.random.default_rng(0)
-    codec.decode(codec.compress(rng.integers(0, 256, (*WARM_UP, 3), dtype=np.uint8), model, 400), model)
+    decode.decode(encode.compress(rng.integers(0, 256, (*WARM_UP, 3), dtype=np.uint8), model, 400), model)
     before = resident_bytes("VmRSS")
     forget_peak()
     began = time.perf_counter()
     outcome = "decoded"
     try:
         if unfold:
-            for _ in codec.unfold(Path(file).read_bytes(), model).rows:
+            for _ in decode.unfold(Path(file).read_bytes(), model).rows:
                 pass
         else:
-            codec.decode(Path(file).read_bytes(), model)
+            decode.decode(Path(file).read_bytes(), model)
     except RdaeError as error:
         outcome = type(error).__name__
     spent_s = time.perf_counter() - began
@@ -152,7 +152,7 @@ def noisy_file(weights_path: Path, megapixels: float) -> tuple[bytes, int]:
     """A file in which everything is coded, noise at the best quality, and how many pixels it has."""
     side = round(math.sqrt(megapixels * MEGA))
     picture = np.random.default_rng(1).integers(0, 256, (side, side, 3), dtype=np.uint8)
-    return codec.compress(picture, weights.load(weights_path), container.MAX_QUALITY_INDEX), side * side
+    return encode.compress(picture, weights.load(weights_path), container.MAX_QUALITY_INDEX), side * side
 
 
 def stormy_file(weights_path: Path, megapixels: float) -> tuple[bytes, int]:
@@ -161,11 +161,9 @@ def stormy_file(weights_path: Path, megapixels: float) -> tuple[bytes, int]:
     model = weights.load(weights_path)
     size = (-(-side // PATCH),) * 2
     z_size = (-(-size[0] // HYPER_STRIDE),) * 2
-    signs = torch.randint(
-        0, 2, (model.architecture.latents, *size), generator=torch.Generator().manual_seed(1)
-    )
-    y = (signs * 4.0 - 2) * SYMBOL_MAX
-    z = torch.full((model.architecture.hyper_latents, *z_size), Z_MAX)
+    signs = np.random.default_rng(1).integers(0, 2, (model.architecture.latents, *size))
+    y = ((signs * 4.0 - 2) * SYMBOL_MAX).astype(np.float32)
+    z = np.full((model.architecture.hyper_latents, *z_size), Z_MAX, np.int32)
     coded = latents.quantise(y, z, model.prior, container.MAX_QUALITY_INDEX)
     header = Header(side, side, model.model_id, container.MAX_QUALITY_INDEX)
     section = Section(SectionType.LATENTS, coded.payload())
@@ -176,7 +174,7 @@ def widest(ratio: float) -> tuple[int, int]:
     """Width and height of the largest picture that a file of a kilobyte may claim, of about that ratio."""
     blocks = KILOBYTE - 40
     rows = max(1, round(math.sqrt(blocks / ratio)))
-    return blocks // rows * container.BLOCK, rows * container.BLOCK
+    return blocks // rows * limits.BLOCK, rows * limits.BLOCK
 
 
 def kilobyte_files(model_id: bytes) -> dict[str, bytes]:
@@ -211,7 +209,7 @@ def main() -> int:
     parser.add_argument("--decode", help=argparse.SUPPRESS)
     parser.add_argument("--unfold", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    path = options.model or weights.default_path()
+    path = options.model or registry.default_path()
     if options.decode:
         click.echo(json.dumps(decode_here(path, options.decode, unfold=options.unfold)))
         return 0

@@ -15,9 +15,9 @@ from typing import Any
 from rdae.errors import ResultsError
 from rdae.evaluation.bdrate import bd_rate
 from rdae.evaluation.curves import Curve, published, read_curve
-from rdae.evaluation.effort_levels import markdown, read_efforts
+from rdae.evaluation.effort_levels import markdown, read_effort_levels
 from rdae.evaluation.history import Run, read_history
-from rdae.training.relaxation import read_relaxation
+from rdae.evaluation.relaxation import read_relaxation
 
 ROOT = Path(__file__).resolve().parent.parent
 MANIFEST = ROOT / "weights" / "rdae-base.json"
@@ -54,7 +54,7 @@ NUMBERS = (
 
 
 def _efforts() -> str:
-    return "\n".join(markdown(read_efforts(EFFORTS)))
+    return "\n".join(markdown(read_effort_levels(EFFORTS)))
 
 
 def filled(page: Path) -> str:

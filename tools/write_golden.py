@@ -17,21 +17,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import safetensors.torch
+import safetensors.numpy
 import tests_on_path  # noqa: F401 - before what it makes importable
 import tiny_model
-import torch
 from tiny_model import GOLDEN, noise, photo
 
-from rdae import codec, latents, weights
-from rdae.codec import container
+from rdae.codec import container, decode, encode, latents
 from rdae.codec.container import Container, Header, Section, SectionType, least_payload, pack, parse
 from rdae.codec.range_coding import SymbolEncoder
 from rdae.codec.sections import metadata, packing
 from rdae.errors import RdaeError
-from rdae.model import Model
+from rdae.networks import weights
+from rdae.networks.model import Model
+from rdae.networks.prior import SYMBOL_MAX, Prediction, Prior
 from rdae.pictures.raster import Raster
-from rdae.prior.exact import SYMBOL_MAX, Places
 from rdae.training.export import tables
 
 Picture = npt.NDArray[np.uint8]
@@ -231,28 +230,29 @@ def turned(data: bytes) -> bytes:
     return b"".join(data[i : i + 4][::-1] for i in range(0, len(data), 4))
 
 
+class _FirstOnly:
+    """Residuals that are 0, but for the first coded one of each step; what is coded of them goes to the coder."""
+
+    def __init__(self, residual: int, coder: SymbolEncoder, prior: Prior) -> None:
+        self._residual, self._coder, self._prior = residual, coder, prior
+
+    def of(self, prediction: Prediction) -> npt.NDArray[np.int32]:
+        coded = prediction.scales >= self._prior.skip_below
+        values = np.zeros(len(coded), np.int32)
+        values[coded.nonzero()[0][:1]] = self._residual
+        self._coder.put(values[coded], prediction.scales[coded], self._prior.y_tables)
+        return values
+
+
 def out_of_range(model: Model, z_value: int, residual: int) -> bytes:
     """A file whose first hyper-latent, and first coded latent, are what no encoder writes."""
     size, index = (2, 2), 400
-    z = torch.zeros(model.architecture.hyper_latents, 1, 1, dtype=torch.int64)
-    z.view(-1)[0] = z_value
+    z = np.zeros(model.prior.z_shape(size), np.int32)
+    z.flat[0] = z_value
     coder = SymbolEncoder()
-    channels = np.arange(len(z), dtype=np.int32)
-    coder.put(z.flatten().numpy().astype(np.int32), channels, model.prior.z_tables)
-
-    def code(_places: Places, _means: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
-        coded = scales >= model.prior.skip_below
-        values = torch.zeros_like(scales)
-        values[coded.nonzero()[:1]] = residual
-        coder.put(
-            values[coded].numpy().astype(np.int32),
-            scales[coded].numpy().astype(np.int32),
-            model.prior.y_tables,
-        )
-        return values
-
-    y64 = model.prior.run(z, index, size, code)
-    right = latents.Latents(z.flatten().numpy().astype(np.int32), y64).checksum
+    coder.put(z.ravel(), latents.z_rows(z.shape), model.prior.z_tables)
+    y64 = latents.go_through(model.prior, z, index, size, _FirstOnly(residual, coder, model.prior))
+    right = latents.Latents(z, y64).checksum
     header = Header(32, 32, model.model_id, index)
     return pack(
         Container(header, (Section(SectionType.LATENTS, coder.finish(least_payload(32, 32))),), right)
@@ -265,15 +265,14 @@ def write_calm(path: Path) -> Path:
     tensors = tiny_model.model_tensors(architecture)
     for name in tensors:
         if "context.indices" in name and name.endswith(".weight"):
-            tensors[name] *= 0
+            tensors[name][...] = 0
         if "context.indices" in name and name.endswith(".bias"):
-            tensors[name] = -127 * 2 ** tensors[name.replace(".bias", ".shift")].int()
+            tensors[name] = -127 * 2 ** tensors[name.replace(".bias", ".shift")].astype(np.int32)
     likely = tables.join([np.array([0.005, 0.98, 0.005, 0.01])])
-    tensors["tables.z.counts"], tensors["tables.z.limits"] = map(
-        torch.from_numpy, (likely.counts, likely.limits)
-    )
-    tensors["hyper_analysis.to_64.weight"] *= 0
-    return tiny_model.write_bytes(path, safetensors.torch.save(tensors, tiny_model.metadata(architecture)))
+    tensors["tables.z.counts"], tensors["tables.z.limits"] = likely.counts, likely.limits
+    tensors["hyper_analysis.to_64.weight"][...] = 0
+    data = safetensors.numpy.save(tensors, tiny_model.metadata(architecture))
+    return tiny_model.write_bytes(path, data, graphs=True)
 
 
 def write(folder: Path) -> None:
@@ -305,10 +304,10 @@ def write_files(folder: Path, facts: dict[str, dict[str, Any]]) -> dict[str, Mod
             continue
         model = models[case.model]
         data = case.change(
-            codec.compress(case.picture, model, case.quality_index, verify=True, tile=case.tile)
+            encode.compress(case.picture, model, case.quality_index, verify=True, tile=case.tile)
         )
         (folder / f"{name}.rdae").write_bytes(data)
-        exact = codec.decode(data, model, exact=True)
+        exact = decode.decode(data, model, exact=True)
         raster = exact.raster
         facts[name] = {
             "about": case.about,
@@ -330,8 +329,17 @@ def write_files(folder: Path, facts: dict[str, dict[str, Any]]) -> dict[str, Mod
 
 
 def sums(golden: Path = GOLDEN) -> str:
-    """What SHA256SUMS says, in the form of sha256sum: a line for each golden file of every version."""
-    paths = sorted(path for path in golden.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
+    """What SHA256SUMS says, in the form of sha256sum: a line for each golden file of every version.
+
+    Graphs are not among them, nor the manifests that state their hashes: `rdae export` makes them anew from the weights
+    whenever what a runtime is told changes, and that changes no meaning.
+    """
+    models = {path.with_suffix(".json") for path in golden.rglob("*.safetensors")}
+    paths = sorted(
+        path
+        for path in golden.rglob("*")
+        if path.is_file() and path.name != "SHA256SUMS" and path.suffix != ".onnx" and path not in models
+    )
     return "".join(
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(golden).as_posix()}\n"
         for path in paths

@@ -37,6 +37,7 @@ from enum import IntEnum, IntFlag
 from typing import BinaryIO
 
 from rdae.errors import CorruptError, NotRdaeError, StreamError, TruncatedError, VersionError
+from rdae.limits import BLOCK, MAX_PIXELS, counted_pixels
 
 MAGIC = b"RDAE"
 MAJOR, MINOR = 1, 0
@@ -45,8 +46,6 @@ MAX_QUALITY_INDEX = 800
 MAX_SIDE = (1 << 30) - 1
 MIN_TILE, MAX_TILE = 4, 16  # smaller tiles would cost more time than they save of anything
 LATENT = 16  # side in pixels of what a position of the latents stands for
-MAX_PIXELS = 100_000_000  # what parse() takes unless told otherwise
-BLOCK = 64  # side in pixels of what takes at least a byte of latents, so that few bytes cannot ask for much
 MAX_SECTIONS = 1 << 16  # each costs a reader some memory, however short it is
 SKIPPABLE = 0x80
 CHECKSUM_BYTES = 4
@@ -177,11 +176,6 @@ class Container:
 def least_payload(width: int, height: int) -> int:
     """How many bytes of latents a picture of width x height pixels has at least."""
     return -(-width // BLOCK) * -(-height // BLOCK)
-
-
-def counted_pixels(width: int, height: int) -> int:
-    """What limits on pixels are about: a side of less than BLOCK counts as BLOCK, as that is what it costs."""
-    return max(width, BLOCK) * max(height, BLOCK)
 
 
 def pack(container: Container) -> bytes:

@@ -6,7 +6,7 @@ Tiles bound only what the prior sees.  The transforms read across their borders,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rdae.networks.architecture import PATCH
-
-Span = tuple[int, int]  # the first, and one past the last
+from rdae.networks.transforms import Span
 
 AUTOMATIC_PIXELS = 1 << 22
 """Larger pictures are tiled unless told otherwise."""
@@ -87,3 +86,17 @@ def automatic(height: int, width: int) -> int | None:
 def window(start: int, length: int, limit: int, reach: int) -> Span:
     """Return the latents, of `limit`, that pixels start..start + length depend on if each reaches so many latents."""
     return max(0, start // PATCH - reach), min(limit, math.ceil((start + length) / PATCH) + reach)
+
+
+def cut_rows(
+    bands: Iterable[npt.NDArray[np.float32]], heights: Iterable[int]
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Cut bands of rows, (C, k, w) from top to bottom, into others of such heights, which are as many rows in all."""
+    coming = iter(bands)
+    held: list[npt.NDArray[np.float32]] = []
+    for height in heights:
+        while sum(band.shape[1] for band in held) < height:
+            held.append(next(coming))
+        whole = held[0] if len(held) == 1 else np.concatenate(held, axis=1)
+        held = [whole[:, height:]] if whole.shape[1] > height else []
+        yield whole[:, :height]

@@ -33,7 +33,7 @@ class BDelta:
     value: percent of rate (BD-rate; negative: fewer bits for the same PSNR) or dB (BD-PSNR; positive: a
         better picture for the same bits).
     low, high: the overlap, in dB for BD-rate and in bpp for BD-PSNR.
-    share: the overlap as a part of the test curve's own range, 0 to 1.
+    share: the overlap as a share of the test curve's own range, 0 to 1.
     """
 
     value: float

@@ -9,34 +9,29 @@ machine.
 from __future__ import annotations
 
 import json
-import platform
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rdae.errors import RdaeError, ResultsError
+from rdae.evaluation import environment
 from rdae.evaluation.bdrate import bd_rate
+from rdae.evaluation.codecs import ALIASES, PillowCodec, Rdae, find_codecs, find_pillow_codec
 from rdae.evaluation.curves import read_json
-from rdae.evaluation.peers import ALIASES, Peer, find_peers
 from rdae.evaluation.points import Point, number, rounded, whole
 from rdae.evaluation.results import Evaluation, PictureResult
-from rdae.evaluation.run import Progress, evaluate_peer, labels
-from rdae.evaluation.speed.measure import processor
-from rdae.metrics import mse, psnr
+from rdae.evaluation.run import OnProgress, evaluate, labels
+from rdae.metrics import Picture, mse, psnr
 from rdae.quality import to_index
-
-if TYPE_CHECKING:
-    from rdae.metrics import Picture
-    from rdae.model import Model
 
 KIND = "rdae efforts"
 
 _EVERY = 3
-"""Of a peer's ladder every third quality is measured, from the second on: its slow settings take minutes each."""
+"""Of another codec's ladder every third quality is taken, from the second on: its slow settings take minutes each."""
 
 _WARM_UP = 256
 """Pixels to a side of what is encoded before any clock starts."""
@@ -46,7 +41,7 @@ _WARM_UP = 256
 class Level:
     """One setting of a codec.
 
-    setting: rdae's level, or the value of a peer's option.  steps: of descent; None of a peer.
+    setting: rdae's level, or the value of another codec's option.  steps: of descent; None of other codecs.
     encoding_s, decoding_s: seconds a picture, mean over pictures and qualities.  bpp, psnr: means over the pictures,
     an entry a quality, by rising rate.
     """
@@ -67,7 +62,7 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Ladder:
+class CodecLevels:
     """A codec and its levels, the fastest first.  option: what the setting is called.  qualities: at which measured."""
 
     title: str
@@ -82,10 +77,10 @@ class Ladder:
 
 
 @dataclass(frozen=True)
-class Efforts:
-    """What was measured; rdae is the first of the ladders.  model: its id, as files name it.  pixels: of all pictures.
+class EffortLevels:
+    """What was measured; rdae is the first of the codecs.  model: its id, as files name it.  pixels: of all pictures.
 
-    threads: of torch; the others take what they choose.
+    threads: of rdae; the others take what they choose.
     """
 
     model: str
@@ -93,86 +88,94 @@ class Efforts:
     pixels: int
     threads: int
     machine: str
-    ladders: tuple[Ladder, ...]
+    codecs: tuple[CodecLevels, ...]
 
     @property
     def plain(self) -> Level:
         """The level 0 of rdae."""
-        return self.ladders[0].levels[0]
+        return self.codecs[0].levels[0]
 
     def to_json(self) -> str:
         """The content of a result file."""
-        content = {"kind": KIND, **_rounded(asdict(self))}
+        fields = asdict(self)
+        fields["ladders"] = fields.pop("codecs")
+        content = {"kind": KIND, **_rounded(fields)}
         return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def chosen_peers(names: Sequence[str], settings: Mapping[str, Sequence[int]]) -> list[tuple[Peer, list[int]]]:
-    """Peers by name, each with the settings to measure, from the fastest to the slowest.
+def chosen_codecs(
+    names: Sequence[str], settings: Mapping[str, Sequence[int]]
+) -> list[tuple[PillowCodec, list[int]]]:
+    """Other codecs by name, each with the settings to measure, from the fastest to the slowest.
 
-    settings: of some of them; all of the others.  ResultsError for a peer without settings, for a setting that it does
-    not have, and for settings of one that is not among the names; otherwise as `find_peers`.
+    settings: of some of them; all of the others.  ResultsError for a codec without settings, for a setting that it does
+    not have, and for settings of one that is not among the names; otherwise as `find_codecs`.
     """
+    codecs = [find_pillow_codec(name) for name in names]
+    find_codecs(codec.name for codec in codecs)
     asked = {ALIASES.get(name, name): values for name, values in settings.items()}
-    peers = find_peers(dict.fromkeys(ALIASES.get(name, name) for name in names))
     for name in asked:
-        if name not in {peer.name for peer in peers}:
+        if name not in {codec.name for codec in codecs}:
             raise ResultsError(f"settings of {name}, which is not among what is measured")
     chosen = []
-    for peer in peers:
-        _, values = peer.knob
-        wanted = asked.get(peer.name, values)
+    for codec in dict.fromkeys(codecs):
+        _, values = codec.speed_option
+        wanted = asked.get(codec.name, values)
         for value in wanted:
-            peer.at(value)
-        chosen.append((peer, [value for value in values if value in wanted]))
+            codec.at_speed(value)
+        chosen.append((codec, [value for value in values if value in wanted]))
     return chosen
 
 
 def measure(
-    model: Model,
+    codec: Rdae,
     pictures: Sequence[Path],
     qualities: Sequence[float],
     highest: int,
     *,
-    peers: Sequence[tuple[Peer, Sequence[int]]] = (),
-    progress: Progress,
-) -> Efforts:
-    """Measure the levels 0..highest of a model, and settings of peers, on pictures.
+    others: Sequence[tuple[PillowCodec, Sequence[int]]] = (),
+    progress: OnProgress,
+) -> EffortLevels:
+    """Measure the levels 0..highest of a model, and settings of other codecs, on pictures.
 
-    peers: as `chosen_peers` has them.  RdaeError or OSError, naming the file, if a picture fails: levels can only be
+    others: as `chosen_codecs` has them.  RdaeError or OSError, naming the file, if a picture fails: levels can only be
     compared on the same pictures.
     """
-    import torch
-
     pixels = 0
     for path in pictures:  # all of them, before hours of work
         height, width = _read(path).shape[:2]
         pixels += height * width
-    ladders = [_own(model, pictures, sorted(qualities), highest, progress)]
-    ladders += [_of_peer(peer, values, pictures, progress) for peer, values in peers]
-    machine = f"{processor()}, Python {platform.python_version()}, torch {torch.__version__}"
-    threads = torch.get_num_threads()
-    return Efforts(model.model_id.hex(), len(pictures), pixels, threads, machine, tuple(ladders))
+    found = [_of_rdae(codec, pictures, sorted(qualities), highest, progress)]
+    found += [_of_other(other, values, pictures, progress) for other, values in others]
+    return EffortLevels(
+        codec.model.model_id.hex(),
+        len(pictures),
+        pixels,
+        codec.threads,
+        environment.machine(),
+        tuple(found),
+    )
 
 
-def read_efforts(path: Path) -> Efforts:
-    """What `Efforts.to_json` wrote; ResultsError if the file holds anything else."""
+def read_effort_levels(path: Path) -> EffortLevels:
+    """What `EffortLevels.to_json` wrote; ResultsError if the file holds anything else."""
     content = read_json(path)
     try:
         if content["kind"] != KIND:
             raise ResultsError(f"{path}: of kind {content['kind']!r}, expected {KIND!r}")
-        first, *others = (_ladder(entry) for entry in content["ladders"])
+        first, *others = (_codec(entry) for entry in content["ladders"])
         pictures, pixels, threads = (
             whole(content[key], at_least=1) for key in ("pictures", "pixels", "threads")
         )
         model, machine = str(content["model"]), str(content["machine"])
-        return Efforts(model, pictures, pixels, threads, machine, (first, *others))
+        return EffortLevels(model, pictures, pixels, threads, machine, (first, *others))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ResultsError(
             f"{path}: not results of rdae efforts ({type(error).__name__}: {error})"
         ) from error
 
 
-def table(result: Efforts) -> list[str]:
+def table(result: EffortLevels) -> list[str]:
     """A line for each level of each codec, and why a BD-rate is missing where one is."""
     heads, rows, notes = _cells(result)
     widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
@@ -185,7 +188,7 @@ def table(result: Efforts) -> list[str]:
     return [_conditions(result), result.machine, *lines, *notes]
 
 
-def markdown(result: Efforts) -> list[str]:
+def markdown(result: EffortLevels) -> list[str]:
     """The same as a table of Markdown."""
     heads, rows, notes = _cells(result)
     lines = [f"| {' | '.join(row)} |" for row in (heads, *rows)]
@@ -193,19 +196,14 @@ def markdown(result: Efforts) -> list[str]:
     return [*lines, "", ". ".join([f"{_conditions(result)}; {result.machine}", *notes]) + "."]
 
 
-def _own(
-    model: Model, pictures: Sequence[Path], qualities: Sequence[float], highest: int, progress: Progress
-) -> Ladder:
+def _of_rdae(
+    codec: Rdae, pictures: Sequence[Path], qualities: Sequence[float], highest: int, progress: OnProgress
+) -> CodecLevels:
     """The levels of rdae, all of a picture from one search."""
-    from rdae import codec
-    from rdae.refinement import steps
+    from rdae.codec.refinement import steps
 
-    # Tables, thread pools and the networks with gradients are made once, and are no picture's own time.
-    for data, _ in codec.efforts(
-        _read(pictures[0])[:_WARM_UP, :_WARM_UP], model, to_index(50), min(highest, 1)
-    ):
-        codec.decode(data, model)
-    title = model.name if model.name.startswith("rdae") else f"rdae {model.name}"
+    # Tables, thread pools and what gradients need are made once, and are no picture's own time.
+    list(_points(_read(pictures[0])[:_WARM_UP, :_WARM_UP], codec, 50, min(highest, 1)))
     found: list[list[PictureResult]] = [[] for _ in range(highest + 1)]
     total = len(pictures) * len(qualities)
     for done, (path, label) in enumerate(zip(pictures, labels(pictures), strict=True)):
@@ -213,28 +211,29 @@ def _own(
         points: list[list[Point]] = [[] for _ in found]
         for turn, quality in enumerate(qualities):
             with _naming(path):
-                for level, point in enumerate(_points(picture, model, quality, highest)):
-                    words = f"{title}: {label} at quality {quality:g}, level {level} of {highest}"
+                for level, point in enumerate(_points(picture, codec, quality, highest)):
+                    words = f"{codec.title}: {label} at quality {quality:g}, level {level} of {highest}"
                     progress(done * len(qualities) + turn, total, words)
                     points[level].append(point)
         for of_level, column in zip(found, points, strict=True):
             of_level.append(PictureResult(label, picture.shape[1], picture.shape[0], tuple(column)))
-    progress(total, total, f"{title}: done")
-    description = "rdae: learned image codec, real files"
+    progress(total, total, f"{codec.title}: done")
     levels = [
-        _level(Evaluation(title, description, tuple(qualities), tuple(results)), level, steps(level))
+        _level(
+            Evaluation(codec.title, codec.description, tuple(qualities), tuple(results)), level, steps(level)
+        )
         for level, results in enumerate(found)
     ]
-    return Ladder(title, description, "effort", tuple(qualities), tuple(levels))
+    return CodecLevels(codec.title, codec.description, "effort", tuple(qualities), tuple(levels))
 
 
-def _points(picture: Picture, model: Model, quality: float, highest: int) -> Iterator[Point]:
+def _points(picture: Picture, codec: Rdae, quality: float, highest: int) -> Iterator[Point]:
     """What each level makes of a picture."""
-    from rdae import codec
+    from rdae.codec.effort_levels import effort_levels
 
-    for data, seconds in codec.efforts(picture, model, to_index(quality), highest):
+    for data, seconds in effort_levels(picture, codec.model.loaded, to_index(quality), highest):
         start = time.perf_counter()
-        decoded = codec.decode(data, model).picture
+        decoded = codec.decode(data)
         decoding_s = time.perf_counter() - start
         yield Point(
             quality=quality,
@@ -248,18 +247,22 @@ def _points(picture: Picture, model: Model, quality: float, highest: int) -> Ite
         )
 
 
-def _of_peer(peer: Peer, values: Sequence[int], pictures: Sequence[Path], progress: Progress) -> Ladder:
-    """The settings of a peer."""
+def _of_other(
+    codec: PillowCodec, values: Sequence[int], pictures: Sequence[Path], progress: OnProgress
+) -> CodecLevels:
+    """The settings of another codec."""
     levels = []
-    qualities = peer.qualities[1::_EVERY]
+    qualities = codec.qualities[1::_EVERY]
     for value in values:
         with tempfile.TemporaryDirectory(prefix="rdae-efforts-") as folder:
             at = Path(folder)
-            result = evaluate_peer(peer.at(value), pictures, qualities, folder=at, progress=progress)
+            result = evaluate(codec.at_speed(value), pictures, qualities, folder=at, progress=progress)
         for name, message in result.failures:
             raise ResultsError(f"{name}: {message}")
         levels.append(_level(result, value, None))
-    return Ladder(peer.title, f"{peer.file_format} by {peer.library}", peer.knob[0], qualities, tuple(levels))
+    option, _ = codec.speed_option
+    description = f"{codec.file_format} by {codec.library}"
+    return CodecLevels(codec.title, description, option, tuple(qualities), tuple(levels))
 
 
 def _level(result: Evaluation, setting: int, steps: int | None) -> Level:
@@ -275,28 +278,28 @@ def _level(result: Evaluation, setting: int, steps: int | None) -> Level:
     )
 
 
-def _cells(result: Efforts) -> tuple[list[str], list[list[str]], list[str]]:
+def _cells(result: EffortLevels) -> tuple[list[str], list[list[str]], list[str]]:
     """Headings, a row a level, and why BD-rates are missing."""
-    plain = f"against {result.ladders[0].title}, effort 0"
+    plain = f"against {result.codecs[0].title}, effort 0"
     heads = ["codec", "steps", "encode, s", "ratio", "BD-rate", plain, "decode, s"]
     rows: list[list[str]] = []
     notes: list[str] = []
-    for ladder in result.ladders:
-        for level in ladder.levels:
-            name = f"{ladder.title}, {ladder.option} {level.setting}"
+    for codec in result.codecs:
+        for level in codec.levels:
+            name = f"{codec.title}, {codec.option} {level.setting}"
             rates = []
-            for anchor in (ladder.levels[0], result.plain):
+            for anchor in (codec.levels[0], result.plain):
                 rate, why = level.against(anchor)
                 rates.append("-" if rate is None else f"{rate:+.2f} %" if rate else "0 %")
                 if rate is None:
                     notes.append(f"{name}: no BD-rate: {why}")
             steps = "-" if level.steps is None else str(level.steps)
-            times = f"{ladder.ratio(level):.2f}×"
+            times = f"{codec.ratio(level):.2f}×"
             rows.append([name, steps, _seconds(level.encoding_s), times, *rates, _seconds(level.decoding_s)])
     return heads, rows, list(dict.fromkeys(notes))
 
 
-def _conditions(result: Efforts) -> str:
+def _conditions(result: EffortLevels) -> str:
     pictures = f"{result.pictures} picture{'' if result.pictures == 1 else 's'}"
     threads = f"{result.threads} thread{'' if result.threads == 1 else 's'}"
     return (
@@ -315,12 +318,14 @@ def _rounded(value: Any) -> Any:
     return [_rounded(each) for each in value] if isinstance(value, (list, tuple)) else rounded(value)
 
 
-def _ladder(entry: Mapping[str, Any]) -> Ladder:
+def _codec(entry: Mapping[str, Any]) -> CodecLevels:
     levels = tuple(_read_level(level) for level in entry["levels"])
     if not levels:
-        raise ValueError("a ladder without levels")
+        raise ValueError("a codec without levels")
     title, description, option = (str(entry[key]) for key in ("title", "description", "option"))
-    return Ladder(title, description, option, tuple(number(value) for value in entry["qualities"]), levels)
+    return CodecLevels(
+        title, description, option, tuple(number(value) for value in entry["qualities"]), levels
+    )
 
 
 def _read_level(entry: Mapping[str, Any]) -> Level:

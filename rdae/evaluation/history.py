@@ -21,8 +21,8 @@ from typing import Any
 
 from rdae.errors import ResultsError
 from rdae.evaluation.curves import Curve, read_json
-from rdae.files import write_atomically
 from rdae.quality import from_index
+from rdae.storage.files import write_atomically
 
 KIND = "rdae training"
 KEPT_ROWS = 200

@@ -151,11 +151,11 @@ class Evaluation:
             + "\n  ]}"
             for picture in self.pictures
         ]
-        parts = [f"{_json(key)}: {_json(value)}" for key, value in head.items()]
-        parts.append('"results": {\n  ' + ",\n  ".join(columns) + "\n }")
-        parts += [f"{_json(key)}: {_json(value)}" for key, value in tail.items()]
-        parts.append('"pictures": [\n  ' + ",\n  ".join(pictures) + "\n ]")
-        return "{\n " + ",\n ".join(parts) + "\n}\n"
+        lines = [f"{_json(key)}: {_json(value)}" for key, value in head.items()]
+        lines.append('"results": {\n  ' + ",\n  ".join(columns) + "\n }")
+        lines += [f"{_json(key)}: {_json(value)}" for key, value in tail.items()]
+        lines.append('"pictures": [\n  ' + ",\n  ".join(pictures) + "\n ]")
+        return "{\n " + ",\n ".join(lines) + "\n}\n"
 
 
 def read(path: Path) -> Evaluation:

@@ -1,89 +1,42 @@
 """One evaluation: each picture at each quality to a real file, read back, decoded, measured.
 
-The model and the peers go through the same loop. Files are written to a folder and read again, so that what
-is counted is what is on the disk. What an earlier result file knows already is not measured again.
+All codecs go through the same loop; rdae tells more of its files than others. Files are written to a folder and read
+again, so that what is counted is what is on the disk. What an earlier result file knows already is not measured again.
 """
 
 from __future__ import annotations
 
 import platform
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import rdae
 from rdae import metrics, quality
 from rdae.codec import container
-from rdae.effort import DEFAULT_EFFORT
 from rdae.errors import RdaeError, ResultsError
-from rdae.evaluation import fresh, perceptual
-from rdae.evaluation.peers import OtherCodec
+from rdae.evaluation import environment, fresh, perceptual
+from rdae.evaluation.codecs import Codec, Rdae
 from rdae.evaluation.results import Account, Agreement, Evaluation, PictureResult, Point
 from rdae.evaluation.reuse import Known, picture_hash
 from rdae.metrics import Picture
 from rdae.pictures import SUFFIXES, read_picture
+from rdae.processors import available_processors
+
+if TYPE_CHECKING:
+    from rdae.codec.encode import Encoded
 
 # Called with (points measured, points to measure, what is being done); those known before count in neither.
-Progress = Callable[[int, int, str], None]
+OnProgress = Callable[[int, int, str], None]
 KEEP_EVERY_S = 60.0
 NOT_MEASURED = "not measured: the run was stopped"
-
-
-class EncodedPicture(Protocol):
-    """What a model's encode returns: rdae.codec.Encoded."""
-
-    @property
-    def data(self) -> bytes: ...  # noqa: D102
-    @property
-    def reconstruction(self) -> Picture: ...  # noqa: D102
-    @property
-    def rate_bits(self) -> float: ...  # noqa: D102
-    @property
-    def latents_sha256(self) -> str: ...  # noqa: D102
-    @property
-    def seconds(self) -> Mapping[str, float]: ...  # noqa: D102
-
-
-class DecodedPicture(Protocol):
-    """What a model's decode returns: rdae.codec.Decoded."""
-
-    @property
-    def picture(self) -> Picture: ...  # noqa: D102
-    @property
-    def latents_sha256(self) -> str: ...  # noqa: D102
-    @property
-    def seconds(self) -> Mapping[str, float]: ...  # noqa: D102
-
-
-class Model(Protocol):
-    """The part of rdae.open_model's result that is measured."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def model_id(self) -> bytes: ...  # noqa: D102
-    def encode(self, picture: Picture, quality: float, /, *, effort: int = ...) -> EncodedPicture: ...  # noqa: D102
-    def decode(self, data: bytes, /) -> DecodedPicture: ...  # noqa: D102
-    def kmac_per_pixel(self) -> Mapping[str, float]: ...  # noqa: D102
-
-
-@dataclass(frozen=True)
-class FreshCheck:
-    """Decode all files once more in one process that has seen no encoder.
-
-    model: the weights' path as the process should open it; None: the weights of the package.
-    command: what to start, for tests with a model of their own.
-    """
-
-    model: Path | None
-    command: tuple[str, ...] = (sys.executable, "-m", "rdae.evaluation.fresh")
 
 
 @dataclass(frozen=True)
@@ -120,158 +73,51 @@ def labels(pictures: Sequence[Path]) -> list[str]:
     return [path.name if unique else str(path) for path in pictures]
 
 
-def identity(model: Model, effort: int = DEFAULT_EFFORT) -> dict[str, Any]:
-    """All that decides about a model's numbers: the same for two runs whose points are interchangeable."""
-    return {"name": model.name, "rdae": rdae.__version__, "model": model.model_id.hex(), "effort": effort}
-
-
-def evaluate_model(
-    model: Model,
+def evaluate(
+    codec: Codec,
     pictures: Sequence[Path],
     qualities: Sequence[float],
     *,
     folder: Path,
-    progress: Progress,
-    effort: int = DEFAULT_EFFORT,
-    fresh_check: FreshCheck | None = None,
+    progress: OnProgress,
     extent: Extent | None = None,
+    fresh_command: Sequence[str] = (),
 ) -> Evaluation:
-    """Measure a model on pictures, encoded with an effort 0..9; folder takes the files and must be empty."""
+    """Measure a codec on pictures; folder takes the files and must be empty. A picture that fails is noted.
+
+    fresh_command: what to start to decode all files of rdae once more in a process that has seen no encoder, such as
+    fresh.COMMAND; empty: nothing.
+    """
     extent = extent or Extent()
-    meta = _meta(pictures, qualities) | {"model": model.model_id.hex(), "device": _device(model)}
-    jobs: dict[tuple[str, float], fresh.Job] = {}
-
-    warm = False
-
-    def measure(original: Picture, at: float, file: Path, name: str) -> Point:
-        nonlocal warm
-        if not warm:  # the first call builds tables and thread pools, which is no picture's own time
-            model.decode(model.encode(original, at, effort=effort).data)
-            warm = True
-        start = time.perf_counter()
-        encoded = model.encode(original, at, effort=effort)
-        encoding_s = time.perf_counter() - start
-        file.write_bytes(encoded.data)
-        data = file.read_bytes()
-        start = time.perf_counter()
-        decoded = model.decode(data)
-        decoding_s = time.perf_counter() - start
-        if fresh_check:
-            reconstruction = file.with_suffix(".npy")
-            np.save(reconstruction, encoded.reconstruction)
-            jobs[name, at] = fresh.Job(file, reconstruction, encoded.latents_sha256)
-        account = Account(encoded.rate_bits, _overhead_bits(data), quality.beta(quality.to_index(at)))
-        same = encoded.latents_sha256 == decoded.latents_sha256
-        agreement = fresh.compare(encoded.reconstruction, decoded.picture, latents_equal=same)
-        point = _point(
-            original,
-            decoded.picture,
-            at=at,
-            file_bytes=len(data),
-            encoding_s=encoding_s,
-            decoding_s=decoding_s,
-            extent=extent,
-        )
-        return replace(point, account=account, decoded=agreement)
-
-    result = _evaluate(
-        measure,
-        name=model.name if model.name.startswith("rdae") else f"rdae {model.name}",
-        description="rdae: learned image codec, real files",
-        pictures=pictures,
-        qualities=qualities,
-        file_pattern=folder / "{}.rdae",
-        progress=progress,
-        meta=meta,
-        codec=identity(model, effort),
-        extent=extent,
-        fresh=fresh_check is not None,
-    )
-    if fresh_check and jobs:
-        progress(0, 0, "decoding all files in a fresh process")
-        try:
-            found = fresh.run(list(jobs.values()), fresh_check.model, fresh_check.command)
-        except RdaeError as error:  # the rest of a long run is still worth having
-            return replace(result, failures=(*result.failures, ("fresh process", str(error))))
-        result = _with_fresh(result, dict(zip(jobs, found, strict=True)))
-    return result
-
-
-def evaluate_peer(
-    peer: OtherCodec,
-    pictures: Sequence[Path],
-    qualities: Sequence[float],
-    *,
-    folder: Path,
-    progress: Progress,
-    extent: Extent | None = None,
-) -> Evaluation:
-    """Measure another codec on pictures; folder takes the files and must be empty."""
-    extent = extent or Extent()
-
-    def measure(original: Picture, at: float, file: Path, _name: str) -> Point:
-        try:
-            start = time.perf_counter()
-            encoded = peer.encode(original, at)
-            encoding_s = time.perf_counter() - start
-            file.write_bytes(encoded)
-            data = file.read_bytes()
-            start = time.perf_counter()
-            decoded = peer.decode(data)
-            decoding_s = time.perf_counter() - start
-        except (RdaeError, OSError):
-            raise
-        except Exception as error:  # whatever another package raises costs one picture, not the run
-            raise ResultsError(f"{peer.title} at quality {at:g}: {type(error).__name__}: {error}") from error
-        return _point(
-            original,
-            decoded,
-            at=at,
-            file_bytes=len(data),
-            encoding_s=encoding_s,
-            decoding_s=decoding_s,
-            extent=extent,
-        )
-
-    return _evaluate(
-        measure,
-        name=peer.title,
-        description=peer.description,
-        pictures=pictures,
-        qualities=qualities,
-        file_pattern=folder / ("{}" + peer.suffix),
-        progress=progress,
-        meta=_meta(pictures, qualities),
-        codec=peer.identity,
-        extent=extent,
-    )
-
-
-def _evaluate(
-    measure: Callable[[Picture, float, Path, str], Point],
-    *,
-    name: str,
-    description: str,
-    pictures: Sequence[Path],
-    qualities: Sequence[float],
-    file_pattern: Path,
-    progress: Progress,
-    meta: Mapping[str, Any],
-    codec: Mapping[str, Any],
-    extent: Extent,
-    fresh: bool = False,
-) -> Evaluation:
-    """The loop over pictures and qualities: a picture that fails is noted, and the others go on."""
+    own = isinstance(codec, Rdae)
+    check_fresh = own and bool(fresh_command)
+    meta = _meta(codec, pictures, qualities)
     qualities = sorted(qualities)
     names = labels(pictures)
     results: list[PictureResult] = []
     failures: list[tuple[str, str]] = []
+    jobs: dict[tuple[str, float], fresh.Job] = {}
     reused = 0
+    warm = not own
 
     def so_far(rest: Sequence[str] = ()) -> Evaluation:
         stated = meta if not reused else {**meta, "reused_points": reused}
         failed = (*failures, *((label, NOT_MEASURED) for label in rest))
-        return Evaluation(name, description, tuple(qualities), tuple(results), failed, stated, codec)
+        return Evaluation(
+            codec.title, codec.description, tuple(qualities), tuple(results), failed, stated, codec.identity
+        )
+
+    def measure(original: Picture, at: float, file: Path, label: str) -> Point:
+        nonlocal warm
+        if not warm:  # the first call builds tables and thread pools, which is no picture's own time
+            _decode(codec, _encode(codec, original, at)[0])
+            warm = True
+        point, encoded = _measure(codec, original, at, file, extent)
+        if check_fresh and encoded is not None:
+            reconstruction = file.with_suffix(".npy")
+            np.save(reconstruction, encoded.reconstruction)
+            jobs[label, at] = fresh.Job(file, reconstruction, encoded.latents_sha256)
+        return point
 
     total = len(pictures) * len(qualities)
     kept_at = time.monotonic()
@@ -282,12 +128,11 @@ def _evaluate(
                 original = read_picture(path)
                 sha256 = picture_hash(original)
                 for at in qualities:
-                    point = extent.known.get(sha256, at, ssimulacra2=extent.ssimulacra2, fresh=fresh)
+                    point = extent.known.get(sha256, at, ssimulacra2=extent.ssimulacra2, fresh=check_fresh)
                     if point is None:
                         done = i * len(qualities) + len(points) - reused
-                        progress(done, total - reused, f"{name}: {label} at quality {at:g}")
-                        file = Path(str(file_pattern).format(f"{i:04d}-q{at:g}"))
-                        point = measure(original, at, file, label)
+                        progress(done, total - reused, f"{codec.title}: {label} at quality {at:g}")
+                        point = measure(original, at, folder / f"{i:04d}-q{at:g}{codec.suffix}", label)
                     else:
                         reused += 1
                     points.append(point)
@@ -308,31 +153,42 @@ def _evaluate(
     progress(
         total - reused,
         total - reused,
-        f"{name}: done" + (f", {reused} points known before" if reused else ""),
+        f"{codec.title}: done" + (f", {reused} points known before" if reused else ""),
     )
     if not results:
         raise ResultsError("no picture could be measured; the first failed so: " + ": ".join(failures[0]))
     known = extent.known.evaluation
+    result = replace(so_far(), memory=None if known is None else known.memory)
     if known is not None and reused == total:
-        return replace(so_far(), meta=known.meta, memory=known.memory)
-    return replace(so_far(), memory=None if known is None else known.memory)
+        result = replace(result, meta=known.meta)
+    if own and jobs:
+        progress(0, 0, "decoding all files in a fresh process")
+        try:
+            found = fresh.run(list(jobs.values()), codec, fresh_command)
+        except RdaeError as error:  # the rest of a long run is still worth having
+            return replace(result, failures=(*result.failures, ("fresh process", str(error))))
+        result = _with_fresh(result, dict(zip(jobs, found, strict=True)))
+    return result
 
 
-def _point(
-    original: Picture,
-    decoded: Picture,
-    *,
-    at: float,
-    file_bytes: int,
-    encoding_s: float,
-    decoding_s: float,
-    extent: Extent,
-) -> Point:
+def _measure(
+    codec: Codec, original: Picture, at: float, file: Path, extent: Extent
+) -> tuple[Point, Encoded | None]:
+    """A picture's point, and what rdae tells of its file."""
+    with _naming(codec, at):
+        start = time.perf_counter()
+        data, encoded = _encode(codec, original, at)
+        encoding_s = time.perf_counter() - start
+        file.write_bytes(data)
+        data = file.read_bytes()
+        start = time.perf_counter()
+        decoded, latents_sha256 = _decode(codec, data)
+        decoding_s = time.perf_counter() - start
     if decoded.shape != original.shape:
         raise ResultsError(f"decoded to a picture of shape {decoded.shape}, expected {original.shape}")
-    return Point(
+    point = Point(
         quality=at,
-        file_bytes=file_bytes,
+        file_bytes=len(data),
         pixels=original.shape[0] * original.shape[1],
         mse=metrics.mse(original, decoded),
         psnr=metrics.psnr(original, decoded),
@@ -342,6 +198,40 @@ def _point(
         psnr_y=metrics.psnr_y(original, decoded),
         ssimulacra2=perceptual.ssimulacra2(original, decoded) if extent.ssimulacra2 else None,
     )
+    if encoded is None:
+        return point, None
+    account = Account(encoded.rate_bits, _overhead_bits(data), quality.beta(quality.to_index(at)))
+    same = encoded.latents_sha256 == latents_sha256
+    agreement = fresh.compare(encoded.reconstruction, decoded, latents_equal=same)
+    return replace(point, account=account, decoded=agreement), encoded
+
+
+def _encode(codec: Codec, picture: Picture, at: float) -> tuple[bytes, Encoded | None]:
+    if not isinstance(codec, Rdae):
+        return codec.encode(picture, at), None
+    encoded = codec.model.encode(picture, at, effort=codec.effort)
+    return encoded.data, encoded
+
+
+def _decode(codec: Codec, data: bytes) -> tuple[Picture, str]:
+    """A file's picture, and of rdae the hash of its latents."""
+    if not isinstance(codec, Rdae):
+        return codec.decode(data), ""
+    decoded = codec.model.decode(data)
+    return decoded.picture, decoded.latents_sha256
+
+
+@contextmanager
+def _naming(codec: Codec, at: float) -> Iterator[None]:
+    """Whatever another package raises costs one picture, not the run."""
+    try:
+        yield
+    except (RdaeError, OSError):
+        raise
+    except Exception as error:
+        if isinstance(codec, Rdae):
+            raise
+        raise ResultsError(f"{codec.title} at quality {at:g}: {type(error).__name__}: {error}") from error
 
 
 def _overhead_bits(data: bytes) -> int:
@@ -364,21 +254,18 @@ def _with_fresh(result: Evaluation, agreements: Mapping[tuple[str, float], Agree
     return replace(result, pictures=pictures)
 
 
-def _device(model: Model) -> str:
-    """Where a model of rdae.open_model runs; a stand-in of the tests runs on the CPU."""
-    return str(getattr(getattr(model, "loaded", None), "device", "cpu"))
-
-
-def _meta(pictures: Sequence[Path], qualities: Sequence[float]) -> dict[str, Any]:
+def _meta(codec: Codec, pictures: Sequence[Path], qualities: Sequence[float]) -> dict[str, Any]:
     """What a reader needs to repeat the numbers; names of pictures, not where they lie on this machine."""
-    import torch
-
-    return {
+    meta = {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
         "rdae": rdae.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "threads": torch.get_num_threads(),
-        **{package: version(package) for package in ("torch", "numpy", "pillow")},
+        "threads": codec.threads if isinstance(codec, Rdae) else available_processors(),
+        environment.RUNTIME: environment.runtime_version(),
+        **{package: version(package) for package in ("numpy", "pillow")},
         "settings": {"qualities": sorted(qualities), "pictures": len(pictures)},
     }
+    if isinstance(codec, Rdae):
+        meta |= {"model": codec.model.model_id.hex(), "device": codec.device}
+    return meta

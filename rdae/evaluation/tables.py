@@ -34,7 +34,7 @@ ACCOUNT = (
     ("loss", "loss", "8.4f"),
 )
 # What BD-rates can be of: name of a curve's values, what it is called.
-METRICS = {
+BD_METRICS = {
     "psnr": "PSNR",
     "psnr-rgb-of-mean-mse": "PSNR of the mean MSE",
     "psnr-y": "PSNR-Y",
@@ -104,7 +104,7 @@ def deltas(
 ) -> list[str]:
     """A line an anchor: BD-rate and BD-PSNR with the range they stand for, or why there is none.
 
-    metric: one of METRICS; MS-SSIM is taken in dB, where its curves are as straight as those of PSNR.
+    metric: one of BD_METRICS; MS-SSIM is taken in dB, where its curves are as straight as those of PSNR.
     """
     lines = []
     unit = "" if metric == "ssimulacra2" else " dB"
@@ -118,7 +118,7 @@ def deltas(
             lines.append(f"{head} no BD-rate: {error}")
             continue
         lines.append(
-            f"{head} BD-rate {rate.value:+.2f} %, BD-{METRICS[metric]} {gain.value:+.2f}{unit} "
+            f"{head} BD-rate {rate.value:+.2f} %, BD-{BD_METRICS[metric]} {gain.value:+.2f}{unit} "
             f"({rate.low:.1f} to {rate.high:.1f}{unit}, {rate.share:.0%} of its range)"
         )
     return lines
@@ -128,7 +128,7 @@ def _points(curve: Curve, metric: str) -> tuple[Sequence[float], Sequence[float]
     """(bpp, values) of a curve; ResultsError if it has none of this metric."""
     values = curve.values(metric)
     if not values:
-        raise ResultsError(f"{curve.name} has no {METRICS[metric]}")
+        raise ResultsError(f"{curve.name} has no {BD_METRICS[metric]}")
     return curve.bpp, [decibels(value) for value in values] if metric == "ms-ssim" else values
 
 

@@ -1,7 +1,7 @@
 """Which models there are: where weights files lie, what their manifests say, which one a name or a file means.
 
 Several models live side by side, so that files of old models can still be read.  Only manifests are read here, which is
-quick; that the weights are what a manifest says is found out when they are loaded (`rdae.weights`).  No torch.
+quick; that the weights are what a manifest says is found out when they are loaded (`rdae.networks.weights`).
 """
 
 from __future__ import annotations
@@ -54,13 +54,19 @@ class Installed:
         if self.problem:
             return self.problem
         try:
-            with self.path.open("rb") as file:
-                found = hashlib.sha256()
-                while piece := file.read(1 << 20):
-                    found.update(piece)
+            found = sha256_of(self.path)
         except OSError as error:
             return error.strerror or str(error)
-        return "" if found.hexdigest() == self.sha256 else damage(found.hexdigest(), self.sha256)
+        return "" if found == self.sha256 else damage(found, self.sha256)
+
+
+def sha256_of(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal; OSError."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
 
 
 def damage(found: str, stated: object) -> str:

@@ -19,7 +19,6 @@ import numpy.typing as npt
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from rdae.errors import PictureError
-from rdae.files import check_output, open_input, read_bounded, write_atomically
 from rdae.pictures.bands import Bands, flow
 from rdae.pictures.raster import (
     ROUNDED,
@@ -33,6 +32,7 @@ from rdae.pictures.raster import (
     wide_samples,
     words,
 )
+from rdae.storage.files import check_output, open_input, read_bounded, write_atomically
 
 Picture = npt.NDArray[np.uint8]  # (h, w, 3), sRGB
 
@@ -174,8 +174,8 @@ def picture_bytes(picture: Image.Image | Picture, form: str, note: Note = silent
         raise PictureError(f"cannot be written as {form}: {error}") from error
 
 
-def picture_parts(bands: Bands, form: str, note: Note = silent) -> Iterator[bytes]:
-    """A file like that of `picture_bytes` in parts, as the bands come: for what `bands.flow_as(form)`.
+def picture_chunks(bands: Bands, form: str, note: Note = silent) -> Iterator[bytes]:
+    """A file like that of `picture_bytes` in chunks, as the bands come: for what `bands.flow_as(form)`.
 
     PictureError if the format cannot hold the picture, and the errors of the bands.
     """

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from rdae.codec.container import MAX_PIXELS, counted_pixels  # what is compressed shall be decompressed
 from rdae.errors import PictureError
+from rdae.limits import MAX_PIXELS, counted_pixels
 from rdae.pictures import exif, profiles
 from rdae.pictures.spool import Collector
 

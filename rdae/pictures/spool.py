@@ -1,6 +1,6 @@
 """Levels that come a band of rows at a time, put together: in memory, or of a large picture in a temporary file.
 
-An array like any other comes of it. Of one that is in a file only what is being read takes memory, and `let_go` gives
+An array like any other comes of it. Of one that is in a file only what is being read takes memory, and `release` gives
 that back: so a picture of 100 megapixels need not be held to be compressed. The file has no name, or none for long,
 and goes with the array; where there is no room for one the levels are held in memory after all.
 """
@@ -95,7 +95,7 @@ class Collector:
         self._file = None
 
 
-def let_go(levels: Levels) -> None:
+def release(levels: Levels) -> None:
     """Give back the memory that reading levels of a file has taken; nothing else changes."""
     base: Any = levels
     while base is not None and not isinstance(base, mmap.mmap):

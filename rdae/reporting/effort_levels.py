@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rdae.errors import ResultsError
-from rdae.evaluation.effort_levels import Efforts, Ladder
+from rdae.evaluation.effort_levels import CodecLevels, EffortLevels
 from rdae.reporting.figures import COLOURS, MARKERS, canvas, grid, plain_log_ticks, round_ticks, to_bytes
 
 if TYPE_CHECKING:
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 HEIGHT_INCHES = 5.4
 
 
-def draw(result: Efforts, *, file_format: str, title: str = "") -> bytes:
+def draw(result: EffortLevels, *, file_format: str, title: str = "") -> bytes:
     """The bytes of a figure, in one of FORMATS: percent of the bits saved, by BD-rate, over seconds a picture.
 
     rdae is drawn thickest; a number at each point is the setting.  A setting without a BD-rate is left out;
     ResultsError if that leaves nothing.  MissingExtraError without matplotlib.
     """
-    curves = [(ladder, _saved(ladder)) for ladder in result.ladders]
-    places = [seconds for _, points in curves for _, seconds, _ in points]
-    if not places:
+    curves = [(codec, _saved(codec)) for codec in result.codecs]
+    times = [seconds for _, points in curves for _, seconds, _ in points]
+    if not times:
         raise ResultsError("no setting has a BD-rate, so there is nothing to draw")
     with canvas(HEIGHT_INCHES) as figure:
         axes = figure.add_subplot()
-        for number, (ladder, points) in enumerate(curves):
-            _line(axes, ladder, points, number)
-        low, high = 0.7 * min(places), 1.4 * max(places)
+        for number, (codec, points) in enumerate(curves):
+            _line(axes, codec, points, number)
+        low, high = 0.7 * min(times), 1.4 * max(times)
         axes.set_xscale("log")
         axes.set_xlim(low, high)
         plain_log_ticks(axes, "x", low, high)
@@ -43,13 +43,13 @@ def draw(result: Efforts, *, file_format: str, title: str = "") -> bytes:
         return to_bytes(figure, file_format)
 
 
-def _saved(ladder: Ladder) -> list[tuple[int, float, float]]:
+def _saved(codec: CodecLevels) -> list[tuple[int, float, float]]:
     """(setting, seconds, percent of bits saved) of each level that has a BD-rate."""
-    rates = ((level, level.against(ladder.levels[0])[0]) for level in ladder.levels)
+    rates = ((level, level.against(codec.levels[0])[0]) for level in codec.levels)
     return [(level.setting, level.encoding_s, -rate) for level, rate in rates if rate is not None]
 
 
-def _line(axes: Axes, ladder: Ladder, points: list[tuple[int, float, float]], number: int) -> None:
+def _line(axes: Axes, codec: CodecLevels, points: list[tuple[int, float, float]], number: int) -> None:
     colour, own = COLOURS[number % len(COLOURS)], number == 0
     axes.plot(
         [seconds for _, seconds, _ in points],
@@ -60,7 +60,7 @@ def _line(axes: Axes, ladder: Ladder, points: list[tuple[int, float, float]], nu
         markeredgecolor="white",
         markeredgewidth=0.6,
         linewidth=2.8 if own else 1.5,
-        label=f"{ladder.title}, {ladder.option}",
+        label=f"{codec.title}, {codec.option}",
         zorder=20 - number,
     )
     for setting, seconds, saved in points:

@@ -95,14 +95,14 @@ def plain_log_ticks(axes: Axes, which: str, low: float, high: float, unit: float
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
     decades = range(int(np.floor(np.log10(low / unit))), int(np.ceil(np.log10(high / unit))) + 1)
-    places: list[float] = []
+    ticks: list[float] = []
     for leading in ((1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
-        places = [step * 10.0**decade * unit for decade in decades for step in leading]
-        places = [place for place in places if low <= place <= high]
-        if len(places) <= 7:
+        ticks = [step * 10.0**decade * unit for decade in decades for step in leading]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) <= 7:
             break
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_locator(FixedLocator(places))
+    axis.set_major_locator(FixedLocator(ticks))
     axis.set_major_formatter(FuncFormatter(lambda value, _position: f"{value / unit:g}"))
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())
@@ -113,7 +113,7 @@ def smoothed(values: Sequence[float] | Floats, window: int) -> Floats:
     flat = np.asarray(values, dtype=np.float64)
     half = window // 2
     sums = np.concatenate([[0.0], np.cumsum(flat)])
-    places = np.arange(len(flat))
-    first, end = np.maximum(places - half, 0), np.minimum(places + half + 1, len(flat))
+    centres = np.arange(len(flat))
+    first, end = np.maximum(centres - half, 0), np.minimum(centres + half + 1, len(flat))
     means: Floats = (sums[end] - sums[first]) / (end - first)
     return means

@@ -13,19 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from rdae import codec, latents
-from rdae.codec import container
+from rdae.codec import container, decode, latents
 from rdae.codec.container import Header, SectionType
+from rdae.codec.latents import Latents
 from rdae.codec.tiles import Grid
-from rdae.latents import Latents
-from rdae.model import Model
 from rdae.networks.architecture import HYPER_STRIDE, PATCH
-from rdae.prior.exact import ExactPrior, Places
-from rdae.training.modules.layers import exact_float32
-from rdae.training.modules.normaliser import LOG_SCALE_STEP, SCALE_MIN, STEP_UNIT
+from rdae.networks.model import Model
+from rdae.networks.normaliser import LOG_SCALE_STEP, SCALE_MIN, STEP_UNIT
+from rdae.networks.prior import Prediction, Prior
 
 Floats = npt.NDArray[np.float32]
 Levels = npt.NDArray[np.uint8]
@@ -108,15 +104,13 @@ class Maps:
         return energies
 
 
-@torch.inference_mode()
-@exact_float32()
 def maps_of(data: bytes, model: Model) -> Maps:
-    """Decode the bytes of a file and draw up where its bits went; the errors of `rdae.codec.decode`.
+    """Decode the bytes of a file and draw up where its bits went; the errors of `rdae.codec.decode.decode`.
 
     The maps take 16 bytes a latent: about 24 bytes a pixel for a model with 384 channels.
     """
-    decoded = codec.decode(data, model)
     parsed = container.parse(data)
+    decoded = decode.decode(parsed, model)
     header = parsed.header
     grid = Grid.of(header.height, header.width, header.tile)
     sizes = model.architecture.latents, model.architecture.hyper_latents
@@ -130,41 +124,38 @@ def maps_of(data: bytes, model: Model) -> Maps:
             found = latents.read(next(payloads), model.prior, header.quality_index, size)
             here = (slice(None), slice(top, bottom), slice(left, right))
             y_bits[here], scales[here] = _y_account(found, model.prior, header.quality_index)
-            y[here] = found.y64.cpu().numpy() / np.float32(STEP_UNIT)
+            y[here] = found.y64 / np.float32(STEP_UNIT)
             # Tiles' sides are multiples of what a hyper-latent covers, but for those at the end.
-            part = _z_account(found, model.prior, size)
+            lengths = model.prior.z_tables.code_lengths(found.z.ravel(), latents.z_rows(found.z.shape))
             z_top, z_left = top // HYPER_STRIDE, left // HYPER_STRIDE
-            z_bits[:, z_top : z_top + part.shape[1], z_left : z_left + part.shape[2]] = part
+            _, height, width = found.z.shape
+            z_bits[:, z_top : z_top + height, z_left : z_left + width] = lengths.reshape(found.z.shape)
     return Maps(header, len(data), decoded.picture, y_bits, z_bits, y, scales)
 
 
-def _z_account(found: Latents, prior: ExactPrior, size: tuple[int, int]) -> Floats:
-    """Bits of a tile's ẑ, (hyper-latents, ceil(h/4), ceil(w/4))."""
-    channels = prior.architecture.hyper_latents
-    shape = (channels, *(-(-n // HYPER_STRIDE) for n in size))
-    rows = np.repeat(np.arange(channels, dtype=np.int32), shape[1] * shape[2])
-    return prior.z_tables.code_lengths(found.z, rows).reshape(shape).astype(np.float32)
+class _Account:
+    """The residuals of latents that are known; what each costs, and the deviation that was expected of it."""
 
+    def __init__(self, y64: npt.NDArray[np.int32], prior: Prior) -> None:
+        self._y64, self._prior = y64, prior
+        self.bits, self.scales = np.zeros(y64.shape, np.float32), np.zeros(y64.shape, np.float32)
 
-def _y_account(found: Latents, prior: ExactPrior, index: int) -> tuple[Floats, Floats]:
-    """Bits of a tile's ŷ and the standard deviations expected of it, each (latents, h, w)."""
-    channels, height, width = found.y64.shape
-    bits, scales = torch.zeros(channels, height, width), torch.zeros(channels, height, width)
-
-    def code(places: Places, means: Tensor, expected: Tensor) -> Tensor:
-        residuals = (places.take(found.y64) - means) // STEP_UNIT
-        symbols, rows = (x.to(torch.int32).cpu().numpy() for x in (residuals, expected))
+    def of(self, prediction: Prediction) -> npt.NDArray[np.int32]:
+        prior, step, rows = self._prior, prediction.step, prediction.scales
+        residuals = (prior.take(self._y64, step) - prediction.means) // np.int32(STEP_UNIT)
         coded = rows >= prior.skip_below
         lengths = np.zeros(len(rows), np.float32)
-        lengths[coded] = prior.y_tables.code_lengths(symbols[coded], rows[coded])
-        places.put(bits, torch.from_numpy(lengths))
-        places.put(scales, torch.from_numpy((SCALE_MIN * np.exp(LOG_SCALE_STEP * rows)).astype(np.float32)))
+        lengths[coded] = prior.y_tables.code_lengths(residuals[coded], rows[coded])
+        prior.put(self.bits, step, lengths)
+        prior.put(self.scales, step, (SCALE_MIN * np.exp(LOG_SCALE_STEP * rows)).astype(np.float32))
         return residuals
 
-    z_shape = (prior.architecture.hyper_latents, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
-    z = torch.from_numpy(found.z.astype(np.int64)).view(z_shape).to(found.y64.device)
-    prior.run(z, index, (height, width), code)
-    return bits.numpy(), scales.numpy()
+
+def _y_account(found: Latents, prior: Prior, index: int) -> tuple[Floats, Floats]:
+    """Bits of a tile's ŷ and the standard deviations expected of it, each (latents, h, w)."""
+    account = _Account(found.y64, prior)
+    latents.go_through(prior, found.z, index, (found.y64.shape[1], found.y64.shape[2]), account)
+    return account.bits, account.scales
 
 
 def _covered(length: int) -> npt.NDArray[np.int64]:
@@ -205,8 +196,8 @@ def mosaic(planes: Floats, order: Sequence[int]) -> Levels:
     across = max(1, math.ceil(math.sqrt(len(order) * height / width)))
     down = -(-len(order) // across)
     sheet = np.full((down * (height + 1) - 1, across * (width + 1) - 1, 3), 255, np.uint8)
-    for place, channel in enumerate(order):
-        row, column = divmod(place, across)
+    for i, channel in enumerate(order):
+        row, column = divmod(i, across)
         plane = planes[channel]
         root = np.sign(plane) * np.sqrt(np.abs(plane))
         most = float(np.abs(root).max()) or 1.0

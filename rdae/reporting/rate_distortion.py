@@ -47,7 +47,7 @@ LABELS = {
     "decoding_time": "seconds to decode a picture",
 }
 HEIGHT_INCHES = 5.4
-_STEPS = 12  # pieces of a drawn line from one point of a curve to the next
+_STEPS = 12  # segments of a drawn line from one point of a curve to the next
 _PCHIP_POINTS = 3  # with fewer, lines are straight
 
 
@@ -119,7 +119,7 @@ def values(curve: Curve, metric: str) -> tuple[float, ...]:
 
 
 def legend_order(curves: Sequence[Curve], metric: str) -> list[int]:
-    """Places of the curves from the highest to the lowest, by the mean distance to the first one at equal rates.
+    """Indices of the curves from the highest to the lowest, by the mean distance to the first one at equal rates.
 
     A curve whose rates the first one has none of comes last.
     """
@@ -170,7 +170,7 @@ def _published_line(axes: Axes, curve: Curve, metric: str, number: int) -> Line2
 
 
 def _between(curve: Curve, metric: str) -> tuple[list[int], Floats, Floats]:
-    """The line through a curve's points, and where on it they are: (places of the points, rates, values).
+    """The line through a curve's points, and where on it they are: (indices of the points, rates, values).
 
     PCHIP over the logarithm of the rate, as BD-rate sees the curve; straight where that is not defined.
     """

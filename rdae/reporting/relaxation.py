@@ -11,7 +11,7 @@ from rdae.reporting.figures import COLOURS, GREY, canvas, grid, plain_log_ticks,
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from rdae.training.relaxation import Point, Relaxation
+    from rdae.evaluation.relaxation import Relaxation, RelaxationPoint
 
 HEIGHT_INCHES = 7.2
 
@@ -62,7 +62,7 @@ def draw(result: Relaxation, *, file_format: str, title: str = "") -> bytes:
         return to_bytes(figure, file_format)
 
 
-def _column(points: tuple[Point, ...], key: str) -> np.ndarray:
+def _column(points: tuple[RelaxationPoint, ...], key: str) -> np.ndarray:
     # A blank picture may have a rate or an error of 0, which a logarithm cannot show.
     return np.maximum([getattr(point, key) for point in points], 1e-6)
 

@@ -10,17 +10,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rdae.networks.architecture import Architecture
-from rdae.quality import HAT_UNIT, MAX_INDEX, hats
-from rdae.training.compressai.likelihoods import bottleneck_likelihood, gaussian_likelihood, likelihood_models
-from rdae.training.context_steps import context_steps
-from rdae.training.modules import normaliser
+from rdae.networks.layers import Z_MAX
+from rdae.networks.normaliser import LOG_SCALE_STEP, SCALE_MIN, SCALES
+from rdae.quality import ANCHOR_UNIT, MAX_INDEX, anchor_weights
 from rdae.training.modules.analysis import Analysis
 from rdae.training.modules.context_model import ContextModel
 from rdae.training.modules.gains import Gains
 from rdae.training.modules.hyper_analysis import HyperAnalysis
-from rdae.training.modules.hyperprior import Z_MAX, HyperSynthesis
+from rdae.training.modules.hyperprior import HyperSynthesis
+from rdae.training.modules.layers import RelaxedLayer, round_straight_through
+from rdae.training.modules.likelihoods import FactorisedDensity, gaussian_likelihood
+from rdae.training.modules.normaliser import reference_scale
 from rdae.training.modules.synthesis import Synthesis
-from rdae.training.relaxed import RelaxedLayer, round_straight_through
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Autoencoder(nn.Module):
     """
 
     spread: Tensor
-    hats: Tensor
+    anchors: Tensor
 
     def __init__(self, architecture: Architecture) -> None:
         """Build the network at its start: a DCT codec with a prior that knows nothing yet."""
@@ -51,15 +52,15 @@ class Autoencoder(nn.Module):
         self.analysis = Analysis(architecture)
         self.synthesis = Synthesis(architecture)
         self.hyper_analysis = HyperAnalysis(architecture)
-        self.hyper_synthesis = HyperSynthesis(architecture, RelaxedLayer)
-        self.context = ContextModel(architecture, RelaxedLayer)
-        self.bottleneck, self.conditional = likelihood_models(
-            architecture.hyper_latents, normaliser.SCALE_MIN
-        )
+        self.hyper_synthesis = HyperSynthesis(architecture)
+        self.context = ContextModel(architecture)
+        self.bottleneck = FactorisedDensity(
+            architecture.hyper_latents
+        )  # CompressAI's name, as old weights have it
         # Standard deviation of each latent channel in units of the lowest quality's step: `rdae.training.start`.
         self.register_buffer("spread", torch.ones(architecture.latents))
-        rows = torch.tensor([hats(i) for i in range(MAX_INDEX + 1)], dtype=torch.float32)
-        self.register_buffer("hats", rows, persistent=False)
+        rows = torch.tensor([anchor_weights(i) for i in range(MAX_INDEX + 1)], dtype=torch.float32)
+        self.register_buffer("anchors", rows, persistent=False)
         for head in self.context.indices:
             # A first guess of half the reference scale.
             if isinstance(head, RelaxedLayer):
@@ -82,20 +83,20 @@ class Autoencoder(nn.Module):
         gains = self.gains
         y = self.analysis(x, gains.at(gains.log_analysis, index)).float()
         y = y * gains.at(gains.log_quantise, index)  # (B, latents, h, w), in steps
-        scale = normaliser.reference_scale(self.spread, index)  # (B, latents, 1, 1)
+        scale = reference_scale(self.spread, index)  # (B, latents, 1, 1)
         z = self.hyper_analysis(y / scale).float()
         z_hat = round_straight_through(z).clamp(-Z_MAX, Z_MAX)
         if noise is None and self.training:
             noise = torch.empty_like(y).uniform_(-0.5, 0.5), torch.empty_like(z).uniform_(-0.5, 0.5)
         noise_y, noise_z = noise or (None, None)
-        z_likelihood = bottleneck_likelihood(self.bottleneck, z, noise_z, rounded=rounded)
+        z_likelihood = self.bottleneck(z, noise_z, rounded=rounded)
         features = self._features(z_hat, index, (y.shape[2], y.shape[3]))
-        y_hat, means, indices = context_steps(self.context, y, scale, features)
-        offset = scale.log() / normaliser.LOG_SCALE_STEP
-        scales = normaliser.SCALE_MIN * torch.exp(
-            (indices + offset).clamp(0, normaliser.SCALES - 1) * normaliser.LOG_SCALE_STEP,
+        y_hat, means, indices = self.context(y, scale, features)
+        offset = scale.log() / LOG_SCALE_STEP
+        scales = SCALE_MIN * torch.exp(
+            (indices + offset).clamp(0, SCALES - 1) * LOG_SCALE_STEP,
         )
-        y_likelihood = gaussian_likelihood(self.conditional, y, scales, means, noise_y, rounded=rounded)
+        y_likelihood = gaussian_likelihood(y, scales, means, noise_y, scale_min=SCALE_MIN, rounded=rounded)
         x_hat = self.synthesis(
             y_hat * gains.at(gains.log_restore - gains.log_quantise, index),
             gains.at(gains.log_synthesis, index),
@@ -103,7 +104,7 @@ class Autoencoder(nn.Module):
         return Output(x_hat.float(), _bits(y_likelihood), _bits(z_likelihood))
 
     def _features(self, z_hat: Tensor, index: Tensor, size: tuple[int, int]) -> Tensor:
-        weights = self.hats[index] / HAT_UNIT  # (B, ANCHORS)
+        weights = self.anchors[index] / ANCHOR_UNIT  # (B, ANCHORS)
         features: Tensor = self.hyper_synthesis(z_hat, weights[:, :, None, None], size)
         return features
 

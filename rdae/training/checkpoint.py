@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -29,6 +30,9 @@ BEFORE = "checkpoint-before.pt"
 
 CONSTANT = "checkpoint-constant.pt"
 """Where the learning rate began to fall: the place to go on from with a larger budget."""
+
+_NO_LONGER = re.compile(r"conditional\.|bottleneck\.(?!matrices\.|biases\.|factors\.|quantiles$)")
+"""Tensors of older checkpoints that nothing reads: CompressAI's likelihoods, which training used, had tables."""
 
 
 @contextlib.contextmanager
@@ -112,6 +116,9 @@ def read(path: Path) -> dict[str, Any]:
         if damaged is not None:
             raise ValueError(f"bad CRC-32 of {damaged}")  # noqa: TRY301 - torch.load has many errors of its own
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        for name in ("model", "average"):
+            if name in state:
+                state[name] = {key: value for key, value in state[name].items() if not _NO_LONGER.match(key)}
     except Exception as error:
         raise TrainingError(f"{path}: not a sound checkpoint ({error})".splitlines()[0]) from error
     return state

@@ -86,9 +86,9 @@ class Group:
         if self.world == 1:
             return [numbers]
         mine = torch.tensor(numbers, dtype=torch.float64)
-        parts = [torch.empty_like(mine) for _ in range(self.world)]
-        dist.all_gather(parts, mine)
-        return [part.tolist() for part in parts]
+        received = [torch.empty_like(mine) for _ in range(self.world)]
+        dist.all_gather(received, mine)
+        return [one.tolist() for one in received]
 
     def align(self, tensors: list[Tensor]) -> None:
         """Give all processes the first one's values of these tensors, in place."""

@@ -7,6 +7,7 @@ back to the checkpoint first leaves each step in it once.
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,12 @@ class Log:
             temporary = self.path.with_name(f".{NAME}.tmp")
             temporary.write_text("".join(kept), encoding="utf-8")
             temporary.replace(self.path)
+
+    def keep(self, step: int) -> None:
+        """Copy the log of a phase that is left, with steps after `step`, to metrics-until-N.jsonl beside it."""
+        last = max((row["step"] for row in self.rows()), default=step)
+        if last > step:
+            shutil.copyfile(self.path, self.path.with_name(f"metrics-until-{last}.jsonl"))
 
     def has(self, kind: str, step: int) -> bool:
         """Tell whether a line of this kind was written at this step."""

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from rdae.networks.architecture import PATCH
 from rdae.training.autoencoder import Autoencoder, Output, distortion
-from rdae.training.modules.layers import exact_float32
-from rdae.training.relaxed import RelaxedLayer
+from rdae.training.modules.layers import set_exact_steps
+from rdae.training.precision import ieee_float32
 
 _SEED = 0
 
@@ -28,58 +28,47 @@ class Terms:
     rounded_mse: float
 
 
-class Twin:
-    """An autoencoder that is asked for its losses, not trained."""
+@torch.no_grad()
+def measure(model: Autoencoder, picture: npt.NDArray[np.uint8], index: int, draws: int) -> Terms:
+    """Measure a picture (h, w, 3) at a quality index 0..800, the prior rounding as in files.
 
-    def __init__(self, model: Autoencoder) -> None:
-        """Let the prior's layers round as they do in the exported model."""
-        self.model = model
-        for module in model.modules():
-            if isinstance(module, RelaxedLayer):
-                module.exact_steps = True
+    The rate with noise is training's: -log2 of the density of y + u and z + u, u uniform in -½..½, while the context
+    model sees rounded latents, as the decoder's will. The error with noise is that of synthesis(y + u); training itself
+    synthesises from rounded latents (`rdae.training.autoencoder`), so its distortion has no gap but what the network
+    does not know about. Noisy terms are means over `draws`, from a fixed seed.
+    """
+    height, width = picture.shape[:2]
+    x = torch.tensor(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float() / 255
+    padded = F.pad(x, (0, -width % PATCH, 0, -height % PATCH), mode="replicate")
+    padded = padded.contiguous(memory_format=torch.channels_last)
+    at = torch.tensor([index])
+    pixels = int(height * width)
+    set_exact_steps(model, enabled=True)
 
-    @torch.no_grad()
-    def terms(self, picture: npt.NDArray[np.uint8], index: int, draws: int) -> Terms:
-        """Measure a picture (h, w, 3) at a quality index 0..800.
+    def error(x_hat: Tensor) -> float:
+        return float(distortion(x, x_hat.clamp(0, 1)[:, :, :height, :width]))
 
-        The rate with noise is training's: -log2 of the density of y + u and z + u, u uniform in -½..½, while the
-        context model sees rounded latents, as the decoder's will. The error with noise is that of synthesis(y + u);
-        training itself synthesises from rounded latents (`rdae.training.autoencoder`), so its distortion has no gap
-        but what the network does not know about. Noisy terms are means over `draws`, from a fixed seed.
-        """
-        height, width = picture.shape[:2]
-        x = torch.tensor(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float() / 255
-        padded = F.pad(x, (0, -width % PATCH, 0, -height % PATCH), mode="replicate")
-        padded = padded.contiguous(memory_format=torch.channels_last)
-        at = torch.tensor([index])
-        pixels = int(height * width)
+    def bpp(output: Output) -> float:
+        return (float(output.bits_y) + float(output.bits_z)) / pixels
 
-        def error(x_hat: Tensor) -> float:
-            return float(distortion(x, x_hat.clamp(0, 1)[:, :, :height, :width]))
+    with ieee_float32(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_SEED)
+        rounded = model.eval()(padded, at)
+        model.train()
+        noisy = [(bpp(model(padded, at)), error(_noisy_synthesis(model, padded, at))) for _ in range(draws)]
+    return Terms(
+        noisy_bpp=sum(rate for rate, _ in noisy) / draws,
+        rounded_bpp=bpp(rounded),
+        noisy_mse=sum(mse for _, mse in noisy) / draws,
+        rounded_mse=error(rounded.x_hat),
+    )
 
-        def bpp(output: Output) -> float:
-            return (float(output.bits_y) + float(output.bits_z)) / pixels
 
-        with exact_float32(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_SEED)
-            self.model.eval()
-            rounded = self.model(padded, at)
-            self.model.train()
-            noisy = [
-                (bpp(self.model(padded, at)), error(self._noisy_synthesis(padded, at))) for _ in range(draws)
-            ]
-        return Terms(
-            noisy_bpp=sum(rate for rate, _ in noisy) / draws,
-            rounded_bpp=bpp(rounded),
-            noisy_mse=sum(mse for _, mse in noisy) / draws,
-            rounded_mse=error(rounded.x_hat),
-        )
-
-    def _noisy_synthesis(self, x: Tensor, index: Tensor) -> Tensor:
-        """x̂ of latents with noise: (1, 3, H, W) -> the same."""
-        gains = self.model.gains
-        y = self.model.analysis(x, gains.at(gains.log_analysis, index)) * gains.at(gains.log_quantise, index)
-        noisy = y + torch.rand_like(y) - 0.5
-        restored = noisy * gains.at(gains.log_restore - gains.log_quantise, index)
-        x_hat: Tensor = self.model.synthesis(restored, gains.at(gains.log_synthesis, index))
-        return x_hat
+def _noisy_synthesis(model: Autoencoder, x: Tensor, index: Tensor) -> Tensor:
+    """x̂ of latents with noise: (1, 3, H, W) -> the same."""
+    gains = model.gains
+    y = model.analysis(x, gains.at(gains.log_analysis, index)) * gains.at(gains.log_quantise, index)
+    noisy = y + torch.rand_like(y) - 0.5
+    restored = noisy * gains.at(gains.log_restore - gains.log_quantise, index)
+    x_hat: Tensor = model.synthesis(restored, gains.at(gains.log_synthesis, index))
+    return x_hat

@@ -29,9 +29,9 @@ from rdae.training.data.stream import Stream
 from rdae.training.distributed import Group
 from rdae.training.divergence import DivergenceCheck
 from rdae.training.log import Log
+from rdae.training.modules.layers import set_exact_steps
 from rdae.training.optimisation.optimiser import Optimiser, freeze
 from rdae.training.optimisation.schedule import CONSTANT, DECAY, Pace, crop_side, phase, rate_factor
-from rdae.training.relaxed import RelaxedLayer
 from rdae.training.start import set_scales
 from rdae.training.warm_start import grown
 
@@ -57,7 +57,7 @@ class Trainer:
         group: the processes that train together.  workers: processes that decode pictures; 0 for threads.
         compiled: let torch.compile make the forward and backward pass.
         fresh: False if `resume` follows, which saves measuring the pictures for a start that is not used.
-        TrainingError if the device or the data cannot be used, MissingExtraError without compressai: this comes first.
+        TrainingError if the device or the data cannot be used.
         """
         self.config = config
         self.run = run
@@ -164,7 +164,7 @@ class Trainer:
         if isinstance(self.pictures, Stream):
             # With another number of processes the shards are shared out anew: all begin at the furthest epoch.
             same = len(streams) == self.group.world
-            epoch = max((place[0] for place in streams), default=0.0)
+            epoch = max((position[0] for position in streams), default=0.0)
             self.pictures.restore(streams[self.group.rank] if same else [epoch, 0, 0, 0.0])
         if self._factor < 1 and (saved.steps, saved.hours) != (self.config.steps, self.config.hours):
             # With another budget the learning rate may jump from near zero to full: it rises from where it was.
@@ -342,11 +342,11 @@ class Trainer:
 
     def _indices(self, step: int) -> Tensor:
         config = self.config
-        # One quality from each of `batch` equal parts of the range: less noise than independent draws.
-        places = torch.rand(config.batch, generator=generator(config.seed, step, 1))
-        places = (torch.arange(config.batch) + places) / config.batch
+        # One quality from each of `batch` equal shares of the range: less noise than independent draws.
+        shares = torch.rand(config.batch, generator=generator(config.seed, step, 1))
+        shares = (torch.arange(config.batch) + shares) / config.batch
         span = config.quality_high - config.quality_low + 1
-        index = (config.quality_low + (places * span).floor()).long().clamp(max=config.quality_high)
+        index = (config.quality_low + (shares * span).floor()).long().clamp(max=config.quality_high)
         return index[self._rows.start : self._rows.stop].to(self.device)
 
     # -- reports -------------------------------------------------------------------------------------------------
@@ -421,13 +421,6 @@ class Trainer:
             line = "  ".join(f"{row['bpp']:.3f} bpp {row['psnr']:.2f} dB" for row in rows)
             self.report(f"validation at step {self.step}  {line}", False)
         return rows
-
-
-def set_exact_steps(model: nn.Module, *, enabled: bool) -> None:
-    """Switch the rounding of the prior's relaxed layers."""
-    for module in model.modules():
-        if isinstance(module, RelaxedLayer):
-            module.exact_steps = enabled
 
 
 def _to_stderr(line: str, _passing: bool) -> None:

@@ -13,8 +13,8 @@ from rdae.training.autoencoder import Autoencoder
 from rdae.training.config import TrainingConfig
 from rdae.training.data.pool import Pool
 from rdae.training.distributed import Group
-from rdae.training.modules.layers import exact_float32
 from rdae.training.ms_ssim import MIN_SIDE
+from rdae.training.precision import ieee_float32
 
 POINTS = 6
 SIDE = 512
@@ -58,7 +58,7 @@ def _one(
 ) -> tuple[float, float, float, float]:
     x = pictures.centre(number, SIDE).float() / 255
     indices = torch.tensor([index], device=x.device)
-    with exact_float32():  # as files will be made
+    with ieee_float32():  # as files will be made
         output = model(x.contiguous(memory_format=torch.channels_last), indices)
     output = type(output)(output.x_hat.clamp(0, 1), output.bits_y, output.bits_z)
     terms = objective.terms(x, output, indices, config.loss_power, config.objective)

@@ -15,12 +15,12 @@ import safetensors
 import torch
 from torch import Tensor, nn
 
-from rdae import weights
 from rdae.errors import TrainingError
+from rdae.networks import weights
 from rdae.networks.architecture import Architecture
 from rdae.quality import ANCHOR_SPACING
 from rdae.training.autoencoder import Autoencoder
-from rdae.training.relaxed import RelaxedLayer
+from rdae.training.modules.layers import RelaxedLayer
 
 PREFIX = "train."
 

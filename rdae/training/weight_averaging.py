@@ -1,4 +1,4 @@
-"""The mean of several weights files as a start: a model soup.
+"""The mean of several weights files as a start: weight averaging over runs.
 
 Ends of runs that began from the same weights lie around a common point that is often better than any of them
 (Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better Generalization"; Wortsman et al. 2022,
@@ -35,7 +35,7 @@ def read(paths: Sequence[Path]) -> Start:
     """Return the mean of at least one weights file, of an architecture with the blocks of all of them.
 
     Blocks that a file lacks count as the identity.  The pixels are the most that went into one of the files.
-    Errors as those of `imports.read`; TrainingError if widths differ from those of the first file.
+    Errors as those of `warm_start.read`; TrainingError if widths differ from those of the first file.
     """
     starts = [warm_start.read(path) for path in paths]
     architecture = starts[0].architecture

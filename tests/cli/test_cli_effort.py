@@ -17,9 +17,10 @@ from PIL import Image
 from tiny_model import photo
 
 import rdae
-from rdae.cli.effort import Interruption, Watch
 from rdae.cli.main import main
-from rdae.refinement import Progress
+from rdae.cli.progress import SearchLine
+from rdae.cli.signals import Interruption
+from rdae.codec.refinement import Progress
 
 RDAE = (sys.executable, "-m", "rdae.cli")
 linux = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of Unix")
@@ -104,10 +105,10 @@ def test_ctrl_c_amid_a_search_leaves_nothing_or_the_best_so_far(choice: str) -> 
     assert {path.suffix for path in Path().iterdir()} <= {".png", ".rdae"}
 
 
-def test_a_watch_says_to_stop_when_asked() -> None:
+def test_the_line_of_a_search_ends_it_when_that_was_asked_for() -> None:
     interruption = Interruption()
-    watch = Watch("x", interruption, draw=False)
+    line = SearchLine("x", interruption, draw=False)
     progress = Progress(step=1, steps=2, plain_bits=100.0, saved_bits=3.0)
-    assert not watch(progress)
+    assert not line(progress)
     interruption.asked = True
-    assert watch(progress)
+    assert line(progress)

@@ -12,10 +12,10 @@ from PIL import Image
 from rdae_command import Result, rdae_command
 from tiny_model import noise, photo, write
 
-from rdae import codec
+from rdae.codec import encode
 from rdae.codec.container import parse
 from rdae.effort import DEFAULT_EFFORT
-from rdae.model import Model
+from rdae.networks.model import Model
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Model) -> P
     monkeypatch.chdir(tmp_path)
     Image.fromarray(photo(40, 60)).save("a.png")
     Image.fromarray(noise(1, 1, 17)).save("b.png")
-    Path("a.rdae").write_bytes(codec.encode(photo(40, 60), tiny, 400).data)
+    Path("a.rdae").write_bytes(encode.encode(photo(40, 60), tiny, 400).data)
     return tmp_path
 
 
@@ -50,7 +50,7 @@ def assert_one_line_error(result: Result, *words: str) -> None:
 
 
 def test_a_picture_goes_to_a_file_and_back_in_fresh_processes(tiny: Model, model: tuple[str, str]) -> None:
-    encoded = codec.encode(photo(40, 60), tiny, 720, effort=DEFAULT_EFFORT)
+    encoded = encode.encode(photo(40, 60), tiny, 720, effort=DEFAULT_EFFORT)
     result = rdae_process("compress", "a.png", "-q", "90", "-o", "x.rdae", *model)
     assert result.exit_code == 0, result.stderr
     assert Path("x.rdae").read_bytes() == encoded.data
@@ -63,7 +63,7 @@ def test_many_pictures_go_into_a_folder(tiny: Model, model: tuple[str, str]) -> 
     assert rdae_command("compress", "a.png", "b.png", "-d", "made", *model).exit_code == 0
     assert rdae_command("decompress", "made/a.rdae", "made/b.rdae", *model).exit_code == 0
     for name, picture in (("a", photo(40, 60)), ("b", noise(1, 1, 17))):
-        reconstruction = codec.encode(picture, tiny, 400, effort=DEFAULT_EFFORT).reconstruction
+        reconstruction = encode.encode(picture, tiny, 400, effort=DEFAULT_EFFORT).reconstruction
         assert np.array_equal(np.asarray(Image.open(f"made/{name}.png")), reconstruction)
 
 

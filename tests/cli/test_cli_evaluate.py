@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import rdae as package
 from rdae.cli.main import main
 
 FakeModel = runpy.run_path(str(Path(__file__).parents[1] / "support" / "fake_model.py"))["FakeModel"]
@@ -37,12 +38,15 @@ def rdae(*arguments: object) -> Result:
     return Result(code, stdout.getvalue(), stderr.getvalue())
 
 
+def opens(monkeypatch: pytest.MonkeyPatch, model: object) -> None:
+    """Let rdae.open_model give this model."""
+    monkeypatch.setitem(package.__dict__, "open_model", lambda *_, **__: model)
+
+
 @pytest.fixture
 def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with two pictures, while open_model gives the fake model."""
-    monkeypatch.setitem(
-        sys.modules, "rdae.api", SimpleNamespace(open_model=lambda _path=None, **_options: FakeModel())
-    )
+    opens(monkeypatch, FakeModel())
     folder = tmp_path / "pictures"
     folder.mkdir()
     rows, columns = np.mgrid[:32, :48]
@@ -114,7 +118,7 @@ def test_eval_replaces_what_it_would_lose_only_when_told_to(
     assert rdae("eval", pictures, "-q", "20,60", "-o", output, "--quiet").code == 0
     if "--other" in change:
         other = replace(FakeModel(), model_id=b"fakf")
-        monkeypatch.setitem(sys.modules, "rdae.api", SimpleNamespace(open_model=lambda *_, **__: other))
+        opens(monkeypatch, other)
     if "--foreign" in change:
         output.write_text('{"results": {"bpp": [1], "psnr-rgb": [30]}}')
     before = output.read_bytes()
@@ -146,11 +150,11 @@ def test_eval_that_is_stopped_keeps_what_it_has_and_goes_on(
                 raise KeyboardInterrupt
             return super().encode(picture, at, effort=effort)
 
-    monkeypatch.setitem(sys.modules, "rdae.api", SimpleNamespace(open_model=lambda *_, **__: Stopping()))
+    opens(monkeypatch, Stopping())
     assert rdae("eval", pictures, "-q", "20,60", "-o", output).code == 130
     stopped = json.loads(output.read_text())
     assert stopped["failures"] == [{"picture": "b.png", "error": "not measured: the run was stopped"}]
-    monkeypatch.setitem(sys.modules, "rdae.api", SimpleNamespace(open_model=lambda *_, **__: FakeModel()))
+    opens(monkeypatch, FakeModel())
     done = rdae("eval", pictures, "-q", "20,60", "-o", output)
     assert done.code == 0
     assert "2 of 2: rdae fake: done, 2 points known before" in done.stderr

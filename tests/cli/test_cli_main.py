@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner
 
 import rdae
 from rdae.cli.main import COMMANDS, main
@@ -20,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 HEAVY = (
     "torch",
+    "onnxruntime",
     "numpy",
     "PIL",
     "constriction",
@@ -109,12 +109,12 @@ def test_every_command_can_be_loaded(name: str) -> None:
     assert main.get_command(click.Context(main), name) is command
 
 
-def test_version_names_the_default_model_and_torch_too() -> None:
+def test_version_names_the_default_model_and_runtime_too() -> None:
     manifest = json.loads((ROOT / "weights" / "rdae-base.json").read_text())
     assert rdae_program("--version").stdout.splitlines() == [
         f"rdae {rdae.__version__}",
         f"model rdae-base {manifest['sha256'][:8]}",
-        f"torch {importlib.metadata.version('torch')}",
+        f"onnxruntime {importlib.metadata.version('onnxruntime')}",
     ]
 
 
@@ -165,18 +165,3 @@ def test_an_error_is_one_line_and_no_traceback(tmp_path: Path) -> None:
     assert result.stdout == ""
     assert result.stderr.startswith(f"rdae: {path}: ")
     assert result.stderr.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("policy", "count", "expected"),
-    [(None, None, "10000"), (None, "7", "7"), ("active", None, None), ("passive", "7", "7")],
-)
-def test_threads_do_not_wait_in_loops_for_long(
-    monkeypatch: pytest.MonkeyPatch, policy: str | None, count: str | None, expected: str | None
-) -> None:
-    for name, value in (("OMP_WAIT_POLICY", policy), ("GOMP_SPINCOUNT", count)):
-        monkeypatch.setenv(name, value or "")  # so that it is put back after the test
-        if value is None:
-            monkeypatch.delenv(name)
-    assert CliRunner().invoke(main, ["models"]).exit_code == 0
-    assert os.environ.get("GOMP_SPINCOUNT") == expected

@@ -1,7 +1,6 @@
 """Which files a command takes and what goes where: folders, patterns, pipes, URLs, shards, JSON lines, the bar."""
 
 import contextlib
-import dataclasses
 import io
 import json
 import re
@@ -16,17 +15,15 @@ import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from fuzzing import frozen_path
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from tiny_model import photo
 
-from rdae import codec, weights
-from rdae.cli import places, progress
-from rdae.cli.files import Found, Request
+from rdae.batch import Facts, Job, Outcome
+from rdae.cli import outcomes, progress
 from rdae.cli.main import main
-from rdae.cli.work import Done, Facts, Job
+from rdae.codec import decode
 from rdae.codec.container import parse
+from rdae.networks import weights
 
 MODEL = ("--model", str(frozen_path()))
 NAME = frozen_path().stem
@@ -220,23 +217,6 @@ def test_shards_share_the_work_and_leave_nothing_out() -> None:
         assert rdae("compress", "-r", "in", "--shard", wrong).code == 2
 
 
-@given(st.lists(st.text("ab/", min_size=1), unique=True), st.integers(1, 9))
-def test_shards_are_disjoint_and_together_all(names: list[str], count: int) -> None:
-    found = [Found(f"in/{name}.png", Path(f"{number}.png")) for number, name in enumerate(names)]
-
-    whole = Request(
-        inputs=("in",), recursive=True, shard=None, workers=None, as_json=False, quiet=True, verbose=False
-    )
-
-    def part(index: int) -> list[Job]:
-        jobs: list[Job] = dataclasses.replace(whole, shard=(index, count))._jobs(found, ".rdae")
-        return jobs
-
-    parts = [part(index) for index in range(1, count + 1)]
-    assert sorted(job.source for each in parts for job in each) == sorted(each.source for each in found)
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
-
-
 def test_verify_finds_the_bad_one() -> None:
     assert rdae("compress", "-r", "in", "-d", "out").code == 0
     assert rdae("verify", "-r", "out").lines == [
@@ -264,7 +244,7 @@ def test_standard_streams_carry_a_picture_there_and_back() -> None:
         assert (made.code, made.stderr) == (0, "")
         assert parse(made.raw).header.width == 20
     back = rdae("decompress", "-", stdin=made.raw)
-    expected = codec.decode(made.raw, weights.load(frozen_path())).picture
+    expected = decode.decode(made.raw, weights.load(frozen_path())).picture
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(back.raw), formats=["PNG"])), expected)
     back = rdae("decompress", "-", "--format", "bmp", stdin=made.raw)
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(back.raw), formats=["BMP"])), expected)
@@ -325,35 +305,6 @@ def test_urls_are_inputs_and_outputs() -> None:
     assert Path("alone.png").exists()
 
 
-def test_a_store_that_shows_half_objects_gets_a_new_name_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Halves(MemoryFileSystem):  # type: ignore[misc]
-        """A store that shows what has come so far."""
-
-        protocol = "halves"
-        fails = False
-
-        @classmethod
-        def _strip_protocol(cls, path: str) -> str:
-            return str(super()._strip_protocol(path.replace("halves://", "memory://")))
-
-        def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
-            super().pipe_file(path, value[: len(value) // 2] if self.fails else value, **options)
-            if self.fails:
-                raise OSError("the line is cut")
-
-    fsspec.register_implementation("halves", Halves, clobber=True)
-    store = fsspec.filesystem("halves")
-    for force in ([], ["--force"]):
-        assert rdae("compress", "in/a.png", "-o", "halves://x/a.rdae", *force).code == 0
-    whole = store.cat_file("/x/a.rdae")
-    assert parse(whole).header.width == 20
-    monkeypatch.setattr(Halves, "fails", True)
-    result = rdae("compress", "in/a.png", "-o", "halves://x/a.rdae", "-f", "-q", "3")
-    assert (result.code, "the line is cut" in result.stderr) == (1, True)
-    assert store.find("/x") == ["/x/a.rdae"]
-    assert store.cat_file("/x/a.rdae") == whole
-
-
 def test_urls_without_their_packages_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
     result = rdae("compress", "in/a.png", "s3://bucket/b.png", "-d", "out", "--quiet")
@@ -363,14 +314,6 @@ def test_urls_without_their_packages_are_one_line(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     result = rdae("compress", "memory://b.png")
     assert result.stderr == "rdae: memory://b.png: URLs need fsspec: pip install 'rdae[fsspec]'\n"
-
-
-def test_names_of_places_survive_the_way_to_a_worker() -> None:
-    for text in ("a/b.png", "-", "./-", "memory://x/a.rdae", "simplecache::memory://x", "C:/a", "a:b"):
-        assert str(places.place(str(places.place(text)))) == str(places.place(text))
-    assert isinstance(places.place("./-"), places.File)
-    assert isinstance(places.place(str(places.place("./-"))), places.File)
-    assert isinstance(places.place("C://a"), places.File)
 
 
 def test_the_bar_is_on_a_terminal_only() -> None:
@@ -393,14 +336,14 @@ def test_the_bar_is_on_a_terminal_only() -> None:
 
 def test_the_time_left_follows_from_the_files_that_took_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(outcomes.time, "monotonic", lambda: now[0])
     shown = io.BytesIO()
     monkeypatch.setattr(sys, "stderr", Terminal(shown, write_through=True))
-    report = progress.Report(object(), 10, as_json=False, quiet=False, verbose=False)
+    printer = outcomes.OutcomePrinter(lambda _facts: "", 10, as_json=False, quiet=False, verbose=False)
     for number in range(4):
-        report.show(Done(Job(str(number), "out"), skipped=True))
+        printer.show(Outcome(Job(str(number), "out"), skipped=True))
     now[0] += 60
-    report.show(Done(Job("x", "out"), Facts(1000, 2, 1000, 3000, 2000)))
+    printer.show(Outcome(Job("x", "out"), Facts(1000, 2, 1000, 3000, 2000)))
     # One picture of 6 megapixels in a minute; five more to go.
     assert shown.getvalue().decode().rpartition("\r\x1b[K")[2] == (
         "5 of 10 [############............] 0.10 MP/s, 5:00 left"

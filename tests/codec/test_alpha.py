@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from tiny_model import noise, photo
 
-from rdae import codec
+from rdae.codec import decode, encode
 from rdae.codec.sections import alpha
 from rdae.codec.sections.packing import pack
 from rdae.errors import CorruptError
-from rdae.model import Model
+from rdae.networks.model import Model
 from rdae.pictures.raster import Raster
 
 Plane = npt.NDArray[np.uint8]
@@ -128,7 +128,7 @@ def test_filling_goes_on_smoothly_from_what_can_be_seen() -> None:
 def test_what_is_under_alpha_0_does_not_matter_to_the_file(tiny: Model) -> None:
     levels, plane = photo(64, 96), slope(96)[:64] // 200 * 255
     other = np.where(plane[:, :, None] > 0, levels, noise(9, 64, 96))
-    files = {codec.compress(Raster(each, alpha=plane), tiny, 400, verify=True) for each in (levels, other)}
+    files = {encode.compress(Raster(each, alpha=plane), tiny, 400, verify=True) for each in (levels, other)}
     assert len(files) == 1
 
 
@@ -136,6 +136,6 @@ def test_a_region_has_its_part_of_alpha(tiny: Model) -> None:
     from rdae.codec.tiles import Region
 
     plane = slope(96)[:64]
-    data = codec.compress(Raster(photo(64, 96), alpha=plane), tiny, 400)
-    found = codec.decode(data, tiny, region=Region(11, 5, 40, 30)).raster.alpha
+    data = encode.compress(Raster(photo(64, 96), alpha=plane), tiny, 400)
+    found = decode.decode(data, tiny, region=Region(11, 5, 40, 30)).raster.alpha
     np.testing.assert_array_equal(found, plane[5:35, 11:51])

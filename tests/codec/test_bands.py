@@ -13,13 +13,12 @@ from rdae_command import rdae_command
 from sample_profiles import gamma_profile
 from tiny_model import photo
 
-from rdae import codec
 from rdae.api import Model
-from rdae.codec import container
+from rdae.codec import container, decode, encode
 from rdae.codec.tiles import Region
 from rdae.errors import CorruptError, PictureError
-from rdae.model import Model as Loaded
-from rdae.pictures import bands, picture_bytes, picture_parts, png
+from rdae.networks.model import Model as Loaded
+from rdae.pictures import bands, picture_bytes, picture_chunks, png
 from rdae.pictures.bands import Bands
 from rdae.pictures.raster import from_pillow
 
@@ -55,7 +54,7 @@ def test_a_file_in_parts_is_the_picture_that_a_whole_one_is(
     monkeypatch.setattr(png, "BAND_BYTES", 43 * MODES[mode] * 5)
     info = {"icc_profile": gamma_profile(1.8), "exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0", "xmp": XMP}
     notes: list[str] = []
-    parts = list(picture_parts(made(mode, 1, 12, 7, info=info), form, notes.append))
+    parts = list(picture_chunks(made(mode, 1, 12, 7, info=info), form, notes.append))
     again: list[str] = []
     whole = picture_bytes(made(mode, 20, info=info).image(), form, again.append)
     assert notes == again
@@ -101,9 +100,9 @@ def test_a_file_unfolds_to_what_it_decodes_to(tiny: Loaded, name: str, region: R
     if image is None:
         image = Image.fromarray(photo(300, 200)).convert("RGBA")
         image.putalpha(Image.linear_gradient("L").resize((200, 300)))
-    data = codec.compress(from_pillow(image), tiny, 400, tile=4)
-    decoded = codec.decode(data, tiny, region=region)
-    unfolded = codec.unfold(data, tiny, region=region)
+    data = encode.compress(from_pillow(image), tiny, 400, tile=4)
+    decoded = decode.decode(data, tiny, region=region)
+    unfolded = decode.unfold(data, tiny, region=region)
     rows = list(unfolded.rows)
     assert len(rows) > 1 or region is not None
     assert unfolded.mode == decoded.raster.mode
@@ -116,7 +115,7 @@ def test_a_file_unfolds_to_what_it_decodes_to(tiny: Loaded, name: str, region: R
 
 def damaged(tiny: Loaded) -> bytes:
     """A file of many tiles whose latents are not those that its checksum is of: noticed after the last band only."""
-    parsed = container.parse(codec.compress(photo(300, 200), tiny, 400, tile=4))
+    parsed = container.parse(encode.compress(photo(300, 200), tiny, 400, tile=4))
     assert parsed.latent_checksum is not None
     return container.pack(container.Container(parsed.header, parsed.sections, parsed.latent_checksum ^ 1))
 
@@ -148,7 +147,7 @@ def test_what_fails_in_the_middle_leaves_nothing_behind(
 def test_large_pictures_of_some_formats_are_written_as_they_come(
     monkeypatch: pytest.MonkeyPatch, tiny: Loaded, tiny_path: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "a.rdae").write_bytes(codec.compress(photo(120, 90), tiny, 400, tile=4))
+    (tmp_path / "a.rdae").write_bytes(encode.compress(photo(120, 90), tiny, 400, tile=4))
     command = ("decompress", f"{tmp_path}/a.rdae", "--model", str(tiny_path), "-o")
     assert rdae_command(*command, f"{tmp_path}/whole.png").exit_code == 0
     monkeypatch.setattr(bands, "FLOWING_PIXELS", 10)

@@ -8,10 +8,9 @@ import pytest
 from fuzz import Command, worker_command
 from fuzzing import FEW_PIXELS, RECIPES, Mutants, frozen_model, varint
 
-from rdae import codec
-from rdae.codec import container
+from rdae.codec import container, decode
 from rdae.errors import RdaeError
-from rdae.model import Model
+from rdae.networks.model import Model
 
 NUMBER = 10_000
 BOX_S = 180.0  # a machine in use by others may not get through in it: then the test says how far it got
@@ -48,7 +47,7 @@ def test_a_mutant_depends_on_seed_and_number_alone(model: Model, mutants: Mutant
 
 def test_the_files_that_mutants_start_from_are_sound(model: Model, mutants: Mutants) -> None:
     for base in mutants.bases:
-        picture = codec.decode(base.draft.to_bytes(), model).picture
+        picture = decode.decode(base.draft.to_bytes(), model).picture
         assert picture.shape == (base.height, base.width, 3)
 
 
@@ -58,7 +57,7 @@ def test_each_recipe_is_used_and_reaches_the_inside(model: Model, mutants: Mutan
     for index in range(400):
         mutant = mutants.mutant(3, index)
         try:
-            codec.decode(mutant.data, model, max_pixels=FEW_PIXELS)
+            decode.decode(mutant.data, model, max_pixels=FEW_PIXELS)
             inside[mutant.recipe] += 1
         except RdaeError as error:
             inside[mutant.recipe] += "checksum does not match" not in str(error)

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_model import photo
 
-from rdae import codec
+from rdae.codec import decode, encode
 from rdae.codec.sections import AuxiliaryData, metadata
 from rdae.codec.sections.packing import pack, unpack
 from rdae.errors import CorruptError, PictureError, VerifyError
-from rdae.model import Model
+from rdae.networks.model import Model
 from rdae.pictures.raster import Raster
 
 XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>" + (b" " * 99 + b"\n") * 20 + b"</x:xmpmeta>"
@@ -58,14 +58,14 @@ def test_more_than_can_be_read_again_is_not_written() -> None:
 
 def test_metadata_goes_through_a_file(tiny: Model) -> None:
     raster = Raster(photo(5, 6), icc=b"icc" * 50, exif=b"MM\0*", xmp=XMP)
-    plain = codec.compress(Raster(photo(5, 6)), tiny, 300)
-    data = codec.compress(raster, tiny, 300, verify=True)
+    plain = encode.compress(Raster(photo(5, 6)), tiny, 300)
+    data = encode.compress(raster, tiny, 300, verify=True)
     assert len(data) < len(plain) + 160
-    found = codec.decode(data, tiny).raster
+    found = decode.decode(data, tiny).raster
     assert (found.icc, found.exif, found.xmp) == (raster.icc, raster.exif, raster.xmp)
 
 
 def test_verifying_finds_metadata_that_changed(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rdae.codec.sections.read", lambda _: AuxiliaryData(None, None, None, b"other"))
     with pytest.raises(VerifyError, match="metadata"):
-        codec.compress(Raster(photo(5, 6), xmp=XMP), tiny, 300, verify=True)
+        encode.compress(Raster(photo(5, 6), xmp=XMP), tiny, 300, verify=True)

@@ -2,212 +2,293 @@
 
 from __future__ import annotations
 
-import gc
-import io
+import dataclasses
 import itertools
-import weakref
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-import torch
-from PIL import Image
+import tiny_model
 
-import rdae
-from rdae import codec, weights
-from rdae.codec import container
+from rdae.codec import latents
+from rdae.codec.refinement import (
+    Aim,
+    Box,
+    Plan,
+    Progress,
+    Refined,
+    Report,
+    better,
+    plans,
+    refine,
+    steps,
+    tiles_with_neighbours,
+    windows,
+)
+from rdae.codec.refinement.code_lengths import CodeLengths
+from rdae.codec.refinement.rounding import Rounding, soft_round
+from rdae.codec.refinement.windows import CORE, HALO, WHOLE
 from rdae.codec.tiles import Grid
 from rdae.effort import MAX_EFFORT
-from rdae.model import Model
+from rdae.networks.model import Model
 from rdae.networks.tables import Tables
 from rdae.quality import beta
-from rdae.refinement import Progress, Refinement, plans, steps
-from rdae.refinement.effort import COARSER, Aim
-from rdae.refinement.lengths import Lengths
-from rdae.refinement.rounding import Rounding
-from rdae.refinement.synthesis import Decoder, Target
-from rdae.refinement.twin import Twin
-from rdae.refinement.windows import CORE, HALO, WHOLE, Box, windows
-from rdae.training.modules.layers import exact_float32
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "data" / "example.png"
+INDEX = 400
+SHORT, LONG = plans(2)
+
+Floats = npt.NDArray[np.float32]
 Levels = npt.NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
-    return weights.load(None)
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return tiny_model.opened(tmp_path_factory.mktemp("model"))
 
 
-def example(height: int = 96, width: int = 128, top: int = 150, left: int = 200) -> Levels:
-    with Image.open(EXAMPLE) as image:
-        return np.asarray(image.convert("RGB"))[top : top + height, left : left + width].copy()
+def analysed(model: Model, picture: Levels, index: int = INDEX) -> Floats:
+    bands = model.transforms.latents(model.transforms.features(picture), index)
+    return np.concatenate(list(bands), axis=1)
 
 
-def cost(
-    picture: Levels, model: Model, index: int, effort: int, tile: int | None = None
-) -> tuple[float, float]:
-    """Bits + β·squared errors of a real file's decoded levels, and the bits."""
-    found = codec.encode(picture, model, index, effort=effort, tile=tile)
-    assert np.array_equal(codec.decode(found.data, model).picture, found.reconstruction)
-    squares = float(np.square(found.reconstruction.astype(float) - picture).sum()) / 3
-    return found.rate_bits + beta(index) * squares, found.rate_bits
+def whole_of(y: Floats) -> Box:
+    return Box(0, 0, *y.shape[1:])
 
 
-@pytest.mark.parametrize("index", [80, 400, 720])
-def test_each_level_is_no_worse_than_the_one_below_and_saves_something(model: Model, index: int) -> None:
-    costs = [cost(example(), model, index, effort)[0] for effort in range(4)]
-    _, plain_bits = cost(example(), model, index, 0)
+def searched(model: Model, picture: Levels, plan: Plan, report: Report | None = None) -> Refined:
+    aim = plan.aim(INDEX)
+    y = analysed(model, picture, aim.index)
+    return refine(model, picture, y, whole_of(y), aim, plan.stages, report)
+
+
+def cost_of(model: Model, picture: Levels, found: latents.Quantised, aim: Aim) -> float:
+    """Bits + β·squared errors of what a decoder makes of it."""
+    bands = model.transforms.synthesise([found.latents.y64], aim.index)
+    levels = np.concatenate(list(bands))[: picture.shape[0], : picture.shape[1]].astype(float)
+    return found.rate_bits() + aim.beta * float(np.square(levels - picture).sum()) / 3
+
+
+# What searches do
+
+
+@pytest.mark.parametrize("plan", [SHORT, LONG], ids=["short", "long"])
+@pytest.mark.parametrize("size", [(96, 128), (1, 1), (17, 33), (16, 48), (40, 70)])
+def test_a_search_is_never_worse_than_what_it_began_with(
+    model: Model, size: tuple[int, int], plan: Plan
+) -> None:
+    picture, aim = tiny_model.photo(*size), plan.aim(INDEX)
+    found = searched(model, picture, plan)
+    assert len(found.history) == len(found.seconds) == len(plan.stages) + 1
+    assert not found.stopped
+    costs = [each.cost for each in found.history]
     assert all(later <= earlier for earlier, later in itertools.pairwise(costs))
-    assert costs[1] < costs[0] - 0.005 * plain_bits
-    assert costs[3] < costs[0] - 0.02 * plain_bits
+    assert list(found.seconds) == sorted(found.seconds)
+    for each in (found.plain, found.best):
+        assert each.cost == pytest.approx(cost_of(model, picture, each.quantised, aim), rel=1e-9)
+        assert each.bits == each.quantised.rate_bits()
 
 
-@pytest.mark.parametrize("size", [(1, 1), (17, 33), (16, 48), (40, 70)])
-def test_small_and_odd_sizes(model: Model, size: tuple[int, int]) -> None:
-    picture = example(*size)
-    costs = [cost(picture, model, 400, effort)[0] for effort in (0, 1, 3)]
-    assert costs[2] <= costs[1] <= costs[0]
+def test_a_search_saves_something(model: Model) -> None:
+    short, long = (searched(model, tiny_model.photo(96, 128), plan) for plan in (SHORT, LONG))
+    assert short.best.cost < short.plain.cost - 0.002 * short.plain.bits
+    assert long.best.cost < long.plain.cost - 0.01 * long.plain.bits
 
 
-def test_tiles_are_refined_without_seams(model: Model) -> None:
-    """A picture of twelve tiles saves about what it saves as one, and no worse next to the tiles' borders."""
-    picture = example(384, 512, 0, 0)
-    index = 400
-    plain, plain_bits = cost(picture, model, index, 0, tile=None)
-    whole, _ = cost(picture, model, index, 2, tile=None)
-    plain_tiled, _ = cost(picture, model, index, 0, tile=4)
-    tiled, _ = cost(picture, model, index, 2, tile=4)
-    assert plain_tiled - tiled > 0.7 * (plain - whole) > 0.01 * plain_bits
-    found = codec.encode(picture, model, index, effort=2, tile=4).reconstruction.astype(float)
-    errors = np.square(found - picture).mean(axis=2)
-    beside = np.zeros(errors.shape, bool)
-    for border in (256, 512):
-        beside[border - 2 : border + 2] = True
-        beside[:, border - 2 : border + 2] = True
-    before = np.square(
-        codec.encode(picture, model, index, tile=4).reconstruction.astype(float) - picture
-    ).mean(axis=2)
-    assert errors[beside].mean() / before[beside].mean() < 1.15 * errors.mean() / before.mean()
+def test_the_plain_encoding_is_that_of_the_analysis(model: Model) -> None:
+    picture = tiny_model.photo(50, 70)
+    y = analysed(model, picture)
+    expected = latents.quantise(y, model.hyper_analyse(y, INDEX), model.prior, INDEX)
+    found = searched(model, picture, Plan(()))
+    assert found.best is found.plain
+    assert found.plain.quantised.payload() == expected.payload()
+
+
+def test_a_search_leaves_the_latents_that_it_was_given(model: Model) -> None:
+    picture = tiny_model.photo(48, 48)
+    y = analysed(model, picture)
+    before = y.copy()
+    refine(model, picture, y, whole_of(y), SHORT.aim(INDEX), SHORT.stages)
+    assert np.array_equal(y, before)
+
+
+def test_the_same_search_gives_the_same_bytes_on_any_number_of_threads(tmp_path: Path) -> None:
+    plan = plans(3)[1]  # with noise
+    payloads = set()
+    for threads in (1, 1, 2):
+        model = tiny_model.opened(tmp_path, threads=threads)
+        payloads.add(searched(model, tiny_model.photo(64, 80), plan).best.quantised.payload())
+    assert len(payloads) == 1
+
+
+def test_large_tiles_are_refined_by_windows(model: Model) -> None:
+    """As well as at once, and no worse next to the windows' borders."""
+    picture = tiny_model.photo(832, 816)
+    aim = SHORT.aim(INDEX)
+    y = analysed(model, picture)
+    assert len(windows(whole_of(y), whole_of(y))) == 4
+    found = refine(model, picture, y, whole_of(y), aim, SHORT.stages)
+    small = searched(model, picture[:640, :640], SHORT)
+    saved = (found.plain.cost - found.best.cost) / found.plain.bits
+    assert saved > 0.8 * (small.plain.cost - small.best.cost) / small.plain.bits > 0.002
+
+
+def test_a_tile_is_searched_with_its_neighbours(model: Model) -> None:
+    """Only what is coded changes, only its pixels count, and neighbours count for what they do to these."""
+    picture = tiny_model.photo(176, 192)
+    y, tile, aim = analysed(model, picture), Box(4, 6, 8, 11), SHORT.aim(INDEX)
+    found = refine(model, picture, y, tile, aim, SHORT.stages)
+    y64 = np.rint(64 * y).astype(np.int32)
+    tile.cut(y64)[...] = found.best.quantised.latents.y64
+    (levels,) = model.transforms.synthesise([y64], INDEX)
+    error = levels[64:128, 96:176].astype(float) - picture[64:128, 96:176]
+    cost = found.best.bits + aim.beta * float(np.square(error).sum()) / 3
+    assert found.best.cost == pytest.approx(cost, rel=1e-9)
+    assert found.best.cost < found.plain.cost
+    assert found.best.quantised.latents.y64.shape[1:] == (4, 5)
+
+
+# Who is told
+
+
+def two_tiles() -> tuple[Levels, Grid]:
+    return tiny_model.photo(256, 512), Grid.of(256, 512, 4)
+
+
+def search_all(
+    model: Model, report: Report, picture: Levels, grid: Grid, searches: tuple[Plan, ...]
+) -> list[list[Refined]]:
+    found: list[list[Refined]] = []
+    for plan in searches:
+        report.begin(plan)
+        aim = plan.aim(INDEX)
+        found.append([])
+        for each in tiles_with_neighbours(picture, [analysed(model, picture, aim.index)], grid):
+            found[-1].append(refine(model, each.levels, each.y, each.tile, aim, plan.stages, report))
+            report.add(found[-1][-1])
+    return found
+
+
+def test_a_listener_sees_all_tiles_and_searches_as_one(model: Model) -> None:
+    seen: list[Progress] = []
+    picture, grid = two_tiles()
+    report = Report(seen.append, grid, plans(2))
+    found = search_all(model, report, picture, grid, plans(2))
+    assert [progress.step for progress in seen] == list(range(1, 2 * steps(2) + 1))
+    assert {progress.steps for progress in seen} == {2 * steps(2)}
+    assert not report.stopped
+    assert report.plain_bits == pytest.approx(sum(each.plain.bits for each in found[0]))
+    assert seen[-1].plain_bits == report.plain_bits
+    saved = [progress.saved_bits for progress in seen]
+    assert all(later >= earlier - 1e-6 for earlier, later in itertools.pairwise(saved))
+    assert saved[0] == 0 < saved[-1]
+
+
+@pytest.mark.parametrize("last", [1, 2, 5])
+def test_a_listener_may_end_all_searches(model: Model, last: int) -> None:
+    seen: list[Progress] = []
+
+    def listen(progress: Progress) -> bool:
+        seen.append(progress)
+        return progress.step == last
+
+    picture, grid = two_tiles()
+    report = Report(listen, grid, plans(2))
+    found = search_all(model, report, picture, grid, plans(2))
+    assert len(seen) == last
+    assert report.stopped
+    # A stage that was not finished counts for nothing: plan 1 has a step a tile, plan 2 has one stage.
+    assert [len(each.history) for each in found[0]] == [[1, 1], [2, 1], [2, 2]][min(2, last - 1)]
+    assert [len(each.history) for each in found[1]] == [1, 1]
+    assert found[1][1].stopped
+
+
+# Windows and tiles
 
 
 def test_windows_cover_each_latent_of_a_tile_once_and_begin_at_even_places() -> None:
     picture = Box(0, 0, 200, 301)
     for tile in (Box(0, 0, 64, 64), Box(64, 128, 128, 192), Box(0, 0, 200, 301), Box(128, 0, 200, 301)):
         seen = np.zeros(tile.size, int)
-        for core, sight, view in windows(tile, picture):
-            inside = core.seen_from(tile)
-            seen[inside.top : inside.bottom, inside.left : inside.right] += 1
-            for each, within in ((sight, tile), (view, picture)):
+        for core, prior, synthesis in windows(tile, picture):
+            core.relative_to(tile).cut(seen)[...] += 1
+            for each, within in ((prior, tile), (synthesis, picture)):
                 assert each == each.grown(0, within)
                 assert core.grown(HALO, within) == each or core == tile == each
-            assert (sight.top - tile.top) % 2 == (sight.left - tile.left) % 2 == 0
+            assert (prior.top - tile.top) % 2 == (prior.left - tile.left) % 2 == 0
+            assert (core.top - prior.top) % 2 == (core.left - prior.left) % 2 == 0
             assert core.size[0] * core.size[1] <= max(CORE**2, WHOLE)
         assert (seen == 1).all()
 
 
-def test_the_twin_tells_the_files_rate(model: Model) -> None:
-    index, picture = 400, example(128, 192)
-    twin = Twin(model.prior, torch.float32)
-    grid = Grid.of(picture.shape[0], picture.shape[1], None)
-    (y,) = model.analyse(picture, index, grid.rows())
-    z = model.hyper_analyse(y, index)
-    with torch.no_grad(), exact_float32():
-        seen = twin.seen(twin.features(z, index, (y.shape[1], y.shape[2])))
-        bits, y_hat = twin.run(y[None], seen, twin.scales(index), lambda _, x: x.round())
-    coded = codec.quantise(picture, model, index)
-    symbols, rows, tables = coded.parts[0]
-    of_y = coded.rate_bits() - tables.bits(symbols, rows)
-    assert float(bits) == pytest.approx(of_y, rel=0.003)
-    exact = coded.latents.y64[None] / 64
-    assert float((y_hat - exact).abs().gt(0.05).float().mean()) < 0.02
+@pytest.mark.parametrize("tile", [None, 4])
+def test_tiles_come_with_what_is_beside_them(tile: int | None) -> None:
+    height, width = 640, 810
+    grid = Grid.of(height, width, tile)
+    levels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    y = np.random.default_rng(1).normal(size=(4, grid.height, grid.width)).astype(np.float32)
+    rows = (y[:, top:bottom] for top, bottom in grid.rows())
+    found = tiles_with_neighbours(levels, rows, grid)
+    picture = whole_of(y)
+    for top, bottom in grid.rows():
+        for left, right in grid.columns():
+            own = Box(top, left, bottom, right)
+            seen = own.grown(HALO, picture)
+            each = next(found)
+            assert each.tile == own.relative_to(seen)
+            assert np.array_equal(each.y, seen.cut(y))
+            expected = levels[16 * seen.top : 16 * seen.bottom, 16 * seen.left : 16 * seen.right]
+            assert np.array_equal(each.levels, expected)
+    assert next(found, None) is None
 
 
-def test_bits_are_the_tables_at_integers_and_have_their_slopes_between() -> None:
-    counts = np.array([[1, 5, 2**24 - 7, 1], [2**22, 2**22, 2**22, 2**22]], np.int32).flatten()
-    tables = Tables(counts, np.array([1, 1], np.int32))
-    lengths = Lengths(tables, torch.device("cpu"))
-    symbols = np.array([-1, 0, 1, 1, 2], np.int32)
-    rows = np.array([0, 0, 0, 1, 1], np.int32)
-    exact = tables.bits(symbols, rows)
-    assert float(lengths.bits(torch.tensor(symbols).float(), torch.tensor(rows).float())) == pytest.approx(
-        exact
-    )
-    x = torch.tensor([0.25, -0.5, 1.75], dtype=torch.float64, requires_grad=True)
-    row = torch.tensor([0.5, 0.25, 0.75], dtype=torch.float64, requires_grad=True)
-    lengths.parts = lengths.parts.double()
-    assert torch.autograd.gradcheck(lengths.bits, (x, row))
+# Rounding and code lengths
 
 
 @pytest.mark.parametrize("noise", [False, True])
-def test_a_soft_round_lies_between_neighbours_and_its_gradient_is_its_slope(noise: bool) -> None:
+def test_a_soft_round_lies_between_neighbours_and_its_slope_is_its_derivative(noise: bool) -> None:
     rounding = Rounding(steepness=3.0, temperature=0.8, noise=noise)
-
-    def drawn(x: torch.Tensor) -> torch.Tensor:
-        return rounding(x, torch.Generator().manual_seed(3))
-
-    x = (
-        torch.rand(200, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 8 - 4
-    ).requires_grad_()
-    soft = drawn(x)
-    assert ((soft >= x.floor()) & (soft <= x.ceil())).all()
-    assert torch.autograd.gradcheck(drawn, x)
+    x = np.random.default_rng(1).uniform(-4, 4, 200)
+    x = x[np.abs(x - np.rint(x)) > 1e-3]
+    soft, slope = soft_round(x, rounding, np.random.default_rng(3))
+    assert ((soft >= np.floor(x)) & (soft <= np.ceil(x))).all()
+    above, below = (soft_round(x + step, rounding, np.random.default_rng(3))[0] for step in (1e-6, -1e-6))
+    assert slope == pytest.approx((above - below) / 2e-6, rel=1e-4, abs=1e-6)
     if not noise:
-        assert torch.equal(soft.detach().round(), x.detach().round())
+        assert np.array_equal(np.rint(soft), np.rint(x))
 
 
-@pytest.mark.parametrize("size", [(64, 96), (51, 83)])
-def test_the_squared_error_is_the_decoders_and_its_gradient_that_of_its_modules(
-    model: Model, size: tuple[int, int]
-) -> None:
-    index, picture = 400, example(*size)
-    (y,) = model.analyse(picture, index, [(0, 4)])
-    y_hat, gains = y.round()[None].clone(), model.gains
-    theirs = y_hat.clone().requires_grad_()
-    made = model.synthesis(
-        theirs * gains.restore[index][None, :, None, None], gains.synthesis[index][None, :, None, None]
+def test_a_drawn_round_rounds_up_as_often_as_its_share_says() -> None:
+    x = np.full(20000, 0.7, np.float32)
+    soft, _ = soft_round(x, Rounding(steepness=4.0, temperature=0.6, noise=True), np.random.default_rng(0))
+    share = 1 / (1 + (0.3 / 0.7) ** 4)
+    assert (soft > 0.5).mean() == pytest.approx(share, abs=0.01)
+
+
+def test_bits_are_the_tables_at_integers_and_have_their_slopes_between() -> None:
+    counts = np.array([[1, 5, 2**24 - 7, 1], [2**22, 2**22, 2**22, 2**22]], np.int32).ravel()
+    tables = Tables(counts, np.array([1, 1], np.int32))
+    lengths = CodeLengths.of(tables)
+    symbols = np.array([-1, 0, 1, 1, 2], np.int32)
+    rows = np.array([0, 0, 0, 1, 1], np.int32)
+    exact = tables.bits(symbols, rows)
+    assert lengths.bits(symbols.astype(np.float32), rows.astype(np.float32)) == pytest.approx(exact)
+    precise = dataclasses.replace(
+        lengths,
+        **{name: getattr(lengths, name).astype(np.float64) for name in ("corner", "slope", "fall", "twist")},
     )
-    errors = (made[0].permute(1, 2, 0) * 255)[: size[0], : size[1]] - torch.from_numpy(picture)
-    expected = errors.square().sum()
-    (wanted,) = torch.autograd.grad(expected, theirs)
-    for dtype, error in ((torch.float32, 1e-4), (torch.bfloat16, 0.15)):
-        own = y_hat.clone().requires_grad_()
-        squares = Decoder(model, dtype).squares(own, Target(picture, (4, 6), own.device), index)
-        (gradient,) = torch.autograd.grad(squares * 3, own)
-        assert float(squares.detach()) == pytest.approx(float(expected.detach()), rel=error)
-        assert float((gradient / 3 - wanted).norm()) < error * float(wanted.norm())
+    x, row = np.array([0.25, -0.5, 1.75, 5.5]), np.array([0.5, 0.25, 0.75, 0.5])
+    of_symbols, of_rows = precise.slopes(x, row)
+    for number, step in enumerate(1e-6 * np.eye(4)):
+        assert precise.bits(x + step, row) - precise.bits(x - step, row) == pytest.approx(
+            2e-6 * of_symbols[number]
+        )
+        assert precise.bits(x, row + step) - precise.bits(x, row - step) == pytest.approx(
+            2e-6 * of_rows[number]
+        )
 
 
-def test_the_same_effort_gives_the_same_bytes(model: Model) -> None:
-    picture = example(64, 80)
-    assert codec.compress(picture, model, 300, effort=3) == codec.compress(picture, model, 300, effort=3)
-
-
-def test_what_is_written_is_verified_and_decodes() -> None:
-    data = rdae.compress(example(), 40, effort=2, verify=True)
-    assert rdae.decompress(data).size == (128, 96)
-    assert len(data) < len(rdae.compress(example(), 40, effort=0)) * 1.02
-
-
-def test_a_listener_sees_each_step_and_may_end_the_search(model: Model) -> None:
-    seen: list[Progress] = []
-
-    def listen(progress: Progress) -> bool:
-        seen.append(progress)
-        return len(seen) == 7
-
-    data = codec.compress(example(), model, 400, effort=3, listener=listen)
-    assert [progress.step for progress in seen] == list(range(1, 8))
-    assert {progress.steps for progress in seen} == {steps(3)}
-    assert all(later.saved_bits >= earlier.saved_bits for earlier, later in itertools.pairwise(seen))
-    assert 0 < seen[-1].saved_bits < seen[-1].plain_bits
-    # Seven steps are the first two levels and two steps of the third, which count for nothing.
-    assert data == codec.compress(example(), model, 400, effort=2)
-    ended = codec.compress(
-        example(), model, 400, effort=4, listener=lambda progress: progress.step == steps(3) + 3
-    )
-    assert ended == codec.compress(example(), model, 400, effort=3) != data
+# Plans
 
 
 def test_levels_begin_alike_and_grow() -> None:
@@ -224,74 +305,12 @@ def test_levels_begin_alike_and_grow() -> None:
             plans(wrong)
 
 
-def test_long_searches_write_coarser_steps_at_the_same_beta(model: Model) -> None:
-    """Of any quality, also where there are none coarser, the file is the best of both searches."""
-    for index in (0, 10, 400):
-        coarser = max(0, index - COARSER)
-        written = container.parse(codec.compress(example(), model, index, effort=3)).header.quality_index
-        assert written in (coarser, index)
-        costs = [cost(example(), model, index, effort)[0] for effort in (2, 3)]
-        assert costs[1] <= costs[0]
-    assert written == coarser
+def test_long_searches_aim_at_coarser_steps_and_the_same_beta() -> None:
+    assert SHORT.aim(INDEX) == Aim(INDEX, beta(INDEX))
+    assert LONG.aim(INDEX) == Aim(INDEX - LONG.coarser, beta(INDEX))
+    assert LONG.aim(10) == Aim(0, beta(10))
 
 
-def test_a_search_leaves_the_latents_that_it_was_given(model: Model) -> None:
-    picture = example(48, 48)
-    grid = Grid.of(48, 48, None)
-    with torch.inference_mode(), exact_float32():
-        (y,) = model.analyse(picture, 400, grid.rows())
-        before = y.clone()
-        Refinement(model, picture, y, Box(0, 0, 3, 3), Aim(400, beta(400))).run(plans(2)[0].stages)
-        assert torch.equal(y, before)
-
-
-def test_targets_are_met_with_effort_too() -> None:
-    picture = example(192, 256, 0, 0)
-    plain = rdae.compress(picture, target=rdae.Target("size", 3000), effort=0)
-    better = rdae.compress(picture, target=rdae.Target("size", 3000), effort=2)
-    assert 2900 <= len(better) <= 3000
-    error = [
-        np.square(np.asarray(rdae.decompress(data)).astype(float) - picture).mean()
-        for data in (plain, better)
-    ]
-    assert error[1] < error[0]
-
-
-def test_pillow_takes_an_effort() -> None:
-    import rdae.pillow
-
-    image = Image.fromarray(example())
-    files = []
-    for effort in (0, 2):
-        file = io.BytesIO()
-        image.save(file, "RDAE", quality=40, effort=effort)
-        files.append(file.getvalue())
-    assert files[0] == rdae.compress(image, 40, effort=0)
-    assert files[1] == rdae.compress(image, 40, effort=2)
-
-
-def test_all_levels_of_a_search_are_the_files_of_these_levels(model: Model) -> None:
-    picture = example(64, 96)
-    files, seconds = zip(*codec.efforts(picture, model, 400, 3), strict=True)
-    assert list(files) == [codec.compress(picture, model, 400, effort=effort) for effort in range(4)]
-    assert list(seconds) == sorted(seconds)
-
-
-def test_a_listener_sees_all_tiles_as_one_and_may_end_them_all(model: Model) -> None:
-    picture = example(384, 300, 0, 0)
-    seen: list[Progress] = []
-    data = codec.compress(picture, model, 400, tile=4, effort=1, listener=seen.append)
-    assert [progress.step for progress in seen] == [1, 2, 3, 4]
-    assert {progress.steps for progress in seen} == {4}
-    assert seen[-1].plain_bits > 1.2 * seen[0].plain_bits
-    ended = codec.compress(picture, model, 400, tile=4, effort=1, listener=lambda _: True)
-    assert ended == codec.compress(picture, model, 400, tile=4) != data
-
-
-def test_what_is_kept_for_a_model_does_not_keep_the_model() -> None:
-    opened = weights.load(None)
-    codec.compress(example(32, 32), opened, 400, effort=1)
-    prior = weakref.ref(opened.prior)
-    del opened
-    gc.collect()
-    assert prior() is None
+def test_a_cost_is_better_only_beyond_doubt() -> None:
+    assert better(997.0, 1000.0, 1000.0)
+    assert not better(999.5, 1000.0, 1000.0)

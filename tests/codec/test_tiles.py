@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_model import SMALL, noise, photo, write
 
-from rdae import codec, latents, rows, weights
-from rdae.codec import tiles
+from rdae.codec import decode, encode, latents, tiles
 from rdae.codec.container import Container, Header, Section, SectionType, pack, parse
 from rdae.codec.tiles import Grid, Region
 from rdae.errors import CorruptError
-from rdae.model import Model
+from rdae.networks import transforms, weights
+from rdae.networks.model import Model
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +37,12 @@ def test_every_latent_is_in_one_tile(height: int, width: int, tile: int | None) 
 @pytest.mark.parametrize("exact", [False, True])
 def test_tiled_pictures_come_back(small: Model, size: tuple[int, int], exact: bool) -> None:
     picture = photo(*size)
-    encoded = codec.encode(picture, small, 500, tile=4)
+    encoded = encode.encode(picture, small, 500, tile=4)
     parsed = parse(encoded.data)
     assert parsed.header.tile == 4
     assert len(parsed.payloads(SectionType.LATENTS)) == len(Grid.of(*size, 4))
-    assert codec.compress(picture, small, 500, tile=4, verify=True) == encoded.data
-    decoded = codec.decode(encoded.data, small, exact=exact)
+    assert encode.compress(picture, small, 500, tile=4, verify=True) == encoded.data
+    decoded = decode.decode(encoded.data, small, exact=exact)
     assert decoded.latents_sha256 == encoded.latents_sha256
     assert np.abs(decoded.picture.astype(int) - encoded.reconstruction).max() <= exact
 
@@ -50,8 +50,8 @@ def test_tiled_pictures_come_back(small: Model, size: tuple[int, int], exact: bo
 def test_tiles_make_no_seam(small: Model) -> None:
     """The transforms see over borders: with the same latents, tiles change no pixel, nor does the cut into bands."""
     picture = photo(600, 530)
-    whole = codec.encode(picture, small, 800, tile=None)
-    tiled = codec.encode(picture, small, 800, tile=4)
+    whole = encode.encode(picture, small, 800, tile=None)
+    tiled = encode.encode(picture, small, 800, tile=4)
     # Latents differ a little, as each is rounded to its own prior's mean plus an integer.
     error = [np.abs(one.reconstruction.astype(int) - picture).astype(float) for one in (whole, tiled)]
     seams = [e[:, 251:261].mean() / e.mean() for e in error]
@@ -63,11 +63,10 @@ def test_latents_are_cut_after_the_analysis(small: Model, monkeypatch: pytest.Mo
     picture = photo(300, 530)
     seen: dict[bool, list[np.ndarray[Any, Any]]] = {False: [], True: []}
     for tiled in (False, True):
-        spans = [(0, 16), (16, 19)] if tiled else [(0, 19)]
         if tiled:
-            monkeypatch.setitem(rows._BYTES, "cpu", 1)  # bands of two rows
-            monkeypatch.setattr(rows, "_LEAST", 2)
-        seen[tiled] = [y.numpy() for y in small.analyse(picture, 400, spans)]
+            monkeypatch.setattr(transforms, "BAND_BYTES", 1)  # bands of a few rows
+        prepared = encode.prepare(picture, small, tile=4 if tiled else None)
+        seen[tiled] = list(prepared.rows_of_tiles(400))
     assert [part.shape[1] for part in seen[True]] == [16, 3]
     assert np.allclose(np.concatenate(seen[True], axis=1), seen[False][0], rtol=1e-4, atol=1e-3)
 
@@ -79,17 +78,17 @@ def test_latents_are_cut_after_the_analysis(small: Model, monkeypatch: pytest.Mo
 def test_a_region_is_what_the_whole_has_there(
     small: Model, tile: int | None, region: tuple[int, ...]
 ) -> None:
-    data = codec.compress(photo(530, 600), small, 600, tile=tile)
+    data = encode.compress(photo(530, 600), small, 600, tile=tile)
     x, y, width, height = region
     for exact in (False, True):
-        whole = codec.decode(data, small, exact=exact).picture[y : y + height, x : x + width]
-        part = codec.decode(data, small, exact=exact, region=Region(*region)).picture
+        whole = decode.decode(data, small, exact=exact).picture[y : y + height, x : x + width]
+        part = decode.decode(data, small, exact=exact, region=Region(*region)).picture
         assert part.shape == (height, width, 3)
         assert np.abs(part.astype(int) - whole).max() <= (0 if exact else 1)
 
 
 def test_a_region_needs_only_its_tiles(small: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = codec.compress(noise(0, 600, 1100), small, 300, tile=4)
+    data = encode.compress(noise(0, 600, 1100), small, 300, tile=4)
     read: list[bytes] = []
     right = latents.read
 
@@ -98,30 +97,30 @@ def test_a_region_needs_only_its_tiles(small: Model, monkeypatch: pytest.MonkeyP
         return right(payload, *rest)
 
     monkeypatch.setattr(latents, "read", noted)
-    codec.decode(data, small, region=Region(100, 100, 50, 50))
+    decode.decode(data, small, region=Region(100, 100, 50, 50))
     payloads = parse(data).payloads(SectionType.LATENTS)
     assert [payloads.index(one) for one in read] == [0]
     read.clear()
-    codec.decode(data, small, region=Region(250, 100, 50, 50))  # its border reaches into the tile beside it
+    decode.decode(data, small, region=Region(250, 100, 50, 50))  # its border reaches into the tile beside it
     assert [payloads.index(one) for one in read] == [0, 1]
     read.clear()
-    codec.decode(data, small)
+    decode.decode(data, small)
     assert len(read) == 3 * 5
 
 
 @pytest.mark.parametrize("region", [(0, 0, 0, 1), (-1, 0, 5, 5), (0, 0, 41, 30), (39, 29, 1, 2)])
 def test_a_region_outside_is_a_value_error(small: Model, region: tuple[int, ...]) -> None:
-    data = codec.compress(photo(30, 40), small, 300)
+    data = encode.compress(photo(30, 40), small, 300)
     with pytest.raises(ValueError, match="is not inside of 40 x 30 pixels"):
-        codec.decode(data, small, region=Region(*region))
+        decode.decode(data, small, region=Region(*region))
 
 
 def test_tiles_in_the_wrong_order_are_noticed(small: Model) -> None:
-    parsed = parse(codec.compress(noise(0, 256, 512), small, 300, tile=4))
+    parsed = parse(encode.compress(noise(0, 256, 512), small, 300, tile=4))
     one, two = parsed.sections
     swapped = pack(Container(parsed.header, (two, one), parsed.latent_checksum))
     with pytest.raises(CorruptError, match="not those that were encoded"):
-        codec.decode(swapped, small)
+        decode.decode(swapped, small)
 
 
 def test_a_file_has_as_many_latents_sections_as_tiles() -> None:

@@ -13,12 +13,13 @@ import training_kit
 from PIL import Image
 from rdae_command import rdae_command
 
+import rdae
 from rdae.errors import ResultsError
-from rdae.evaluation.peers import PEERS
-from rdae.evaluation.speed import codecs, process, text
-from rdae.evaluation.speed.codecs import Codec, nearest_quality
+from rdae.evaluation import codecs
+from rdae.evaluation.codecs import PILLOW_CODECS, UNTRAINED, Codec, Rdae, find_untrained, nearest_in_size
+from rdae.evaluation.speed import process, text
 from rdae.evaluation.speed.measure import Benchmark, measure
-from rdae.training.compressai import timing
+from rdae.training.compressai import networks
 
 FakeModel = runpy.run_path(str(Path(__file__).parents[1] / "support" / "fake_model.py"))["FakeModel"]
 PICTURE = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
@@ -26,25 +27,34 @@ MODEL = FakeModel()
 
 
 def benchmark(
-    *peers: Codec, pictures: int = 2, rounds: int = 3, note: Callable[[str], None] = print
+    *others: tuple[Codec, float], pictures: int = 2, rounds: int = 3, note: Callable[[str], None] = print
 ) -> Benchmark:
-    chosen = [codecs.of_model(MODEL, 50), *peers]
+    chosen = [(Rdae(MODEL), 50), *others]
     kmac = MODEL.kmac_per_pixel()
-    return measure(chosen, [PICTURE] * pictures, rounds=rounds, kmac_per_pixel=kmac, note=note)
+    return measure(chosen, [PICTURE] * pictures, rounds=rounds, kmac_per_pixel=kmac, threads=1, note=note)
 
 
-def sleeper(encode_s: list[float], decode_s: float) -> Codec:
+def sleeper(encode_s: list[float], decode_s: float) -> tuple[Any, float]:
     """A codec whose encodes take as long as a list says, and whose files mean nothing."""
-    clock = iter(encode_s)
-    return Codec(
-        "sleeper", 1, lambda _: time.sleep(next(clock)), lambda _: time.sleep(decode_s), lambda _: None
-    )
+    seconds = iter(encode_s)
+
+    def encode(_picture: Any, _quality: float, clock: Any = None) -> bytes:
+        del clock
+        time.sleep(next(seconds))
+        return b"a file"
+
+    def decode(_data: bytes, clock: Any = None) -> None:
+        del clock
+        time.sleep(decode_s)
+
+    return SimpleNamespace(title="sleeper", untrained=True, encode=encode, decode=decode), 1
 
 
 def test_each_codec_is_timed_in_each_round_and_the_stages_are_those_of_a_file() -> None:
     notes: list[str] = []
-    jpeg = codecs.of_peer(PEERS["jpeg"], [PICTURE], len(MODEL.compress(PICTURE, 50)))
-    found = benchmark(jpeg, note=notes.append)
+    jpeg = PILLOW_CODECS["jpeg"]
+    quality = nearest_in_size(jpeg, [PICTURE], len(MODEL.compress(PICTURE, 50)))
+    found = benchmark((jpeg, quality), note=notes.append)
     own, peer = found.timings
     assert (found.pictures, found.pixels) == (2, 2 * 40 * 40)
     assert own.title == "rdae fake"
@@ -62,7 +72,7 @@ def test_each_codec_is_timed_in_each_round_and_the_stages_are_those_of_a_file() 
 def test_medians_and_ratios_are_over_rounds_and_stand_a_slow_one() -> None:
     slow_once = [0.0, 0.01, 0.2, 0.01]  # the first warms up
     chosen = [sleeper([0.01] * 4, 0.005), sleeper(slow_once, 0.01)]
-    first, second = measure(chosen, [PICTURE], rounds=3, kmac_per_pixel={}, note=print).timings
+    first, second = measure(chosen, [PICTURE], rounds=3, kmac_per_pixel={}, threads=1, note=print).timings
     assert 0.01 <= second.encoding.total_s < 0.1
     assert 1.2 <= second.decoding.ratio <= 3
     assert max(second.encoding.rounds_s) >= 0.2
@@ -70,9 +80,7 @@ def test_medians_and_ratios_are_over_rounds_and_stand_a_slow_one() -> None:
 
 
 def test_the_text_has_a_line_for_each_codec_and_each_stage() -> None:
-    found = benchmark(
-        codecs.of_peer(PEERS["webp"], [PICTURE], 2000), sleeper([0.0] * 2, 0), pictures=1, rounds=1
-    )
+    found = benchmark((PILLOW_CODECS["webp"], 50), sleeper([0.0] * 2, 0), pictures=1, rounds=1)
     printed = "\n".join(text.lines(found))
     for word in (
         "rdae fake",
@@ -91,24 +99,25 @@ def test_the_text_has_a_line_for_each_codec_and_each_stage() -> None:
     assert table[4].startswith("| sleeper | 1 | - |")
 
 
-@pytest.mark.parametrize("quality", PEERS["jpeg"].qualities)
+@pytest.mark.parametrize("quality", PILLOW_CODECS["jpeg"].qualities)
 def test_bisection_finds_each_rung_of_the_ladder_by_its_size(quality: int) -> None:
-    jpeg = PEERS["jpeg"]
+    jpeg = PILLOW_CODECS["jpeg"]
     size = len(jpeg.encode(PICTURE, quality))
-    assert len(jpeg.encode(PICTURE, nearest_quality(jpeg, [PICTURE], size))) == size
+    assert len(jpeg.encode(PICTURE, nearest_in_size(jpeg, [PICTURE], size))) == size
 
 
-@pytest.mark.parametrize("name", timing.LEARNED)
+@pytest.mark.parametrize("name", UNTRAINED)
 def test_compressais_models_code_pictures_of_any_size(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     training_kit.need_compressai()
-    monkeypatch.setattr(timing, "NARROW", (8, 12))
-    codec = timing.of_compressai(name, 4)
-    strings = codec.encode(PICTURE[:33])
-    decoded = codec.decode(strings)
+    monkeypatch.setattr(networks, "NARROW", (8, 12))
+    codec = find_untrained(name)
+    data = codec.encode(PICTURE[:33], 4)
+    decoded = codec.decode(data)
     assert decoded.shape == (33, 40, 3)
     assert decoded.dtype == np.uint8
-    assert np.array_equal(decoded, codec.decode(strings))
-    assert codec.size(strings) is None
+    assert np.array_equal(decoded, codec.decode(data))
+    assert codec.untrained
+    assert networks.LAST_NARROW.keys() == set(UNTRAINED)
 
 
 @pytest.fixture
@@ -116,7 +125,7 @@ def quick_processes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """Let the processes be quick ones, and return what was given to the command line."""
     told: list[tuple[str, ...]] = []
     monkeypatch.setattr(process, "COMMAND_LINE", ("-c", "import time; time.sleep(0.05)"))
-    monkeypatch.setattr(process, "IMPORT_TORCH", ("-c", ""))
+    monkeypatch.setattr(process, "IMPORT_RUNTIME", ("-c", ""))
 
     def peak(words: Any, _environment: object) -> int:
         told.append(tuple(words))
@@ -159,9 +168,7 @@ def test_the_memory_of_a_process_is_its_own() -> None:
 @pytest.fixture
 def picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The path of a picture, while open_model gives the fake model."""
-    monkeypatch.setitem(
-        sys.modules, "rdae.api", SimpleNamespace(open_model=lambda _path=None, **_options: MODEL)
-    )
+    monkeypatch.setitem(rdae.__dict__, "open_model", lambda *_, **__: MODEL)
     Image.fromarray(PICTURE).save(tmp_path / "a.png")
     return str(tmp_path / "a.png")
 
@@ -180,7 +187,7 @@ def test_what_is_not_installed_is_left_out_with_a_line_unless_it_was_asked_for(
     picture: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rdae.cli.benchmark.LIBRARY_PEERS", ("jpeg", "no such"))
-    monkeypatch.setattr(timing, "LEARNED", {})
+    monkeypatch.setattr(codecs, "UNTRAINED", ())
     done = rdae_command("benchmark", picture, "--repeat", "1")
     assert done.exit_code == 0
     assert "without no such: unknown peer" in done.stderr

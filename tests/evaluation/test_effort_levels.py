@@ -10,26 +10,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from rdae_command import rdae_command
 
-from rdae import weights
+from rdae.api import open_model
+from rdae.codec.refinement import steps as steps_of
 from rdae.effort import MAX_EFFORT
 from rdae.errors import PictureError, ResultsError
+from rdae.evaluation.codecs import PILLOW_CODECS, Rdae, find_codecs, is_here
 from rdae.evaluation.effort_levels import (
-    Efforts,
-    Ladder,
+    CodecLevels,
+    EffortLevels,
     Level,
-    chosen_peers,
+    chosen_codecs,
     markdown,
     measure,
-    read_efforts,
+    read_effort_levels,
     table,
 )
-from rdae.evaluation.peers import PEERS, available_peers, find_peers
 from rdae.quality import beta, to_index
-from rdae.refinement import steps as steps_of
 from rdae.reporting import effort_levels as diagram
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "data" / "example.png"
@@ -39,15 +38,15 @@ PLAIN = Level(0, 0, 0.1, 0.2, (0.2, 0.5, 1.0), (28.0, 32.0, 36.0))
 HALF = Level(1, 1, 0.3, 0.2, (0.1, 0.25, 0.5), (28.0, 32.0, 36.0))
 FAST = Level(6, None, 0.2, 0.01, (0.4, 1.0, 2.0), (28.0, 32.0, 36.0))
 SLOW = Level(4, None, 2.0, 0.01, (0.3, 0.75, 1.5), (28.0, 32.0, 36.0))
-MADE = Efforts(
+MADE = EffortLevels(
     "0123abcd",
     2,
     20_000,
     1,
     "a machine",
     (
-        Ladder("rdae-x", "rdae", "effort", (20.0, 50.0, 80.0), (PLAIN, HALF)),
-        Ladder("AVIF 4:4:4", "AVIF", "speed", (10.0, 40.0, 70.0), (FAST, SLOW)),
+        CodecLevels("rdae-x", "rdae", "effort", (20.0, 50.0, 80.0), (PLAIN, HALF)),
+        CodecLevels("AVIF 4:4:4", "AVIF", "speed", (10.0, 40.0, 70.0), (FAST, SLOW)),
     ),
 )
 
@@ -66,14 +65,13 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def measured(pictures: list[Path]) -> Efforts:
-    torch.set_num_threads(1)
-    peers = chosen_peers(["webp"], {"webp": [6, 0]})
-    return measure(weights.load(None), pictures, QUALITIES, 2, peers=peers, progress=silent)
+def measured(pictures: list[Path]) -> EffortLevels:
+    others = chosen_codecs(["webp"], {"webp": [6, 0]})
+    return measure(Rdae(open_model(threads=1)), pictures, QUALITIES, 2, others=others, progress=silent)
 
 
-def test_each_level_costs_more_seconds_and_less_of_what_it_looks_for(measured: Efforts) -> None:
-    own = measured.ladders[0]
+def test_each_level_costs_more_seconds_and_less_of_what_it_looks_for(measured: EffortLevels) -> None:
+    own = measured.codecs[0]
     assert [(level.setting, level.steps) for level in own.levels] == [(0, 0), (1, 1), (2, 6)]
     assert own.qualities == (20.0, 50.0, 80.0)
     seconds = [level.encoding_s for level in own.levels]
@@ -90,21 +88,21 @@ def test_each_level_costs_more_seconds_and_less_of_what_it_looks_for(measured: E
     assert -30 < (rates[2] or 0) < (rates[1] or 0) < 0
 
 
-def test_a_peers_settings_go_from_fast_to_slow_and_slow_ones_save_bits(measured: Efforts) -> None:
-    webp = measured.ladders[1]
+def test_a_peers_settings_go_from_fast_to_slow_and_slow_ones_save_bits(measured: EffortLevels) -> None:
+    webp = measured.codecs[1]
     assert (webp.title, webp.option) == ("WebP", "method")
     assert [level.setting for level in webp.levels] == [0, 6]
     assert webp.ratio(webp.levels[0]) == 1 != webp.ratio(webp.levels[1])
     assert (webp.levels[1].against(webp.levels[0])[0] or 0) < -1
-    assert len(webp.levels[0].bpp) == len(webp.qualities) < len(PEERS["webp"].qualities)
+    assert len(webp.levels[0].bpp) == len(webp.qualities) < len(PILLOW_CODECS["webp"].qualities)
 
 
-def test_what_is_written_is_what_is_read(measured: Efforts, tmp_path: Path) -> None:
+def test_what_is_written_is_what_is_read(measured: EffortLevels, tmp_path: Path) -> None:
     path = tmp_path / "efforts.json"
     path.write_text(MADE.to_json())
-    assert read_efforts(path) == MADE
+    assert read_effort_levels(path) == MADE
     path.write_text(measured.to_json())
-    assert table(read_efforts(path)) == table(measured)
+    assert table(read_effort_levels(path)) == table(measured)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +125,7 @@ def test_a_file_that_holds_nothing_of_the_kind_is_an_error_naming_it(
     path = tmp_path / "efforts.json"
     path.write_text(json.dumps(content))
     with pytest.raises(ResultsError, match=r"efforts\.json: ") as caught:
-        read_efforts(path)
+        read_effort_levels(path)
     assert "\n" not in str(caught.value)
 
 
@@ -154,8 +152,8 @@ def test_the_page_says_how_many_steps_each_level_takes() -> None:
 
 def test_a_missing_bd_rate_is_a_dash_and_a_reason() -> None:
     short = replace(HALF, bpp=(0.1,), psnr=(28.0,))
-    own, peer = MADE.ladders
-    lines = table(replace(MADE, ladders=(replace(own, levels=(PLAIN, short)), peer)))
+    own, peer = MADE.codecs
+    lines = table(replace(MADE, codecs=(replace(own, levels=(PLAIN, short)), peer)))
     assert " ".join(lines[4].split()) == "rdae-x, effort 1 1 0.300 3.00× - - 0.200"
     assert (
         lines[-1]
@@ -163,35 +161,37 @@ def test_a_missing_bd_rate_is_a_dash_and_a_reason() -> None:
     )
 
 
-@pytest.mark.parametrize("name", [peer.name for peer in available_peers(PEERS) if peer.adjustable])
+@pytest.mark.parametrize(
+    "name", [codec.name for codec in PILLOW_CODECS.values() if codec.has_speed_option and is_here(codec)]
+)
 def test_a_peer_at_its_usual_setting_writes_its_usual_files(name: str, pictures: list[Path]) -> None:
-    peer = PEERS[name]
-    option, values = peer.knob
+    peer = PILLOW_CODECS[name]
+    option, values = peer.speed_option
     picture = np.asarray(Image.open(pictures[0]))
     usual = int(peer.options[option])
     assert usual in values
     assert (
-        peer.at(usual).encode(picture, 50)
+        peer.at_speed(usual).encode(picture, 50)
         == peer.encode(picture, 50)
-        != peer.at(values[0]).encode(picture, 50)
+        != peer.at_speed(values[0]).encode(picture, 50)
     )
-    assert peer.at(values[0]).identity != peer.at(values[1]).identity
+    assert peer.at_speed(values[0]).identity != peer.at_speed(values[1]).identity
     with pytest.raises(ResultsError, match="unknown peer"):
-        find_peers(peer.at(values[0]).arguments)
+        find_codecs(peer.at_speed(values[0]).arguments)
 
 
 def test_settings_are_those_asked_for_or_all_from_the_fastest_on() -> None:
-    (webp, methods), (avif, speeds) = chosen_peers(["webp", "avif"], {"avif": [4, 8, 6]})
+    (webp, methods), (avif, speeds) = chosen_codecs(["webp", "avif"], {"avif": [4, 8, 6]})
     assert (webp.name, methods) == ("webp", list(range(7)))
     assert (avif.name, speeds) == ("avif", [8, 6, 4])
     with pytest.raises(ResultsError, match="peer avif has no speed 11, expected 0 to 10"):
-        chosen_peers(["avif"], {"avif": [11]})
+        chosen_codecs(["avif"], {"avif": [11]})
     with pytest.raises(
         ResultsError, match="peer jpeg has no setting of speed or effort, expected one of webp"
     ):
-        chosen_peers(["jpeg"], {})
+        chosen_codecs(["jpeg"], {})
     with pytest.raises(ResultsError, match="settings of webp, which is not among"):
-        chosen_peers(["avif"], {"webp": [1]})
+        chosen_codecs(["avif"], {"webp": [1]})
 
 
 def test_a_picture_that_fails_is_named_before_anything_is_measured(
@@ -202,7 +202,7 @@ def test_a_picture_that_fails_is_named_before_anything_is_measured(
     told: list[str] = []
     with pytest.raises(PictureError, match=r"bad\.png: "):
         measure(
-            weights.load(None),
+            Rdae(open_model()),
             [*pictures, bad],
             QUALITIES,
             1,
@@ -234,9 +234,9 @@ def test_the_command_prints_and_writes_what_was_measured(pictures: list[Path], t
     done = rdae_command("efforts", str(pictures[0].parent), *options, *peer, "--markdown")
     assert done.exit_code == 0, done.stderr
     assert "rdae-base: done" in done.stderr
-    found = read_efforts(output)
+    found = read_effort_levels(output)
     assert done.stdout.splitlines() == markdown(found)
-    assert [len(ladder.levels) for ladder in found.ladders] == [2, 2]
+    assert [len(codec.levels) for codec in found.codecs] == [2, 2]
     assert b"<svg" in figure.read_bytes()
     again = tmp_path / "again.svg"
     assert rdae_command("plot", str(output), "-o", str(again)).exit_code == 0
@@ -271,4 +271,4 @@ def test_the_figure_has_a_curve_a_codec_from_its_fastest_setting_on(monkeypatch:
     assert [text.get_text() for text in axes.texts] == ["0", "1", "6", "4"]
     flat = replace(PLAIN, psnr=(30.0, 30.0, 30.0))
     with pytest.raises(ResultsError, match="nothing to draw"):
-        diagram.draw(replace(MADE, ladders=(replace(MADE.ladders[0], levels=(flat,)),)), file_format="png")
+        diagram.draw(replace(MADE, codecs=(replace(MADE.codecs[0], levels=(flat,)),)), file_format="png")

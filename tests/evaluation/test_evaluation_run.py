@@ -11,10 +11,10 @@ from PIL import Image
 from rdae import quality
 from rdae.errors import ResultsError
 from rdae.evaluation import tables
+from rdae.evaluation.codecs import PILLOW_CODECS, Rdae
 from rdae.evaluation.curves import read_curve
-from rdae.evaluation.peers import PEERS
 from rdae.evaluation.results import Evaluation
-from rdae.evaluation.run import FreshCheck, collect_pictures, evaluate_model, evaluate_peer
+from rdae.evaluation.run import collect_pictures, evaluate
 
 FAKE = Path(__file__).parents[1] / "support" / "fake_model.py"
 FakeModel = runpy.run_path(str(FAKE))["FakeModel"]
@@ -58,7 +58,7 @@ def test_folders_give_their_pictures_in_order_and_each_only_once(pictures: list[
 def test_rates_count_the_bytes_on_the_disk_and_means_are_of_the_pictures(
     pictures: list[Path], work: Path
 ) -> None:
-    result = evaluate_model(FakeModel(), pictures, QUALITIES, folder=work, progress=silent)
+    result = evaluate(Rdae(FakeModel()), pictures, QUALITIES, folder=work, progress=silent)
     assert result.qualities == (20.0, 60.0, 90.0)
     sizes = {path.name: path.stat().st_size for path in work.iterdir()}
     small = result.pictures[1]
@@ -72,7 +72,7 @@ def test_rates_count_the_bytes_on_the_disk_and_means_are_of_the_pictures(
 
 
 def test_the_account_adds_up(pictures: list[Path], work: Path) -> None:
-    result = evaluate_model(FakeModel(), pictures, QUALITIES, folder=work, progress=silent)
+    result = evaluate(Rdae(FakeModel()), pictures, QUALITIES, folder=work, progress=silent)
     for picture in result.pictures:
         for point in picture.points:
             account = point.account
@@ -90,7 +90,7 @@ def test_the_account_adds_up(pictures: list[Path], work: Path) -> None:
 def test_the_result_file_reads_as_compressais_and_repeats_the_points(
     pictures: list[Path], work: Path, tmp_path: Path
 ) -> None:
-    result = evaluate_model(FakeModel(), pictures, QUALITIES, folder=work, progress=silent)
+    result = evaluate(Rdae(FakeModel()), pictures, QUALITIES, folder=work, progress=silent)
     path = tmp_path / "results.json"
     path.write_text(result.to_json())
     content = json.loads(path.read_text())
@@ -111,7 +111,7 @@ def test_the_result_file_reads_as_compressais_and_repeats_the_points(
 
 def test_a_picture_that_fails_is_noted_and_the_others_go_on(pictures: list[Path], work: Path) -> None:
     pictures[0].unlink()
-    result = evaluate_model(FakeModel(), pictures, QUALITIES, folder=work, progress=silent)
+    result = evaluate(Rdae(FakeModel()), pictures, QUALITIES, folder=work, progress=silent)
     assert [picture.name for picture in result.pictures] == ["b.png"]
     ((name, message),) = result.failures
     assert name == "a.png"
@@ -119,11 +119,11 @@ def test_a_picture_that_fails_is_noted_and_the_others_go_on(pictures: list[Path]
     assert any(line.startswith("failed: a.png") for line in tables.checks(result))
     pictures[1].write_bytes(b"")
     with pytest.raises(ResultsError, match="no picture could be measured"):
-        evaluate_model(FakeModel(), pictures, QUALITIES, folder=work, progress=silent)
+        evaluate(Rdae(FakeModel()), pictures, QUALITIES, folder=work, progress=silent)
 
 
 def test_a_decoder_that_differs_from_its_encoder_is_reported(pictures: list[Path], work: Path) -> None:
-    result = evaluate_model(FakeModel(offset=9), pictures, (50,), folder=work, progress=silent)
+    result = evaluate(Rdae(FakeModel(offset=9)), pictures, (50,), folder=work, progress=silent)
     for picture in result.pictures:
         decoded = picture.points[0].decoded
         assert decoded is not None
@@ -136,8 +136,10 @@ def test_a_decoder_that_differs_from_its_encoder_is_reported(pictures: list[Path
 def test_a_fresh_process_decodes_all_files_and_tells_whether_they_agree(
     pictures: list[Path], work: Path, offset: int
 ) -> None:
-    check = FreshCheck(None, (sys.executable, str(FAKE), str(offset)))
-    result = evaluate_model(FakeModel(), pictures, (30, 70), folder=work, progress=silent, fresh_check=check)
+    command = (sys.executable, str(FAKE), str(offset))
+    result = evaluate(
+        Rdae(FakeModel()), pictures, (30, 70), folder=work, progress=silent, fresh_command=command
+    )
     found = [point.decoded_fresh for picture in result.pictures for point in picture.points]
     assert len(found) == 4
     assert all(agreement is not None and agreement.latents_equal for agreement in found)
@@ -149,16 +151,16 @@ def test_a_fresh_process_decodes_all_files_and_tells_whether_they_agree(
 def test_a_fresh_process_that_dies_is_a_failure_but_keeps_the_measurements(
     pictures: list[Path], work: Path
 ) -> None:
-    check = FreshCheck(None, (sys.executable, "-c", "raise SystemExit('no such model')"))
-    result = evaluate_model(FakeModel(), pictures, (30,), folder=work, progress=silent, fresh_check=check)
+    command = (sys.executable, "-c", "raise SystemExit('no such model')")
+    result = evaluate(Rdae(FakeModel()), pictures, (30,), folder=work, progress=silent, fresh_command=command)
     assert len(result.pictures) == 2
     assert result.failures == (("fresh process", "decoding in a fresh process failed: no such model"),)
 
 
 def test_a_peer_is_measured_by_the_same_loop(pictures: list[Path], work: Path) -> None:
     calls: list[tuple[int, int]] = []
-    jpeg = PEERS["jpeg"]
-    result = evaluate_peer(
+    jpeg = PILLOW_CODECS["jpeg"]
+    result = evaluate(
         jpeg, pictures, (20, 60), folder=work, progress=lambda done, total, _what: calls.append((done, total))
     )
     assert result.name == "JPEG 4:4:4"
@@ -177,7 +179,7 @@ def swapped(result: Evaluation) -> Evaluation:
 
 
 def test_a_psnr_that_falls_is_named_with_its_qualities(pictures: list[Path], work: Path) -> None:
-    result = evaluate_peer(PEERS["jpeg"], pictures, (20, 60), folder=work, progress=silent)
+    result = evaluate(PILLOW_CODECS["jpeg"], pictures, (20, 60), folder=work, progress=silent)
     assert result.pictures[0].falls() == []
     fallen = swapped(result)
     (line,) = fallen.pictures[0].falls()
@@ -190,7 +192,7 @@ def test_a_psnr_that_falls_is_named_with_its_qualities(pictures: list[Path], wor
 def test_a_lossless_point_has_no_number_in_json_and_no_place_in_the_curve(
     pictures: list[Path], work: Path
 ) -> None:
-    result = evaluate_peer(PEERS["jpeg"], pictures[:1], (20, 60), folder=work, progress=silent)
+    result = evaluate(PILLOW_CODECS["jpeg"], pictures[:1], (20, 60), folder=work, progress=silent)
     first = result.pictures[0]
     lossless = replace(first.points[1], psnr=float("inf"), mse=0.0)
     result = replace(result, pictures=(replace(first, points=(first.points[0], lossless)),))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rdae.errors import MissingExtraError
-from rdae.evaluation.peers import PEERS
+from rdae.evaluation.codecs import PILLOW_CODECS
 from rdae.evaluation.perceptual import load, ssimulacra2
 
 
@@ -14,7 +14,7 @@ def test_ssimulacra2_is_100_for_equal_pictures_and_falls_with_quality() -> None:
     waves = [128 + 60 * np.sin(rows / 7 + c) + 50 * np.cos(columns / (5 + c)) for c in range(3)]
     picture = np.clip(np.stack(waves, axis=2), 0, 255).astype(np.uint8)
     assert ssimulacra2(picture, picture) == pytest.approx(100)
-    jpeg = PEERS["jpeg"]
+    jpeg = PILLOW_CODECS["jpeg"]
     scores = [ssimulacra2(picture, jpeg.decode(jpeg.encode(picture, quality))) for quality in (90, 50, 10)]
     assert all(score is not None and score < 100 for score in scores)
     assert sorted(scores, key=lambda score: score or 0, reverse=True) == scores

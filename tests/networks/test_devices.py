@@ -1,4 +1,4 @@
-"""The networks run on the device that is asked for, and on no other; what a file means does not depend on it.
+"""The networks run on the device that is asked for, but the prior on the CPU; what a file means does not depend on it.
 
 On a real GPU the same is tried by test_exactness.py, and by the last test here.
 """
@@ -6,21 +6,20 @@ On a real GPU the same is tried by test_exactness.py, and by the last test here.
 import json
 from pathlib import Path
 
-import numpy as np
+import onnxruntime
 import pytest
-import torch
-from other_device import THERE, other_device
 from rdae_command import rdae_command
 from tiny_model import photo
 
 import rdae
-from rdae import codec, weights
-from rdae.model import Model
-from rdae.networks import devices
-from rdae.training.modules import context_model, layers
+from rdae.codec import encode
+from rdae.networks import devices, graphs, weights
+from rdae.networks.model import Model
+from rdae.pictures import write_picture
 
-on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-without_gpus = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+HERE = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+on_a_gpu = pytest.mark.skipif(not HERE, reason="needs a GPU, and a runtime that was built for it")
+without_gpus = pytest.mark.skipif(HERE, reason="needs a runtime that knows no GPU")
 
 
 @pytest.fixture
@@ -29,88 +28,59 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_the_cpu_is_the_default_and_the_environment_may_say_another(clean: pytest.MonkeyPatch) -> None:
-    assert devices.find() == devices.find("cpu") == torch.device("cpu")
-    clean.setattr(torch.cuda, "is_available", lambda: True)
-    clean.setattr(torch.cuda, "device_count", lambda: 2)
-    assert devices.find("cuda") == torch.device("cuda")
-    clean.setenv(devices.VARIABLE, "cuda:1")
-    assert devices.find() == torch.device("cuda:1")
-    assert devices.find("cpu") == torch.device("cpu")
+@pytest.fixture
+def with_cuda(clean: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A runtime that says it was built with CUDA."""
+    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    clean.setattr(onnxruntime, "get_available_providers", lambda: providers)
+    return clean
 
 
-@pytest.mark.parametrize("name", ["gpu", "mps", "cuda:", "cuda:x", "CUDA", "cpu:0", "meta"])
-def test_other_names_are_errors(name: str) -> None:
+def test_the_cpu_is_the_default_and_the_environment_may_say_another(with_cuda: pytest.MonkeyPatch) -> None:
+    assert devices.find() == devices.find("cpu") == devices.CPU
+    assert devices.find("cuda").name == "cuda"
+    with_cuda.setenv(devices.VARIABLE, "cuda:1")
+    assert devices.find().name == "cuda:1"
+    assert devices.find("cpu") == devices.CPU
+    with_cuda.setenv(devices.VARIABLE, "")
+    assert devices.find() == devices.CPU
+
+
+@pytest.mark.parametrize("name", ["gpu", "mps", "cuda:", "cuda:x", "CUDA", "cpu:0", "meta", "cuda:123"])
+def test_other_names_are_errors(name: str, with_cuda: pytest.MonkeyPatch) -> None:
     with pytest.raises(rdae.DeviceError, match=f"^device '{name}', expected cpu, cuda, or cuda:1 and so on$"):
         devices.find(name)
+    with_cuda.setenv(devices.VARIABLE, name)
+    with pytest.raises(rdae.DeviceError, match=f"^device '{name}'"):
+        devices.find()
 
 
-def test_a_gpu_that_is_not_there_is_an_error(clean: pytest.MonkeyPatch, tiny_path: Path) -> None:
-    clean.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(
-        rdae.DeviceError, match=r"^device cuda: torch \S+ (was built without CUDA|finds no GPU)$"
-    ):
+def test_a_gpu_that_the_runtime_does_not_know_is_an_error(clean: pytest.MonkeyPatch, tiny_path: Path) -> None:
+    clean.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    words = r"^device cuda: ONNX Runtime \S+ was built without CUDA; pip install onnxruntime-gpu brings one that was$"
+    with pytest.raises(rdae.DeviceError, match=words):
         rdae.open_model(tiny_path, device="cuda")
-    clean.setattr(torch.cuda, "is_available", lambda: True)
-    clean.setattr(torch.cuda, "device_count", lambda: 2)
-    with pytest.raises(rdae.DeviceError, match=r"^device cuda:2: there are 2 GPUs, counted from 0$"):
-        devices.find("cuda:2")
 
 
-@pytest.fixture(scope="module")
-def there(tiny_path: Path) -> Model:
-    """The tiny model on a device that is not the CPU."""
-    with other_device():
-        return weights.load(tiny_path, THERE)
+@pytest.mark.parametrize(("name", "number"), [("cuda", "0"), ("cuda:0", "0"), ("cuda:12", "12")])
+def test_a_gpu_computes_in_full_precision(name: str, number: str) -> None:
+    first, second = devices.Device(name).providers
+    assert first == ("CUDAExecutionProvider", {"device_id": number, "use_tf32": "0"})
+    assert second == "CPUExecutionProvider"
+    assert devices.CPU.providers == ["CPUExecutionProvider"]
 
 
-@pytest.mark.parametrize(("tile", "index"), [(None, 400), (4, 700)])
-def test_everything_follows_the_model_to_its_device(
-    tiny: Model, there: Model, tile: int | None, index: int
+def test_all_but_what_must_be_exact_follows_the_model_to_its_device(
+    tiny_path: Path, with_cuda: pytest.MonkeyPatch
 ) -> None:
-    picture = photo(70, 90) if tile is None else photo(270, 90)
-    encoded = codec.encode(picture, tiny, index, tile=tile)
-    with other_device() as crossing:
-        again = codec.encode(picture, there, index, tile=tile)
-        assert crossing.operations > 100
-        assert codec.compress(picture, there, index, tile=tile, verify=True) == again.data
-        # What is encoded may differ, as the analysis may be computed otherwise; what a file says may not.
-        for decoded in (codec.decode(again.data, tiny), codec.decode(again.data, there)):
-            assert decoded.latents_sha256 == again.latents_sha256
-            assert np.array_equal(decoded.picture, again.reconstruction)
-        codec.verify(encoded.data, there)
-        for exact in (False, True):
-            decoded = codec.decode(encoded.data, there, exact=exact)
-            assert decoded.latents_sha256 == encoded.latents_sha256
-            assert np.array_equal(decoded.picture, codec.decode(encoded.data, tiny, exact=exact).picture)
-        trials = codec.Trials(picture, there, tile=tile)
-        assert trials.compress(index) == again.data
-
-
-def test_a_tensor_on_the_wrong_device_would_be_noticed(there: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    planes = context_model.cell_planes
-    monkeypatch.setattr(
-        "rdae.prior.exact.cell_planes", lambda h, w, one, _like: planes(h, w, one, torch.zeros(1))
-    )
-    with other_device(), pytest.raises(RuntimeError, match="tensors on two devices"):
-        codec.compress(photo(20, 30), there, 400)
-
-
-@pytest.mark.parametrize(("kernel", "channels"), [(0, (96, 40)), (3, (40, 40)), (5, (24, 24))])
-def test_the_sums_of_the_prior_are_the_same_in_the_way_of_a_gpu(
-    kernel: int, channels: tuple[int, int]
-) -> None:
-    rng = np.random.default_rng(kernel)
-    entering, leaving = channels
-    shape = (leaving, 1, kernel, kernel) if kernel else (leaving, entering)
-    most = 2**24 / layers.HIDDEN_MAX / (kernel**2 or entering)
-    w = torch.from_numpy(rng.integers(-int(most), int(most), shape)).float()
-    b = torch.from_numpy(rng.integers(-999, 999, leaving)).float()
-    x = torch.from_numpy(rng.integers(0, layers.HIDDEN_MAX, (1, entering, 7, 5))).float()
-    with layers.exact_float32(), other_device():
-        found = layers.exact_sums(w.to(THERE), b.to(THERE), x.to(THERE))
-        assert found.device == THERE
-        assert torch.equal(found.cpu(), layers.exact_sums(w, b, x))
+    model = weights.load(tiny_path, "cuda:1")
+    assert model.source.device == "cuda:1"
+    on_the_cpu = {name for name, graph in model.graphs.items() if graph._device == devices.CPU}
+    assert on_the_cpu == graphs.EXACT == {"check", "hyper_synthesis", *(f"context.{i}" for i in range(4))}
+    assert {graph._device.name for name, graph in model.graphs.items() if name not in on_the_cpu} == {
+        "cuda:1"
+    }
+    assert with_cuda
 
 
 @without_gpus
@@ -119,12 +89,12 @@ def test_commands_that_ask_for_a_gpu_say_in_one_line_that_there_is_none(
     command: str, tmp_path: Path, tiny_path: Path, tiny: Model, clean: pytest.MonkeyPatch
 ) -> None:
     clean.chdir(tmp_path)
-    rdae.pictures.write_picture("a.png", photo(20, 30))
-    Path("b.rdae").write_bytes(codec.compress(photo(20, 30), tiny, 400))
+    write_picture("a.png", photo(20, 30))
+    Path("b.rdae").write_bytes(encode.compress(photo(20, 30), tiny, 400))
     name = "b.rdae" if command in ("decompress", "verify") else "a.png"
     done = rdae_command(command, name, "--model", str(tiny_path), "--device", "cuda")
     assert done.exit_code == 1
-    assert done.stderr.startswith("rdae: device cuda: torch ")
+    assert done.stderr.startswith("rdae: device cuda: ONNX Runtime ")
     assert done.stderr.count("\n") == 1
     assert rdae_command(command, name, "--model", str(tiny_path), "--device", "tpu").exit_code == 2
 
@@ -133,7 +103,7 @@ def test_the_command_line_takes_the_device_of_the_environment(
     tmp_path: Path, tiny_path: Path, clean: pytest.MonkeyPatch
 ) -> None:
     clean.chdir(tmp_path)
-    rdae.pictures.write_picture("a.png", photo(20, 30))
+    write_picture("a.png", photo(20, 30))
     clean.setenv(devices.VARIABLE, "abacus")
     assert rdae_command("compress", "a.png", "--model", str(tiny_path)).exit_code == 2
     assert rdae_command("compress", "a.png", "--model", str(tiny_path), "--device", "cpu").exit_code == 0
@@ -142,12 +112,12 @@ def test_the_command_line_takes_the_device_of_the_environment(
 @on_a_gpu
 def test_commands_use_the_gpu(tmp_path: Path, tiny_path: Path, clean: pytest.MonkeyPatch) -> None:
     clean.chdir(tmp_path)
-    rdae.pictures.write_picture("a.png", photo(200, 300))
+    write_picture("a.png", photo(200, 300))
     options = ("--model", str(tiny_path), "--device", "cuda")
-    torch.cuda.reset_peak_memory_stats()
     done = rdae_command("compress", "a.png", *options, "--psnr", "15", "--json", "-v")
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["bytes"] == Path("a.rdae").stat().st_size
     assert rdae_command("decompress", "a.rdae", *options, "-o", "b.png").exit_code == 0
     assert rdae_command("verify", "a.rdae", "--model", str(tiny_path)).exit_code == 0
-    assert torch.cuda.max_memory_allocated() > 1 << 20
+    session = weights.load(tiny_path, "cuda").graphs["synthesis"]._opened()
+    assert session.get_providers()[0] == "CUDAExecutionProvider"

@@ -13,12 +13,12 @@ import tiny_model
 from rdae_command import rdae_command
 
 import rdae
-from rdae import codec, weights
-from rdae.cli.opening import LazyModel
+from rdae.batch.models import ModelOpener
+from rdae.codec import container, encode
 from rdae.codec.container import Container, Header, Section, SectionType, pack
 from rdae.errors import WeightsError
-from rdae.model import Model
-from rdae.networks import registry
+from rdae.networks import registry, weights
+from rdae.networks.model import Model
 
 
 @pytest.fixture(autouse=True)
@@ -40,8 +40,8 @@ def pretend(folder: Path, name: str, content: bytes = b"numbers", **facts: Any) 
 
 
 def copied(source: Path, folder: Path, name: str) -> Path:
-    for suffix in (".safetensors", ".json"):
-        shutil.copy(source.with_suffix(suffix), folder / f"{name}{suffix}")
+    for path in source.parent.glob(f"{source.stem}.*"):
+        shutil.copy(path, folder / f"{name}{path.name.removeprefix(source.stem)}")
     return folder / f"{name}.safetensors"
 
 
@@ -222,7 +222,7 @@ def test_files_of_several_models_decode_in_one_call_each_with_its_own(
     copied(other_path, places[2], "new")
     picture = tiny_model.photo(20, 30)
     for name, model in (("a", tiny), ("b", weights.load(other_path)), ("c", tiny)):
-        Path(f"{name}.rdae").write_bytes(codec.compress(picture, model, 300))
+        Path(f"{name}.rdae").write_bytes(encode.compress(picture, model, 300))
     header = Header(1, 1, b"\0\1\2\3", 0)
     Path("d.rdae").write_bytes(pack(Container(header, (Section(SectionType.LATENTS, b"x"),))))
     opened: list[str] = []
@@ -246,7 +246,7 @@ def test_files_of_several_models_decode_in_one_call_each_with_its_own(
 def test_a_file_that_needs_another_model_than_the_one_asked_for_says_which(
     places: list[Path], tiny_path: Path, tiny: Model, other_path: Path
 ) -> None:
-    Path("a.rdae").write_bytes(codec.compress(tiny_model.photo(20, 30), tiny, 300))
+    Path("a.rdae").write_bytes(encode.compress(tiny_model.photo(20, 30), tiny, 300))
     needed, given = tiny.sha256[:8], sha(other_path.read_bytes())[:8]
     for known in ("", " (old, which is installed)"):
         code, _, errors = rdae_command("decompress", "a.rdae", "--model", str(other_path))
@@ -267,9 +267,9 @@ def test_a_damaged_model_is_refused_when_a_file_needs_it(
 ) -> None:
     path = copied(tiny_path, places[0], "old")
     path.write_bytes(path.read_bytes()[:-1] + b"?")
-    data = codec.compress(tiny_model.photo(20, 30), tiny, 300)
+    data = encode.compress(tiny_model.photo(20, 30), tiny, 300)
     with pytest.raises(WeightsError, match="the file is damaged"):
-        LazyModel(None).for_file(data)
+        ModelOpener(None).for_file(container.parse(data).header)
 
 
 def test_the_default_is_the_one_of_the_package(places: list[Path], tiny_path: Path, other_path: Path) -> None:

@@ -14,11 +14,10 @@ import pytest
 from PIL import Image, features
 from sample_profiles import SRGB, gamma_profile
 
-from rdae import pictures
-from rdae.codec import container
+from rdae import limits, pictures
 from rdae.errors import OutputExistsError, PictureError
-from rdae.files import write_atomically
 from rdae.pictures import picture_in, raster, read_picture, to_rgb_array, write_picture
+from rdae.storage.files import write_atomically
 
 
 def gradient(height: int = 6, width: int = 9) -> pictures.Picture:
@@ -202,8 +201,8 @@ def test_a_decompression_bomb_is_refused_before_it_is_read(tmp_path: Path, side:
 
 
 def test_as_many_pixels_as_a_file_may_claim_can_be_compressed_and_no_more() -> None:
-    side = math.isqrt(container.MAX_PIXELS)
-    assert side * side == container.MAX_PIXELS
+    side = math.isqrt(limits.MAX_PIXELS)
+    assert side * side == limits.MAX_PIXELS
     raster.check_size(side, side)
     with pytest.raises(PictureError, match="expected at most 100000000 pixels"):
         raster.check_size(side, side + 1)

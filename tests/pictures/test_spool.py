@@ -11,8 +11,8 @@ from PIL import Image, ImageOps
 from sample_profiles import gamma_profile
 from tiny_model import photo
 
-from rdae import codec
-from rdae.model import Model
+from rdae.codec import encode
+from rdae.networks.model import Model
 from rdae.pictures import raster, spool
 from rdae.pictures.raster import Raster, from_pillow
 
@@ -41,13 +41,12 @@ def images() -> dict[str, Image.Image]:
 
 
 def same(one: Raster, other: Raster) -> bool:
-    alphas = (one.alpha, other.alpha)
-    if (one.alpha is None) != (other.alpha is None) or (
-        one.alpha is not None and not np.array_equal(*alphas)
-    ):  # type: ignore[arg-type]
-        return False
+    if one.alpha is None or other.alpha is None:
+        alphas_are_same = one.alpha is other.alpha
+    else:
+        alphas_are_same = np.array_equal(one.alpha, other.alpha)
     rest = (one.grey, one.icc, one.exif, one.xmp) == (other.grey, other.icc, other.exif, other.xmp)
-    return rest and np.array_equal(one.levels, other.levels)
+    return alphas_are_same and rest and np.array_equal(one.levels, other.levels)
 
 
 @pytest.mark.parametrize("metadata", [True, False])
@@ -94,13 +93,13 @@ def test_levels_in_a_file_are_levels_as_any_other(
     spooled = from_pillow(image)
     assert not spooled.levels.flags.owndata
     assert not spooled.levels.flags.writeable
-    spool.let_go(spooled.levels)
-    spool.let_go(spooled.levels[10:20, ::2])
-    spool.let_go(held.levels)  # of which there is nothing to give back
+    spool.release(spooled.levels)
+    spool.release(spooled.levels[10:20, ::2])
+    spool.release(held.levels)  # of which there is nothing to give back
     assert same(held, spooled)
-    data = codec.compress(spooled, tiny, 400, tile=4, verify=True)
+    data = encode.compress(spooled, tiny, 400, tile=4, verify=True)
     monkeypatch.undo()
-    assert data == codec.compress(held, tiny, 400, tile=4)
+    assert data == encode.compress(held, tiny, 400, tile=4)
 
 
 def test_a_grey_picture_is_kept_once_not_three_times(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,117 +2,129 @@
 
 Activations, means and scale indices are continuous and only what the coder is given is rounded, at the very end.  That
 is what exact arithmetic is measured against (`exactness_cost.py`), and what `test_exactness.py` shows to differ from
-one instruction set to the next, so that its other tests are known to be able to fail.
+one way of computing to the next, so that its other tests are known to be able to fail.
+
+Its graphs are those of the exact prior, described by the same functions, with each rounding left out.
 """
 
 import dataclasses
 import hashlib
-from typing import Any, cast
+from typing import Any
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+import numpy.typing as npt
+from onnx import TensorProto
+from small_graphs import graph_of, stored
 
-from rdae.model import Model
-from rdae.networks.architecture import GROUPS
-from rdae.prior.exact import CodeStep, ExactPrior, Places
-from rdae.quality import hats
-from rdae.training.modules import normaliser
-from rdae.training.modules.context_model import CONTEXT_MAX, ContextModel, cell_planes, cells
-from rdae.training.modules.hyperprior import Z_MAX, HyperSynthesis
-from rdae.training.modules.layers import UNIT, ExactLayer, LayerSpec, convolve
+from rdae.networks import graphs, normaliser
+from rdae.networks.architecture import Architecture
+from rdae.networks.layers import CONTEXT_MAX
+from rdae.networks.model import Model
+from rdae.networks.prior import Prediction, Prior, Progress
+from rdae.training.export import graphs as graph_maker
+from rdae.training.export.graphs import Draft, Value
 
-
-class FloatLayer(nn.Module):
-    """clamp((w·a + b) · 2^-s) in float32: an ExactLayer that does not round.  The step is folded into the weights."""
-
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(self, spec: LayerSpec) -> None:
-        super().__init__()
-        self.spec = spec
-        self.register_buffer("weight", torch.zeros(spec.weight_shape, dtype=torch.float32))
-        self.register_buffer("bias", torch.zeros(spec.channels_out, dtype=torch.float32))
-
-    def take(self, exact: ExactLayer) -> None:
-        step = torch.exp2(-exact.shift)
-        self.weight.copy_(exact.weight * step.view(-1, *[1] * (exact.weight.ndim - 1)))
-        self.bias.copy_(exact.bias * step)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return convolve(self.spec, x, self.weight, self.bias).clamp_(self.spec.low, self.spec.high)
+Floats = npt.NDArray[np.float64]
 
 
-class FloatPrior:
-    """What `rdae.prior.exact.ExactPrior` is to its users, in floats.
+class FloatDraft(Draft):
+    """A graph of the prior that does not round: where the exact one takes floor(v + 1/2), it goes on with v."""
+
+    def op(self, kind: str, *inputs: Value, **attributes: Any) -> Value:
+        if kind != "Floor":
+            return super().op(kind, *inputs, **attributes)
+        (value,) = inputs
+        return super().op("Sub", value, super().op("CastLike", self.constant(0.5), value))
+
+    def cast(self, value: Value, dtype: int) -> Value:
+        return value if dtype in (TensorProto.INT32, TensorProto.UINT8) else super().cast(value, dtype)
+
+    def output(self, name: str, value: Value, dtype: int = TensorProto.FLOAT) -> None:
+        super().output(name, value, TensorProto.DOUBLE if dtype == TensorProto.INT32 else TensorProto.FLOAT)
+
+
+def float_graphs(architecture: Architecture, tensors: Any) -> dict[str, bytes]:
+    """The graphs of the prior, in floats: outputs are means, float64, in 1/64 step, and scale indices, float32."""
+    made = {}
+    for name in graphs.EXACT - {graphs.CHECK}:
+        draft = FloatDraft(name, stored(tensors))
+        if name == "hyper_synthesis":
+            graph_maker._hyper_synthesis(draft, architecture)
+        else:
+            graph_maker._context(draft, architecture, int(name.removeprefix("context.")))
+        made[name] = draft.finish()
+    return made
+
+
+class FloatPrior(Prior):
+    """What `rdae.networks.prior.Prior` is to its users, in floats.
 
     In a file from here a mean is still an integer of 1/64 step, so that latents stay integers that can be compared.
     told: the hash of all means and scale indices that the coder was given; None: nobody asks for it.
     """
 
-    def __init__(self, exact: ExactPrior, *, watched: bool = False) -> None:
-        self.architecture, self.skip_below = exact.architecture, exact.skip_below
-        self.y_tables, self.z_tables = exact.y_tables, exact.z_tables
+    def __init__(self, model: Model, *, watched: bool = False) -> None:
+        exact, architecture = model.prior, model.architecture
+        tensors = {name: model.tensors[name] for name in model.tensors if name.startswith("prior.")}
+        patterns = graphs.names(architecture)
+        opened = {
+            name: graph_of(
+                data,
+                {key: tensors[key] for key in graphs.needed(patterns[name], tensors)},
+                model.source.threads,
+            )
+            for name, data in float_graphs(architecture, tensors).items()
+        }
+        super().__init__(architecture, opened, exact.tables, exact.y_tables, exact.z_tables, exact.skip_below)
         self.told = hashlib.sha256() if watched else None
-        self.to_context = exact.to_context  # read by the encoder too
-        self.hyper = HyperSynthesis(exact.architecture, FloatLayer)
-        self.context = ContextModel(exact.architecture, FloatLayer)
-        for mine, its in ((self.hyper, exact.hyper), (self.context, exact.context)):
-            exact_layers = dict(its.named_modules())
-            for name, layer in mine.named_modules():
-                if isinstance(layer, FloatLayer):
-                    layer.take(cast("ExactLayer", exact_layers[name]))
-        step = 0.5**normaliser.TABLE_SHIFT
-        self._to_context = exact.to_context.float() * step
-        self._from_mean = exact.from_mean.float() * step
-        self._offset = exact.index_offset.float()
 
-    @torch.inference_mode()
-    def run(self, z: Tensor, index: int, size: tuple[int, int], code: CodeStep) -> Tensor:
-        """Go through the four steps as ExactPrior.run does."""
+    def expect(self, progress: Progress, step: int) -> tuple[Floats, Floats]:
+        """What `predict` is made of: means in 1/64 step and scale indices 0..63, not rounded, (N,) each."""
+        height, width = progress.y64.shape[1:]
+        row = progress.row
+        groups = (4, -1, 1, 1)
+        planes = np.zeros((1, 4, height, width), np.float32)
+        for cell in range(4):
+            planes[:, cell, cell // 2 :: 2, cell % 2 :: 2] = 128
+        known = {"known": progress.known} if step else {}
+        found = self._graphs[f"context.{step}"].run(
+            features=progress.features,
+            planes=planes,
+            from_mean=self.tables.from_mean[row].reshape(groups).astype(np.float64),
+            offset=self.tables.index_offset[row].reshape(groups).astype(np.float32),
+            odd=np.array([0, 0, 0, 0, 0, 0, height % 2, width % 2], np.int64),
+            **known,
+        )
+        means, scales = (self._spread(each, step, height, width) for each in found)
+        return self.take(means, step), self.take(scales, step)
 
-        def round_off(places: Places, means: Tensor, indices: Tensor) -> Tensor:
-            mu64 = means.round().int()
-            scales = indices.round().int().clamp_(0, normaliser.SCALES - 1)
-            if self.told is not None:
-                self.told.update(mu64.numpy().tobytes() + scales.numpy().tobytes())
-            return (code(places, mu64, scales) * normaliser.STEP_UNIT + mu64).float()
+    def _spread(self, groups: npt.NDArray[Any], step: int, height: int, width: int) -> Floats:
+        """Put what a graph says of each group's cell where it belongs in (latents, h, w)."""
+        whole = np.zeros((self.architecture.latents, height, width))
+        for group, slot in enumerate(self.slots(step)):
+            target = whole[slot]
+            target[...] = groups[group][:, : target.shape[1], : target.shape[2]]
+        return whole
 
-        return self.predict(z, index, size, round_off).int()
+    def predict(self, progress: Progress, step: int) -> Prediction:
+        means, scales = self.expect(progress, step)
+        prediction = Prediction(step, np.rint(means).astype(np.int32), np.rint(scales).astype(np.uint8))
+        if self.told is not None:
+            self.told.update(prediction.means.tobytes() + prediction.scales.tobytes())
+        return prediction
 
-    @torch.inference_mode()
-    def predict(self, z: Tensor, index: int, size: tuple[int, int], decide: CodeStep) -> Tensor:
-        """Go through the four steps in floats: decide(places, means, scale indices) tells ŷ·64 of each step's latents.
+    def place(self, progress: Progress, prediction: Prediction, residuals: npt.NDArray[np.int32]) -> None:
+        values = residuals.astype(np.float64) * normaliser.STEP_UNIT + prediction.means
+        self.put(progress.y64, prediction.step, values.astype(np.int32))
+        self.learn(progress, prediction.step, values)
 
-        Means are in 1/64 step, scale indices include the reference scale's and are not clamped; ŷ·64 is float too.
-        """
-        row = normaliser.row(index)
-        to_context, from_mean, offset = self._to_context[row], self._from_mean[row], self._offset[row]
-        latents, group_size = self.architecture.latents, self.context.group_size
-        weights = torch.tensor(hats(index), dtype=torch.float32)[None, :, None, None]
-        y64 = torch.zeros(latents, *size, dtype=torch.float32)
-        known = torch.zeros(1, latents, *size, dtype=torch.float32)
-        known = known.contiguous(memory_format=torch.channels_last)
-        features = self.hyper(z.clamp(-Z_MAX, Z_MAX).float()[None], weights, size)
-        planes = cell_planes(*size, UNIT, features)
-        for step in range(GROUPS):
-            found = self.context(step, known, features, planes)
-            predictions = [(mean[0], scale_index[0]) for mean, scale_index in found]
-            slots, means, indices = [], [], []
-            for (group, top, left), (mean, scale_index) in zip(cells(step), predictions, strict=True):
-                channels = slice(group * group_size, (group + 1) * group_size)
-                slots.append((channels, slice(top, None, 2), slice(left, None, 2)))
-                means.append((mean * from_mean[channels, None, None]).flatten())
-                indices.append((scale_index + offset[channels, None, None]).flatten())
-            places = Places(tuple(slots))
-            places.put(y64, decide(places, torch.cat(means), torch.cat(indices)))
-            for slot in slots:
-                seen = y64[slot] * to_context[slot[0], None, None]
-                known[0][slot] = seen.clamp_(-CONTEXT_MAX, CONTEXT_MAX)
-        return y64
+    def learn(self, progress: Progress, step: int, values: Floats) -> None:
+        """Let the next steps know ŷ·64 of a step's latents, not rounded, (N,)."""
+        scale = self.tables.to_context[progress.row] * 0.5**normaliser.TABLE_SHIFT
+        seen = values * self.take(np.broadcast_to(scale[:, None, None], progress.y64.shape), step)
+        self.put(progress.known[0], step, seen.clip(-CONTEXT_MAX, CONTEXT_MAX).astype(np.float32))
 
 
 def with_float_prior(model: Model, *, watched: bool = False) -> Model:
     """The same model with its prior in floats.  It writes files that are its own: they name the same weights."""
-    prior: Any = FloatPrior(model.prior, watched=watched)
-    return dataclasses.replace(model, prior=prior)
+    return dataclasses.replace(model, prior=FloatPrior(model, watched=watched))

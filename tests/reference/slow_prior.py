@@ -1,4 +1,4 @@
-"""The prior of DESIGN section 4 in Python's own integers, too plain to be wrong: what rdae.prior must equal exactly.
+"""The prior of DESIGN section 4 in Python's own integers, too plain to be wrong.  rdae's must equal it exactly.
 
 Numbers are in lists of lists, [channel][row][column].  Nothing of rdae is used here.
 """
@@ -95,7 +95,7 @@ def constant(value: int, height: int, width: int) -> list[list[int]]:
     return [[value] * width for _ in range(height)]
 
 
-def hats(quality_index: int) -> list[int]:
+def anchor_weights(quality_index: int) -> list[int]:
     """How much each of the nine anchors, a hundred indices apart, has to say: shares of 128."""
     below, beyond = divmod(quality_index, 100)
     above = (128 * beyond + 50) // 100
@@ -111,7 +111,7 @@ def hyper_features(z: Planes, network: Network, quality_index: int, height: int,
     a = shuffle(pointwise(a, network, "hyper.to_16"))
     a = depthwise(a, network, "hyper.spread_16")
     a = [[line[:width] for line in plane[:height]] for plane in a]
-    a += [constant(share, height, width) for share in hats(quality_index)]
+    a += [constant(share, height, width) for share in anchor_weights(quality_index)]
     return pointwise(a, network, "hyper.mix")
 
 

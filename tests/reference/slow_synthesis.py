@@ -1,5 +1,6 @@
-"""The exact synthesis in Python's own integers and fractions, too plain to be wrong: what rdae.transforms.exact must
-equal to the pixel.
+"""The exact synthesis in Python's own integers and fractions, too plain to be wrong.
+
+What rdae.networks.exact_synthesis must equal to the pixel.
 
 Numbers are in lists of lists, [channel][row][column]; features are integers of 2^-16.  Nothing of rdae is used here.
 """
@@ -128,7 +129,7 @@ def each(x: Planes, change: Any) -> Planes:
 def block(x: Planes, state: State, name: str, seen: dict[str, set[int]]) -> Planes:
     scale = state[f"{name}.scale"]
     reach = geometric_mean(scale)
-    # Single IEEE divisions and products of float64, as is said in rdae.transforms.exact.
+    # Single IEEE divisions and products of float64, as is said in rdae.networks.exact_synthesis.
     expand = make_layer(
         [[w / s for w, s in zip(row, scale, strict=True)] for row in state[f"{name}.expand.weight"]],
         state[f"{name}.expand.bias"],

@@ -1,6 +1,6 @@
 """A second decoder from a LATENTS payload to ẑ and ŷ, from docs/format.md (sections 4 and 5) and plain integers alone.
 
-It shares nothing with rdae and needs no torch, numpy or constriction: the range decoder is the page's recurrence in
+It shares nothing with rdae and needs no runtime, numpy or constriction: the range decoder is the page's recurrence in
 unbounded integers, tables come straight from the bytes of a weights file, and slow_prior states the prior.
 """
 

@@ -211,10 +211,10 @@ def test_files_are_brought_to_the_pictures_they_share(kit: Kit, tmp_path: Path) 
     fewer.write_text(json.dumps(content), encoding="utf-8")
     found = gather([kit.results, fewer])
     assert found.pictures == (report_kit.NAMES[0], report_kit.NAMES[2])
-    assert found.subject.evaluation is not None
+    assert found.tested.evaluation is not None
     kept = read(kit.results).pictures
     mean = (kept[0].points[0].bpp + kept[2].points[0].bpp) / 2
-    assert found.subject.means["bpp"][0] == pytest.approx(mean)
+    assert found.tested.means["bpp"][0] == pytest.approx(mean)
     assert any("1 more picture" in note for note in found.notes)
 
     content["pictures"] = content["pictures"][:1]
@@ -230,7 +230,7 @@ def test_files_are_brought_to_the_pictures_they_share(kit: Kit, tmp_path: Path) 
 
 def test_a_published_curve_stands_beside_kodak_only(kit: Kit) -> None:
     found = gather([kit.results], ["vtm"])
-    assert [codec.name for codec in found.codecs] == [found.subject.name]
+    assert [codec.name for codec in found.codecs] == [found.tested.name]
     assert "24 Kodak pictures" in found.notes[0]
     kodak = gather([report_kit.ROOT / "weights" / "rdae-base.kodak.json"], ["vtm"])
     assert kodak.codecs[1].is_published

@@ -9,10 +9,11 @@ import tiny_model
 from PIL import Image
 from rdae_command import rdae_command
 
-from rdae import codec, open_model
+from rdae import open_model
+from rdae.codec import encode
 from rdae.codec.container import parse
-from rdae.model import Model
-from rdae.reporting import maps
+from rdae.networks.model import Model
+from rdae.reporting import inspection, maps
 
 
 @pytest.mark.parametrize("size_and_tile", [(150, 200, None), (16, 16, None), (1, 1, None), (600, 300, 4)])
@@ -20,7 +21,7 @@ def test_bits_of_all_positions_sum_to_the_rate_of_the_file(
     tiny: Model, size_and_tile: tuple[int, int, int | None]
 ) -> None:
     *size, tile = size_and_tile
-    encoded = codec.encode(tiny_model.photo(*size), tiny, 500, tile=tile)
+    encoded = encode.encode(tiny_model.photo(*size), tiny, 500, tile=tile)
     found = maps.maps_of(encoded.data, tiny)
     assert found.y_total + found.z_total == pytest.approx(encoded.rate_bits, rel=1e-5)
     assert found.by_position().sum() == pytest.approx(encoded.rate_bits, rel=1e-4)
@@ -40,7 +41,7 @@ def test_a_picture_that_is_busy_on_one_side_has_its_bits_there() -> None:
     published = open_model().loaded
     picture = np.full((128, 256, 3), 128, np.uint8)
     picture[:, 128:] = tiny_model.noise(3, 128, 128)
-    found = maps.maps_of(codec.compress(picture, published, 400), published).y_by_position()
+    found = maps.maps_of(encode.compress(picture, published, 400), published).y_by_position()
     assert found[:, 9:].mean() > 20 * found[:, :7].mean()
 
 
@@ -62,6 +63,27 @@ def test_colours_run_from_the_first_to_the_last() -> None:
     assert made[0, 0].tolist() == made[0, 1].tolist() == [0, 0, 4]
     assert made[0, 3].tolist() == made[0, 4].tolist() == [252, 255, 164]
     assert made[0, 2].tolist() == [186, 56, 83]  # between the fifth and the sixth of ten
+
+
+def test_maps_are_drawn_to_files_without_a_command(tiny: Model) -> None:
+    picture = tiny_model.photo(40, 56)
+    found = maps.maps_of(encode.compress(picture, tiny, 400), tiny)
+    plain = inspection.inspect(found, {"file": "a.rdae"})
+    assert plain.facts["file"] == "a.rdae"
+    assert set(inspection.NAMES) - plain.files.keys() == {"residual.png", "maps.npz"}
+    assert json.loads(plain.files["maps.json"]) == plain.facts
+    whole = inspection.inspect(found, {}, original=picture, gain=2.0, channels=3, arrays=True)
+    assert whole.files.keys() == set(inspection.NAMES)
+    assert len(whole.facts["maps"]["latents"]["channels"]) == 3
+    size, *shares, position, channels = inspection.summary(found)
+    assert size.startswith(f"size      {found.file_bytes:,} bytes, ")
+    assert [line.split()[0] for line in (*shares, position, channels)] == [
+        "ŷ",
+        "ẑ",
+        "rest",
+        "position",
+        "channels",
+    ]
 
 
 def test_inspect_writes_maps_of_the_size_of_the_picture(tiny_path: Path, tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from rdae.errors import MissingExtraError, ResultsError
 from rdae.evaluation.bdrate import pchip_integral
 from rdae.evaluation.curves import KODAK, Curve, published
 from rdae.evaluation.history import Run, Validation
+from rdae.evaluation.relaxation import PictureRelaxation, Relaxation, RelaxationPoint
 from rdae.reporting import figures, rate_distortion, relaxation, training_curves
 from rdae.reporting.rate_distortion import draw, legend_order
-from rdae.training.relaxation import PictureRelaxation, Point, Relaxation
 
 OWN = Curve(
     "rdae", (0.1, 0.4, 1.2), (28.0, 32.0, 38.0), (0.92, 0.97, 1.0), "", {"psnr-y": (29.0, 33.0, 39.0)}
@@ -214,7 +214,8 @@ def test_a_run_that_blew_up_is_seen_whole() -> None:
 def test_the_two_diagrams_of_the_theory() -> None:
     pytest.importorskip("matplotlib")
     points = tuple(
-        Point(q, 10 ** (q / 50 - 3), 2 * b, b, b, 3 * m, m, m) for q, b, m in ((0, 0.1, 90), (100, 2, 4))
+        RelaxationPoint(q, 10 ** (q / 50 - 3), 2 * b, b, b, 3 * m, m, m)
+        for q, b, m in ((0, 0.1, 90), (100, 2, 4))
     )
     blank = tuple(replace(point, rounded_mse=0.0, noisy_mse=0.0) for point in points)
     pictures = (PictureRelaxation("a", points), PictureRelaxation("blank", blank))

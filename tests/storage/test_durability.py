@@ -15,13 +15,20 @@ from fuzzing import frozen_path
 from PIL import Image
 from tiny_model import noise
 
-from rdae import files
+from rdae.codec.reading import read_container
 from rdae.errors import NotRdaeError, OutputExistsError, StreamError
-from rdae.files import check_output, identities, read_stream, write_atomically
+from rdae.storage import files
+from rdae.storage.files import check_output, identities, open_input, write_atomically
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 posix = pytest.mark.skipif(os.name != "posix", reason="needs fork, signals or pipes of POSIX")
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount")  # lets anybody mount, in a process of its own
+
+
+def read(path: str | Path) -> bytes:
+    """The bytes of an .rdae file, as commands read it."""
+    with open_input(path, NotRdaeError, StreamError) as file:
+        return read_container(file)
 
 
 def kills(what: str, number: int) -> dict[str, int]:
@@ -214,7 +221,7 @@ def test_a_limit_on_file_sizes_leaves_the_old_file_and_nothing_else(tmp_path: Pa
     (tmp_path / "out").write_bytes(b"old")
     code = """
 import resource, sys
-from rdae.files import write_atomically
+from rdae.storage.files import write_atomically
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
     write_atomically("out", bytes(5000), force=True)
@@ -316,17 +323,17 @@ def test_the_leftover_of_a_kill_is_hidden_and_no_picture() -> None:
 def test_what_is_no_rdae_file_is_not_read(tmp_path: Path) -> None:
     """Of an endless device nothing, of ten gigabytes four bytes, of a pipe that never ends at most the limit."""
     with pytest.raises(NotRdaeError, match="device"):
-        read_stream("/dev/zero")
+        read("/dev/zero")
     path = tmp_path / "huge"
     with path.open("wb") as file:
         file.truncate(10 * files.MAX_FILE_BYTES)  # takes no room on most disks
     with pytest.raises(StreamError, match="expected at most"):
-        read_stream(path)
+        read(path)
     with path.open("wb") as file:
         file.truncate(files.MAX_FILE_BYTES)
     began = time.process_time()
     with pytest.raises(NotRdaeError, match="begins with"):
-        read_stream(path)
+        read(path)
     assert time.process_time() - began < 0.1
 
 
@@ -337,22 +344,22 @@ def test_a_pipe_is_read_as_far_as_the_limit(tmp_path: Path, monkeypatch: pytest.
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as endless:
         assert endless.stdout is not None
         with pytest.raises(StreamError, match="goes on"):
-            read_stream(f"/dev/fd/{endless.stdout.fileno()}")
+            read(f"/dev/fd/{endless.stdout.fileno()}")
         endless.kill()
     os.mkfifo(tmp_path / "pipe")
-    assert read_stream(tmp_path / "pipe") == b""  # nobody writes, and nobody is waited for
+    assert read(tmp_path / "pipe") == b""  # nobody writes, and nobody is waited for
     monkeypatch.undo()
     command = ["sh", "-c", "printf RD; sleep 0.2; printf AE123"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as slow:
         assert slow.stdout is not None
-        assert read_stream(f"/dev/fd/{slow.stdout.fileno()}") == b"RDAE123"
+        assert read(f"/dev/fd/{slow.stdout.fileno()}") == b"RDAE123"
 
 
 def test_reading_gives_back_the_bytes_and_leaves_errors_of_length_to_the_parser(tmp_path: Path) -> None:
     for data in (b"", b"R", b"RDAE", b"RDAE" + bytes(10_000)):
         (tmp_path / "a").write_bytes(data)
-        assert read_stream(tmp_path / "a") == data
+        assert read(tmp_path / "a") == data
     with pytest.raises(IsADirectoryError):
-        read_stream(tmp_path)
+        read(tmp_path)
     with pytest.raises(FileNotFoundError):
-        read_stream(tmp_path / "none")
+        read(tmp_path / "none")

@@ -7,16 +7,19 @@ import hashlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 
 from rdae import quality
+from rdae.clock import Clock
 from rdae.codec import container
 from rdae.evaluation import fresh
-from rdae.evaluation.peers import PEERS
+from rdae.evaluation.another_process import answer
+from rdae.evaluation.codecs import PILLOW_CODECS
 from rdae.metrics import Picture
 
-JPEG = PEERS["jpeg"]
+JPEG = PILLOW_CODECS["jpeg"]
 
 
 def sha256(payload: bytes) -> str:
@@ -46,6 +49,9 @@ class FakeModel:
     offset: int = 0
     name: str = "fake"
     model_id: bytes = b"fake"
+    loaded: SimpleNamespace = field(
+        default_factory=lambda: SimpleNamespace(device="cpu", source=SimpleNamespace(threads=1))
+    )
 
     def encode(self, picture: Picture, at: float, *, effort: int = 1) -> FakeEncoded:
         del effort
@@ -55,8 +61,12 @@ class FakeModel:
         data = container.pack(container.Container(header, (section,)))
         return FakeEncoded(data, JPEG.decode(payload), 8 * len(payload) * 0.998, sha256(payload))
 
-    def compress(self, picture: Picture, at: float) -> bytes:
-        return self.encode(picture, at).data
+    def compress(self, picture: Picture, at: float, *, effort: int = 1, clock: Clock | None = None) -> bytes:
+        encoded = self.encode(picture, at, effort=effort)
+        if clock is not None:
+            for stage, seconds in encoded.seconds.items():
+                clock.seconds[stage] = clock.seconds.get(stage, 0.0) + seconds
+        return encoded.data
 
     def decode(self, data: bytes) -> FakeDecoded:
         (payload,) = container.parse(data).payloads(container.SectionType.LATENTS)
@@ -70,4 +80,4 @@ class FakeModel:
 
 
 if __name__ == "__main__":
-    sys.exit(fresh.serve(lambda _model: FakeModel(offset=int(sys.argv[1]))))
+    sys.exit(answer(lambda job: fresh.decode_all(FakeModel(offset=int(sys.argv[1])), job["files"])))

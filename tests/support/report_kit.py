@@ -12,7 +12,7 @@ from rdae_command import rdae_command
 
 from rdae.api import open_model
 from rdae.evaluation import run
-from rdae.evaluation.peers import PEERS
+from rdae.evaluation.codecs import PILLOW_CODECS, Rdae
 from rdae.evaluation.results import Memory
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +46,7 @@ def kit() -> Kit:
     paths = [pictures / name for name in NAMES]
     work = folder / "work"
     work.mkdir()
-    made = run.evaluate_model(open_model(), paths, (10, 40, 70), folder=work, progress=lambda *_: None)
+    made = run.evaluate(Rdae(open_model()), paths, (10, 40, 70), folder=work, progress=lambda *_: None)
     memory = Memory(NAMES[0], SIDE, SIDE, 40.0, 50_000_000, 30_000_000)
     results = folder / "own.json"
     results.write_text(dataclasses.replace(made, memory=memory).to_json(), encoding="utf-8")
@@ -54,7 +54,7 @@ def kit() -> Kit:
     for name, qualities in (("jpeg", (5, 20, 50, 80)), ("webp", (5, 30, 60, 85))):
         there = folder / name
         there.mkdir()
-        peer = run.evaluate_peer(PEERS[name], paths, qualities, folder=there, progress=lambda *_: None)
+        peer = run.evaluate(PILLOW_CODECS[name], paths, qualities, folder=there, progress=lambda *_: None)
         peers.append(folder / f"{name}.json")
         peers[-1].write_text(peer.to_json(), encoding="utf-8")
     return Kit(folder, results, tuple(peers))

@@ -1,6 +1,6 @@
 """Small untrained models with everything random that training would have found, written as real weights files.
 
-They need no compressai, so tests of the codec run wherever the codec does.
+They need no PyTorch, so tests of the codec run wherever the codec does.
 """
 
 import hashlib
@@ -10,21 +10,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import safetensors.torch
-import torch
-from torch import Tensor
+import safetensors.numpy
 
-from rdae import weights
-from rdae.networks.architecture import TINY, Architecture
-from rdae.prior.exact import ExactPrior
+from rdae.networks import weights
+from rdae.networks.architecture import GROUPS, TINY, Architecture
+from rdae.networks.layers import EXACT_BOUND, LayerSpec, prior_layers
+from rdae.networks.model import Model
+from rdae.networks.normaliser import integer_tables
 from rdae.quality import MAX_INDEX, high_rate_gain
+from rdae.training.export import graphs as graph_maker
 from rdae.training.export import tables
-from rdae.training.modules import normaliser
-from rdae.training.modules.analysis import Analysis
-from rdae.training.modules.blocks import Block, Pointwise
-from rdae.training.modules.hyper_analysis import HyperAnalysis
-from rdae.training.modules.layers import EXACT_BOUND, ExactLayer, LayerSpec
-from rdae.training.modules.synthesis import Synthesis
+from rdae.training.modules.dct import haar, patch_dct
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -39,7 +35,7 @@ SMALL = Architecture(
     hyper_width=48,
     context_width=64,
 )
-"""Wide enough that torch chooses the kernels that it chooses for a real model."""
+"""Wide enough that the runtime chooses the kernels that it chooses for a real model."""
 
 MINI = Architecture(
     fine=6,
@@ -57,6 +53,7 @@ MINI = Architecture(
 SKIP_BELOW = 2
 
 Numbers = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
 
 
 def noise(seed: int, height: int, width: int) -> npt.NDArray[np.uint8]:
@@ -101,34 +98,59 @@ def random_layer(spec: LayerSpec, rng: np.random.Generator) -> tuple[Numbers, Nu
     return integer_layer(spec, weight * ratio, bias)
 
 
-def _transform(network: torch.nn.Module, rng: np.random.Generator) -> dict[str, Tensor]:
-    """The network's state with residual branches that do something, in the precisions of a weights file."""
+def _transforms(architecture: Architecture, rng: np.random.Generator) -> dict[str, Array]:
+    """The transforms with residual branches that do something, in the precisions of a weights file."""
+    fine, latents = architecture.fine, architecture.latents
+    tensors: dict[str, Array] = {}
 
-    def normal(like: Tensor, std: float) -> Tensor:
-        return torch.from_numpy(rng.normal(0, std, like.shape)).to(like.dtype)
+    def pointwise(name: str, weight: Numbers) -> None:
+        # In order: of a transposed array safetensors would write the bytes as they lie in memory.
+        tensors[f"{name}.weight"] = weight.astype(np.float16, order="C")
+        tensors[f"{name}.bias"] = np.zeros(len(weight), np.float16)
 
-    with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, Block):
-                channels = len(module.scale)
-                module.expand.weight.copy_(normal(module.expand.weight, channels**-0.5))
-                module.expand.bias.copy_(normal(module.expand.bias, 0.3))
-                module.depthwise.copy_(normal(module.depthwise, 0.2))
-                module.depthwise[:, :, 1, 1] += 1.0
-                module.depthwise_bias.copy_(normal(module.depthwise_bias, 0.3))
-                module.project.weight.copy_(normal(module.project.weight, 0.3 * channels**-0.5))
-                module.project.bias.copy_(normal(module.project.bias, 0.05))
-                module.scale.copy_(torch.from_numpy(np.exp(rng.uniform(-1, 1, channels))))
-            elif isinstance(module, Pointwise) and isinstance(network, HyperAnalysis):
-                # Branches of blocks, which come after their block here, keep this start too.
-                module.weight.copy_(normal(module.weight, 1.5 * module.weight.shape[1] ** -0.5))
-    return {
-        name: value.float() if name.endswith("scale") else value.half()
-        for name, value in network.state_dict().items()
-    }
+    def block(name: str, channels: int, *, expand: float = 1.0, project: float = 0.3) -> None:
+        spread = channels**-0.5
+        depthwise = rng.normal(0, 0.2, (2 * channels, 1, 3, 3))
+        depthwise[:, :, 1, 1] += 1.0
+        made = {
+            "expand.weight": rng.normal(0, expand * spread, (2 * channels, channels)),
+            "expand.bias": rng.normal(0, 0.3, 2 * channels),
+            "depthwise": depthwise,
+            "depthwise_bias": rng.normal(0, 0.3, 2 * channels),
+            "project.weight": rng.normal(0, project * spread, (channels, channels)),
+            "project.bias": rng.normal(0, 0.05, channels),
+        }
+        tensors.update({f"{name}.{part}": value.astype(np.float16) for part, value in made.items()})
+        tensors[f"{name}.scale"] = np.exp(rng.uniform(-1, 1, channels)).astype(np.float32)
+
+    dct, haar_step = (each.astype(np.float64) for each in (patch_dct(fine), haar(fine, latents, GROUPS)))
+    pointwise("analysis.from_pixels", dct)
+    pointwise("analysis.to_coarse", haar_step)
+    pointwise("synthesis.to_fine", haar_step.T)
+    pointwise("synthesis.to_pixels", dct.T)
+    for prefix, name, channels, count in (
+        ("analysis", "fine", fine, architecture.analysis_fine),
+        ("analysis", "coarse", latents, architecture.analysis_coarse),
+        ("synthesis", "coarse", latents, architecture.synthesis_coarse),
+        ("synthesis", "fine", fine, architecture.synthesis_fine),
+    ):
+        for number in range(count):
+            block(f"{prefix}.{name}.{number}", channels)
+    width = max(1, architecture.hyper_width * 3 // 4)
+    for name, channels_in, channels_out in (
+        ("enter", latents, width),
+        ("to_32", 4 * width, width),
+        ("to_64", 4 * width, architecture.hyper_latents),
+    ):
+        pointwise(
+            f"hyper_analysis.{name}", rng.normal(0, 1.5 * channels_in**-0.5, (channels_out, channels_in))
+        )
+    for name in ("coarse", "coarser"):
+        block(f"hyper_analysis.{name}", width, expand=1.5, project=1.5)
+    return tensors
 
 
-def _gains(architecture: Architecture, rng: np.random.Generator) -> dict[str, Tensor]:
+def _gains(architecture: Architecture, rng: np.random.Generator) -> dict[str, Array]:
     index = np.arange(MAX_INDEX + 1)[:, None]
     base = np.array([high_rate_gain(i) for i in range(MAX_INDEX + 1)])[:, None]
 
@@ -143,7 +165,7 @@ def _gains(architecture: Architecture, rng: np.random.Generator) -> dict[str, Te
         "analysis": vector(architecture.fine),
         "synthesis": vector(architecture.fine),
     }
-    return {name: torch.from_numpy(gain).float().contiguous() for name, gain in made.items()}
+    return {name: gain.astype(np.float32) for name, gain in made.items()}
 
 
 def z_rows(channels: int) -> list[Numbers]:
@@ -156,42 +178,22 @@ def z_rows(channels: int) -> list[Numbers]:
     return rows
 
 
-def blank_prior(architecture: Architecture) -> ExactPrior:
-    """The prior's networks without weights, with the tables of a tiny model."""
-    return ExactPrior(
-        architecture,
-        tables.join(tables.gaussian_rows()),
-        tables.join(z_rows(architecture.hyper_latents)),
-        SKIP_BELOW,
-    )
-
-
-def model_tensors(architecture: Architecture = TINY, seed: int = 1) -> dict[str, Tensor]:
+def model_tensors(architecture: Architecture = TINY, seed: int = 1) -> dict[str, Array]:
     """All tensors of a weights file."""
     rng = np.random.default_rng(seed)
-    tensors: dict[str, Tensor] = {}
-    for prefix, network in (
-        ("analysis", Analysis(architecture)),
-        ("synthesis", Synthesis(architecture)),
-        ("hyper_analysis", HyperAnalysis(architecture)),
-    ):
-        tensors |= {f"{prefix}.{name}": value for name, value in _transform(network, rng).items()}
-    prior = blank_prior(architecture)
-    for name, layer in prior.named_modules():
-        if isinstance(layer, ExactLayer):
-            weight, bias, shift = random_layer(layer.spec, rng)
-            tensors[f"prior.{name}.weight"] = torch.from_numpy(weight).to(torch.int16)
-            tensors[f"prior.{name}.bias"] = torch.from_numpy(bias).to(torch.int32)
-            tensors[f"prior.{name}.shift"] = torch.from_numpy(shift).to(torch.uint8)
-    spread = torch.from_numpy(np.exp(rng.uniform(-2.5, 1.5, architecture.latents)))
-    for name, table in zip(
-        ("to_context", "from_mean", "index_offset"), normaliser.integer_tables(spread), strict=True
-    ):
-        tensors[f"prior.{name}"] = table
+    tensors = _transforms(architecture, rng)
+    for name, spec in prior_layers(architecture).items():
+        weight, bias, shift = random_layer(spec, rng)
+        tensors[f"prior.{name}.weight"] = weight.astype(np.int16)
+        tensors[f"prior.{name}.bias"] = bias.astype(np.int32)
+        tensors[f"prior.{name}.shift"] = shift.astype(np.uint8)
+    spread = np.exp(rng.uniform(-2.5, 1.5, architecture.latents))
+    tensors |= {f"prior.{name}": table for name, table in integer_tables(spread).items()}
     tensors |= {f"gains.{name}": gain for name, gain in _gains(architecture, rng).items()}
-    for name, made in (("y", prior.y_tables), ("z", prior.z_tables)):
-        tensors[f"tables.{name}.counts"] = torch.from_numpy(made.counts)
-        tensors[f"tables.{name}.limits"] = torch.from_numpy(made.limits)
+    for name, rows in (("y", tables.gaussian_rows()), ("z", z_rows(architecture.hyper_latents))):
+        made = tables.join(rows)
+        tensors[f"tables.{name}.counts"] = made.counts
+        tensors[f"tables.{name}.limits"] = made.limits
     return tensors
 
 
@@ -204,15 +206,22 @@ def metadata(architecture: Architecture = TINY) -> dict[str, str]:
     }
 
 
-def write_bytes(path: Path, data: bytes, **facts: Any) -> Path:
-    """Write a weights file and a manifest that names its hash, or states other `facts`."""
+def write_bytes(path: Path, data: bytes, *, graphs: bool = False, **facts: Any) -> Path:
+    """Write a weights file and a manifest that names its hash, or states other `facts`; graphs: with its graphs."""
     path.write_bytes(data)
     manifest = {"name": path.stem, "sha256": hashlib.sha256(data).hexdigest(), **facts}
     path.with_suffix(".json").write_text(json.dumps(manifest, indent=1) + "\n")
+    if graphs:
+        graph_maker.add(path)
     return path
 
 
 def write(path: Path, architecture: Architecture = TINY, seed: int = 1) -> Path:
-    """Write the weights file and manifest of a small random model."""
-    data = safetensors.torch.save(model_tensors(architecture, seed), metadata(architecture))
-    return write_bytes(path, data)
+    """Write the weights file, manifest and graphs of a small random model."""
+    data = safetensors.numpy.save(model_tensors(architecture, seed), metadata(architecture))
+    return write_bytes(path, data, graphs=True)
+
+
+def opened(folder: Path, architecture: Architecture = TINY, seed: int = 1, *, threads: int = 1) -> Model:
+    """A small random model, written to a folder and opened."""
+    return weights.load(write(folder / "random.safetensors", architecture, seed), threads=threads)

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import tiny_model
-import torch
 from PIL import Image
 
 from rdae.networks.architecture import TINY
@@ -18,7 +17,8 @@ ARCHITECTURE_OPTION = ",".join(f"{name}={value}" for name, value in TINY.to_dict
 def need_compressai() -> None:
     """Skip where compressai truly is absent, as on Python 3.13; anything else that is wrong with it shows."""
     if importlib.util.find_spec("compressai") is None:
-        pytest.skip("compressai is not installed", allow_module_level=True)
+        reason = "compressai is not installed: pip install -e '.[compressai]', on Python 3.12 or older"
+        pytest.skip(reason, allow_module_level=True)
 
 
 def make_pictures(folder: Path, count: int = 4, height: int = 100, width: int = 130) -> Path:
@@ -32,6 +32,8 @@ def make_pictures(folder: Path, count: int = 4, height: int = 100, width: int = 
 
 def config(pictures: Path, **changes: Any) -> TrainingConfig:
     """Settings of a tiny run on one thread."""
+    import torch
+
     torch.set_num_threads(1)
     values: dict[str, Any] = {
         "data": (str(pictures),),

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: pip install -e '.[train]'")
+
 import torch
 import training_kit
 from PIL import Image

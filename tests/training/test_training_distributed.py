@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: pip install -e '.[train]'")
+
 import torch
 import training_kit
 from click.testing import CliRunner
@@ -21,8 +24,6 @@ from rdae.training import checkpoint
 from rdae.training.data.sampling import rounding_noise
 from rdae.training.distributed import Group
 from rdae.training.log import Log
-
-training_kit.need_compressai()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""From a run to a weights file and back: the file codes as the training twin says, and training can go on from it."""
+"""From a run to a weights file and back: the file codes as the trained network says, and training can go on from it."""
 
 import dataclasses
 import json
@@ -8,22 +8,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: pip install -e '.[train]'")
+
 import safetensors.torch
 import tiny_model
 import torch
 import training_kit
 
-from rdae import codec, weights
+from rdae.codec import decode, encode
 from rdae.errors import OutputExistsError, TrainingError, WeightsError
-from rdae.model import Model
+from rdae.networks import weights
 from rdae.networks.architecture import TINY, Architecture
+from rdae.networks.model import Model
 from rdae.training import checkpoint, warm_start, weight_averaging
 from rdae.training.autoencoder import Autoencoder
 from rdae.training.config import TrainingConfig
 from rdae.training.export import freeze, tables
 from rdae.training.trainer import Trainer
-
-training_kit.need_compressai()
 
 QUALITIES = (0, 160, 320, 480, 640, 800)
 
@@ -49,7 +51,7 @@ def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def twin(run: Path) -> Autoencoder:
+def trained_by(run: Path) -> Autoencoder:
     """The averaged weights of a run, rounding as files do."""
     model = Autoencoder(TINY)
     model.load_state_dict(checkpoint.load(run)["average"])
@@ -74,18 +76,20 @@ def test_the_exported_model_loads_and_names_how_it_was_trained(run: Path, export
 
 def test_a_file_of_the_exported_model_decodes_to_the_encoders_reconstruction(exported: Path) -> None:
     model = weights.load(exported)
-    encoded = codec.encode(tiny_model.photo(70, 51), model, 400)
-    assert np.array_equal(codec.decode(encoded.data, model).picture, encoded.reconstruction)
+    encoded = encode.encode(tiny_model.photo(70, 51), model, 400)
+    assert np.array_equal(decode.decode(encoded.data, model).picture, encoded.reconstruction)
 
 
 @pytest.mark.parametrize("index", QUALITIES)
-def test_the_twins_rate_and_distortion_are_those_of_files(run: Path, index: int, tmp_path: Path) -> None:
+def test_the_trained_networks_rate_and_distortion_are_those_of_files(
+    run: Path, index: int, tmp_path: Path
+) -> None:
     # The same Gaussian tables on both sides: fitted ones are another model of the residuals.
-    trained = twin(run)
+    trained = trained_by(run)
     path = tmp_path / "plain.safetensors"
-    freeze.write(twin(run), tables.join(tables.gaussian_rows()), path, {}, force=False)
+    freeze.write(trained_by(run), tables.join(tables.gaussian_rows()), path, {}, force=False)
     picture = tiny_model.photo(256, 320)
-    encoded = codec.encode(picture, weights.load(path), index)
+    encoded = encode.encode(picture, weights.load(path), index)
     x = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
         output = trained(x, torch.tensor([index]))
@@ -100,14 +104,14 @@ def test_the_twins_rate_and_distortion_are_those_of_files(run: Path, index: int,
 
 
 def total_bits(model: Model) -> float:
-    return sum(codec.encode(tiny_model.photo(130, 130), model, index).rate_bits for index in QUALITIES)
+    return sum(encode.encode(tiny_model.photo(130, 130), model, index).rate_bits for index in QUALITIES)
 
 
 def test_fitted_tables_make_smaller_files_than_gaussian_ones(
     run: Path, exported: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "plain.safetensors"
-    freeze.write(twin(run), tables.join(tables.gaussian_rows()), path, {}, force=False)
+    freeze.write(trained_by(run), tables.join(tables.gaussian_rows()), path, {}, force=False)
     assert total_bits(weights.load(exported)) < total_bits(weights.load(path))
 
 
@@ -162,7 +166,7 @@ def test_new_blocks_change_nothing_at_first(exported: Path, pictures: Path, tmp_
 
 
 def test_the_mean_of_files_lies_between_them(run: Path, exported: Path, tmp_path: Path) -> None:
-    other = twin(run)
+    other = trained_by(run)
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.mul_(0.9)
@@ -249,9 +253,11 @@ def test_a_codec_does_without_what_only_training_needs(exported: Path, tmp_path:
         metadata = opened.metadata()
     kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("train.")}
     assert len(kept) < len(tensors)
-    path = tiny_model.write_bytes(tmp_path / "lean.safetensors", safetensors.torch.save(kept, metadata))
+    path = tiny_model.write_bytes(
+        tmp_path / "lean.safetensors", safetensors.torch.save(kept, metadata), graphs=True
+    )
     picture = tiny_model.photo(40, 50)
-    first, second = (codec.encode(picture, weights.load(p), 300) for p in (exported, path))
+    first, second = (encode.encode(picture, weights.load(p), 300) for p in (exported, path))
     assert np.array_equal(first.reconstruction, second.reconstruction)
     assert first.latents_sha256 == second.latents_sha256
 

@@ -1,132 +1,119 @@
-"""Muon and Adam are torch's own, but for what they are there for: stacks of matrices, and a device that decides."""
+"""The optimiser is torch's Muon and Adam, of which a step that does not count leaves no trace."""
 
 import copy
-from collections.abc import Sequence
-from typing import Any
+import math
 
 import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: pip install -e '.[train]'")
+
 import torch
-import training_kit
-from torch import nn
+from torch import Tensor
 
 from rdae.networks.architecture import TINY
-from rdae.training.optimisation.adam import Adam
-from rdae.training.optimisation.muon import Muon, orthogonalised
+from rdae.training.autoencoder import Autoencoder
+from rdae.training.config import PARTS, TrainingConfig
+from rdae.training.optimisation.optimiser import Optimiser, freeze, matrices, projections
 
 YES, NO = torch.tensor([True, False]).unbind()
-SHAPES = [(6, 4), (4, 6), (6, 4), (5, 5), (4, 6), (6, 4)]
+CONFIG = TrainingConfig(data=("x",), steps=1, architecture=TINY)
 
 
-def parameters(shapes: Sequence[tuple[int, ...]]) -> list[nn.Parameter]:
-    torch.manual_seed(1)
-    return [nn.Parameter(torch.randn(shape)) for shape in shapes]
-
-
-def give_gradients(mine: list[nn.Parameter], other: list[nn.Parameter], seed: int) -> None:
+def give_gradients(model: Autoencoder, seed: int) -> None:
     torch.manual_seed(seed)
-    for a, b in zip(mine, other, strict=True):
-        a.grad = torch.randn(a.shape)
-        b.grad = a.grad.clone()
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.grad = torch.randn(parameter.shape)
 
 
-def test_a_stack_is_orthogonalised_as_its_matrices_are_one_by_one() -> None:
-    torch.manual_seed(0)
-    for shape in ((3, 8, 5), (2, 5, 8)):
-        stack = torch.randn(shape, dtype=torch.float64)
-        found = orthogonalised(stack, torch.float64)
-        for matrix, result in zip(stack, found, strict=True):
-            # Newton and Schulz as Jordan wrote it: the same odd polynomial of the singular values, five times.
-            u, s, v = torch.linalg.svd(matrix / matrix.norm(), full_matrices=False)
-            for _ in range(5):
-                s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
-            assert torch.allclose(result, u @ s.diag() @ v, atol=1e-10)
+def orthogonalised(matrix: Tensor) -> Tensor:
+    """Newton and Schulz as Jordan wrote it: the same odd polynomial of the singular values, five times."""
+    u, s, v = torch.linalg.svd(matrix.double() / matrix.norm(), full_matrices=False)
+    for _ in range(5):
+        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+    found: Tensor = u @ s.diag() @ v
+    return found
 
 
-def test_muon_makes_the_steps_of_torchs_muon() -> None:
-    mine, other = parameters(SHAPES), parameters(SHAPES)
-    muon = Muon(mine, weight_decay=0.2)
-    torchs = torch.optim.Muon(other, lr=0.01, weight_decay=0.2, momentum=0.95, adjust_lr_fn="match_rms_adamw")
-    for seed in range(4):
-        give_gradients(mine, other, seed)
-        muon.step(0.01, YES)
-        torchs.step()
-        for a, b in zip(mine, other, strict=True):
-            # An update is 0.002 in the mean; it is computed in bf16, which keeps 8 bits.
-            assert torch.allclose(a, b, atol=1e-4)
-
-
-def test_adam_makes_the_steps_of_torchs_adam() -> None:
-    shapes: list[tuple[int, ...]] = [(3, 1, 3, 3), (7,), (2, 5)]
-    mine, other = parameters(shapes), parameters(shapes)
-    adam = Adam(mine)
-    torchs = torch.optim.Adam(other, lr=0.01, betas=(0.9, 0.99), eps=1e-10)
-    for seed in range(5):
-        give_gradients(mine, other, seed)
-        adam.step(0.01, YES)
-        torchs.step()
-        for a, b in zip(mine, other, strict=True):
-            assert torch.allclose(a, b, rtol=1e-5, atol=1e-6)
+def test_steps_are_those_of_muon_and_adam() -> None:
+    model = Autoencoder(TINY)
+    optimiser = Optimiser(model, CONFIG)
+    large, linear = matrices(model), projections(model)
+    taken = {id(parameter) for parameter in large + linear}
+    rest = [p for p in model.parameters() if p.requires_grad and id(p) not in taken]
+    rates = {id(p): CONFIG.rate for p in rest} | {id(p): CONFIG.projection_rate for p in linear}
+    wanted = {id(p): p.detach().double() for p in large + linear + rest}
+    means = {key: torch.zeros_like(value) for key, value in wanted.items()}
+    squares = copy.deepcopy(means)
+    for step in range(3):
+        give_gradients(model, step)
+        gradients = {id(p): p.grad.double() for p in large + linear + rest if p.grad is not None}
+        optimiser.step(0.5, YES)
+        for parameter in large:
+            key = id(parameter)
+            means[key] = 0.95 * means[key] + 0.05 * gradients[key]
+            update = orthogonalised(0.05 * gradients[key] + 0.95 * means[key])
+            rate = 0.5 * CONFIG.matrix_rate
+            wanted[key] *= 1 - rate * CONFIG.matrix_decay
+            wanted[key] -= rate * 0.2 * math.sqrt(max(parameter.shape)) * update
+            # An update is computed in bf16, which keeps 8 bits.
+            assert torch.allclose(parameter.double(), wanted[key], rtol=1e-4, atol=0.05 * rate)
+        for parameter in linear + rest:
+            key = id(parameter)
+            means[key] = 0.9 * means[key] + 0.1 * gradients[key]
+            squares[key] = 0.99 * squares[key] + 0.01 * gradients[key] ** 2
+            mean, square = means[key] / (1 - 0.9 ** (step + 1)), squares[key] / (1 - 0.99 ** (step + 1))
+            wanted[key] -= 0.5 * rates[key] * mean / (square.sqrt() + 1e-10)
+            assert torch.allclose(parameter.double(), wanted[key], rtol=1e-5, atol=1e-6)
 
 
 def test_a_step_that_does_not_count_changes_nothing_whatever_its_gradient() -> None:
-    for make in (lambda p: Muon(p, weight_decay=0.2), Adam):
-        mine = parameters(SHAPES)
-        optimiser: Any = make(mine)
-        give_gradients(mine, mine, 0)
-        optimiser.step(0.01, YES)
-        before = copy.deepcopy((mine, optimiser.state()))
-        for parameter in mine:
+    model = Autoencoder(TINY)
+    optimiser = Optimiser(model, CONFIG)
+    for counted in (0, 1):  # before the first step too
+        before = copy.deepcopy((model.state_dict(), optimiser.state_dict()))
+        for parameter in model.parameters():
             parameter.grad = torch.full(parameter.shape, torch.nan)
-        optimiser.step(0.01, NO)
-        after = (mine, optimiser.state())
-        for old, new in zip(before[0], after[0], strict=True):
-            assert torch.equal(old, new)
-        for old_state, new_state in zip(before[1], after[1], strict=True):
-            assert all(torch.equal(old_state[name], new_state[name]) for name in old_state)
+        optimiser.step(1.0, NO)
+        for name, value in model.state_dict().items():
+            assert torch.equal(value, before[0][name]), name
+        for old, new in zip(before[1], optimiser.state_dict(), strict=True):
+            for number, state in old["state"].items():
+                for name, value in state.items():
+                    assert torch.equal(value, new["state"][number][name]), (counted, number, name)
+        give_gradients(model, counted)
+        optimiser.step(1.0, YES)
 
 
-def test_checkpoints_with_the_states_of_torchs_optimisers_go_on() -> None:
-    """Runs from before rdae had its own optimisers: the states are numbered and named as torch does."""
-    training_kit.need_compressai()
-    from rdae.training.autoencoder import Autoencoder
-    from rdae.training.config import TrainingConfig
-    from rdae.training.optimisation.optimiser import Optimiser, matrices, projections
-
-    config = TrainingConfig(data=("x",), steps=1, architecture=TINY)
+@pytest.mark.parametrize("settings", [False, True])
+def test_what_an_optimiser_remembers_can_be_saved_and_loaded(settings: bool) -> None:
+    """Also by checkpoints from when Muon and Adam were rdae's own, which had no settings, and older ones that had."""
     models = [Autoencoder(TINY) for _ in range(2)]
     models[1].load_state_dict(models[0].state_dict())
-    mine, other = models
-    large, linear = matrices(other), projections(other)
-    taken = {id(p) for p in large + linear}
-    rest = [p for p in other.parameters() if p.requires_grad and id(p) not in taken]
-    muon = torch.optim.Muon(
-        large, lr=config.matrix_rate, weight_decay=0.2, momentum=0.95, adjust_lr_fn="match_rms_adamw"
-    )
-    groups: list[Any] = [{"params": rest}, {"params": linear, "lr": config.projection_rate}]
-    adam = torch.optim.Adam(groups, lr=config.rate, betas=(0.9, 0.99), eps=1e-10)
-    optimiser = Optimiser(mine, config)
+    one, other = (Optimiser(model, CONFIG) for model in models)
     for seed in range(2):
-        pairs = [
-            (a, b) for a, b in zip(mine.parameters(), other.parameters(), strict=True) if a.requires_grad
-        ]
-        give_gradients([a for a, _ in pairs], [b for _, b in pairs], seed)
-        if seed == 1:
-            mine.load_state_dict(other.state_dict())
-            optimiser.load_state_dict([muon.state_dict(), adam.state_dict()])
-            optimiser.step(1.0, YES)
-        muon.step()
-        adam.step()
-    for name, value in mine.state_dict().items():
-        assert torch.allclose(value, other.state_dict()[name], atol=1e-4), name
+        give_gradients(models[0], seed)
+        one.step(1.0, YES)
+    saved = copy.deepcopy(one.state_dict())
+    if settings:
+        for part, of in zip(saved, (one.muon, one.adam), strict=True):
+            part["param_groups"] = of.state_dict()["param_groups"]
+            part["param_groups"][0]["lr"] = 123.0
+    models[1].load_state_dict(models[0].state_dict())
+    other.load_state_dict(saved)
+    for model, optimiser in zip(models, (one, other), strict=True):
+        give_gradients(model, 7)
+        optimiser.step(0.5, YES)
+    for name, value in models[0].state_dict().items():
+        assert torch.equal(value, models[1].state_dict()[name]), name
+    assert len(one.tensors()) == len(other.tensors()) > 0
+    del saved[1]["state"][0]
+    with pytest.raises(ValueError, match="optimiser states for"):
+        other.load_state_dict(saved)
 
 
-@pytest.mark.parametrize("part", ["analysis", "synthesis", "prior"])
+@pytest.mark.parametrize("part", PARTS)
 def test_the_parts_are_all_of_a_model_and_share_nothing(part: str) -> None:
-    training_kit.need_compressai()
-    from rdae.training.autoencoder import Autoencoder
-    from rdae.training.config import PARTS
-    from rdae.training.optimisation.optimiser import freeze
-
     model = Autoencoder(TINY)
     names = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     for name in names:
@@ -134,3 +121,4 @@ def test_the_parts_are_all_of_a_model_and_share_nothing(part: str) -> None:
     freeze(model, (part,))
     free = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert free == {name for name in names if name.startswith(PARTS[part])}
+    Optimiser(model, CONFIG)

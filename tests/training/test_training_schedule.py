@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: pip install -e '.[train]'")
+
 import training_kit
 from click.testing import CliRunner, Result
 
@@ -15,8 +18,6 @@ from rdae.training import checkpoint
 from rdae.training.config import TrainingConfig
 from rdae.training.log import Log
 from rdae.training.optimisation.schedule import CONSTANT, DECAY, WARM_UP, crop_side, phase, rate_factor
-
-training_kit.need_compressai()
 
 CONFIG = TrainingConfig(data=("pictures",), steps=1000, warmup_steps=100, decay=0.25)
 

@@ -1,14 +1,15 @@
-"""rdae.transforms: the DCT start, blocks that fold, gains between anchors."""
+"""The transforms in training: the DCT start, blocks and their scales, gains between anchors."""
 
 import dataclasses
 import math
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: pip install -e '.[train]'")
+
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.fft import dctn
 
 from rdae.networks.architecture import GROUPS, TINY, Architecture
@@ -38,7 +39,7 @@ def smooth_pictures(height: int, width: int) -> torch.Tensor:
 
 
 def test_the_patch_transform_is_the_dct_of_three_orthonormal_colours() -> None:
-    matrix = patch_dct(192)
+    matrix = torch.from_numpy(patch_dct(192))
     assert torch.allclose(matrix @ matrix.T, torch.eye(192), atol=1e-5)
     patch = random(3, 8, 8)
     ours = matrix @ F.pixel_unshuffle(patch[None], 8).flatten()
@@ -51,15 +52,14 @@ def test_the_patch_transform_is_the_dct_of_three_orthonormal_colours() -> None:
 
 @pytest.mark.parametrize("channels", [1, 16, 100, 191])
 def test_fewer_channels_are_the_lowest_of_them(channels: int) -> None:
-    assert torch.equal(patch_dct(channels), patch_dct(192)[:channels])
-    assert torch.allclose(
-        patch_dct(channels)[0], torch.full((192,), 1 / math.sqrt(192))
-    )  # the mean comes first
+    found = patch_dct(channels)
+    np.testing.assert_array_equal(found, patch_dct(192)[:channels])
+    np.testing.assert_allclose(found[0], 1 / math.sqrt(192), rtol=1e-5)  # the mean comes first
 
 
 @pytest.mark.parametrize(("fine", "latents"), [(1, 4), (16, 16), (192, 384), (192, 768)])
 def test_the_haar_step_is_orthonormal_and_deals_frequencies_evenly(fine: int, latents: int) -> None:
-    matrix = haar(fine, latents, GROUPS)
+    matrix = torch.from_numpy(haar(fine, latents, GROUPS))
     assert matrix.shape == (latents, 4 * fine)
     assert torch.allclose(matrix @ matrix.T, torch.eye(latents), atol=1e-5)
     # The mean of the whole 16x16 patch is the first channel of the first group, and no group is without low ones.
@@ -131,20 +131,6 @@ def test_a_block_starts_as_the_identity(scale: float) -> None:
     block.scale.fill_(scale)
     x = random(2, 6, 5, 4)
     assert torch.equal(block(x), x)
-
-
-@torch.no_grad()
-@settings(max_examples=25)
-@given(st.integers(1, 12), st.integers(0, 2**31))
-def test_folding_leaves_a_blocks_output_unchanged(channels: int, seed: int) -> None:
-    block = random_block(channels, seed)
-    x = random(1, channels, 5, 7, seed=seed) * block.scale[None, :, None, None]
-    before = block(x)
-    assert not torch.allclose(before, x, rtol=1e-2)  # the branch does something
-    block.fold()
-    assert torch.equal(block.scale, torch.ones(channels))
-    magnitude = before.abs().max().item()
-    assert torch.allclose(block(x), before, rtol=1e-4, atol=1e-5 * magnitude)
 
 
 @torch.no_grad()

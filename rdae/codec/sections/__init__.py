@@ -31,7 +31,7 @@ class AuxiliaryData:
         return np.array_equal(self.alpha, raster.alpha)
 
 
-def sections_before(raster: Raster) -> list[Section]:
+def before(raster: Raster) -> list[Section]:
     """Metadata, which is to be had without reading on to the latents."""
     kinds = ((SectionType.ICC, raster.icc), (SectionType.EXIF, raster.exif), (SectionType.XMP, raster.xmp))
     # Without its profile the picture has other colours.
@@ -42,7 +42,7 @@ def sections_before(raster: Raster) -> list[Section]:
     ]
 
 
-def sections_after(raster: Raster) -> list[Section]:
+def after(raster: Raster) -> list[Section]:
     """Alpha, if there is any."""
     return [] if raster.alpha is None else [Section(SectionType.ALPHA, alpha.encode(raster.alpha))]
 

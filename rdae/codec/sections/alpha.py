@@ -16,7 +16,7 @@ from PIL import Image
 
 from rdae.codec.sections.packing import pack, unpack_parts
 from rdae.errors import CorruptError
-from rdae.pictures.spool import Collector, let_go
+from rdae.pictures.spool import Collector, release
 
 CONSTANT, PLAIN, LEFT = 0, 1, 2
 THOROUGH_PIXELS = 1 << 22  # more are packed with less effort: seconds, not minutes
@@ -83,7 +83,7 @@ def fill(levels: Levels, alpha: Plane) -> Levels:
             smooth = np.asarray(_doubled(coarse, levels.shape[1], len(unseen), rows.start))
             np.copyto(band, smooth, where=unseen[:, :, None])
         filled.add(band)
-        let_go(levels)
+        release(levels)
     return filled.levels()
 
 
@@ -94,7 +94,7 @@ def _mask(seen: npt.NDArray[np.bool_]) -> Image.Image:
 def _half(levels: Levels, seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
     """uint8 (h/2, w/2, 4), see `_halved`."""
     found = np.asarray(_halved(Image.fromarray(levels), _mask(seen)))
-    let_go(levels)
+    release(levels)
     return found
 
 

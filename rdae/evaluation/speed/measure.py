@@ -7,14 +7,15 @@ round.  Models are loaded, and have run once, before the clock starts.
 
 from __future__ import annotations
 
-import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from rdae.evaluation.speed.codecs import Codec, Seconds
+from rdae.clock import Clock
+from rdae.evaluation import environment
+from rdae.evaluation.codecs import Codec
 from rdae.metrics import Picture
 
 CLOCKS: Mapping[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -22,11 +23,11 @@ CLOCKS: Mapping[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": t
 
 
 @dataclass(frozen=True)
-class Side:
-    """One direction of one codec, all pictures together.
+class Direction:
+    """Encoding or decoding by one codec, all pictures together.
 
     rounds_s: seconds of each round; total_s: their median. ratio: how many times as long as the first codec's, the
-    median over rounds. stages_s: the codec's own account of one round; empty if it gives none.
+    median over rounds. stages_s: by stage as the codec tells them, of the median round; empty if it tells none.
     """
 
     total_s: float
@@ -42,8 +43,8 @@ class Timing:
     title: str
     quality: float
     file_bytes: int | None
-    encoding: Side
-    decoding: Side
+    encoding: Direction
+    decoding: Direction
 
 
 @dataclass(frozen=True)
@@ -64,110 +65,87 @@ class Benchmark:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class _Turn:
-    """One codec's round over all pictures."""
+@dataclass
+class _Round:
+    """What one codec took for all pictures."""
 
-    file_bytes: int | None
-    encoding_s: float
-    decoding_s: float
-    encoding_stages: Seconds
-    decoding_stages: Seconds
+    file_bytes: int = 0
+    encoding_s: float = 0.0
+    decoding_s: float = 0.0
+    encoding_stages: Clock = field(default_factory=Clock)
+    decoding_stages: Clock = field(default_factory=Clock)
 
 
 def measure(
-    codecs: Sequence[Codec],
+    codecs: Sequence[tuple[Codec, float]],
     pictures: Sequence[Picture],
     *,
     rounds: int,
     kmac_per_pixel: Mapping[str, float],
+    threads: int,
     note: Callable[[str], None],
     clock: str = "wall",
 ) -> Benchmark:
-    """Time codecs on uint8 (h, w, 3) pictures; the first is what the others are compared with.
+    """Time codecs, each at a quality, on uint8 (h, w, 3) pictures; the first is what the others are compared with.
 
-    clock: one of CLOCKS.
+    threads: that share the work of the first.  clock: one of CLOCKS.
     """
-    import torch
-
-    for codec in codecs:
+    for codec, quality in codecs:
         note(f"warming up {codec.title}")
-        codec.decode(codec.encode(pictures[0]))
-    turns: list[list[_Turn]] = [[] for _ in codecs]
-    for done in range(rounds):
-        note(f"round {done + 1} of {rounds}")
-        for of_codec, turn in zip(turns, _round(codecs, pictures, CLOCKS[clock]), strict=True):
-            of_codec.append(turn)
-    timings = tuple(
-        Timing(
-            codec.title,
-            codec.quality,
-            mine[0].file_bytes,
-            _side([(t.encoding_s, t.encoding_stages) for t in mine], [t.encoding_s for t in turns[0]]),
-            _side([(t.decoding_s, t.decoding_stages) for t in mine], [t.decoding_s for t in turns[0]]),
+        codec.decode(codec.encode(pictures[0], quality))
+    done: list[list[_Round]] = []  # by round, then by codec
+    for number in range(rounds):
+        note(f"round {number + 1} of {rounds}")
+        done.append(_round(codecs, pictures, CLOCKS[clock]))
+    timings = []
+    for (codec, quality), own in zip(codecs, zip(*done, strict=True), strict=True):
+        encoding, decoding = (
+            [(r.encoding_s, r.encoding_stages.seconds) for r in own],
+            [(r.decoding_s, r.decoding_stages.seconds) for r in own],
         )
-        for codec, mine in zip(codecs, turns, strict=True)
-    )
+        timings.append(
+            Timing(
+                codec.title,
+                quality,
+                None if codec.untrained else own[0].file_bytes,
+                _direction(encoding, [of_round[0].encoding_s for of_round in done]),
+                _direction(decoding, [of_round[0].decoding_s for of_round in done]),
+            )
+        )
     return Benchmark(
         pictures=len(pictures),
         pixels=sum(picture.shape[0] * picture.shape[1] for picture in pictures),
         rounds=rounds,
         clock=clock,
-        threads=torch.get_num_threads(),
-        machine=f"{processor()}, Python {platform.python_version()}, torch {torch.__version__}",
+        threads=threads,
+        machine=environment.machine(),
         kmac_per_pixel=dict(kmac_per_pixel),
-        timings=timings,
+        timings=tuple(timings),
     )
 
 
-def processor() -> str:
-    """What this machine calls its processor, as far as it says."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - no file, a way to ask
-            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
-    except OSError:
-        names = []
-    return names[0] if names else platform.machine()
-
-
-def _round(codecs: Sequence[Codec], pictures: Sequence[Picture], now: Callable[[], float]) -> list[_Turn]:
+def _round(
+    codecs: Sequence[tuple[Codec, float]], pictures: Sequence[Picture], now: Callable[[], float]
+) -> list[_Round]:
     """All codecs on all pictures, in turns."""
-    found: list[list[_Turn]] = [[] for _ in codecs]
+    found = [_Round() for _ in codecs]
     for picture in pictures:
-        for codec, parts in zip(codecs, found, strict=True):
+        for (codec, quality), sums in zip(codecs, found, strict=True):
             start = now()
-            encoded = codec.encode(picture)
+            data = codec.encode(picture, quality, clock=sums.encoding_stages)
             middle = now()
-            decoded = codec.decode(encoded)
+            codec.decode(data, clock=sums.decoding_stages)
             end = now()
-            stages = codec.encoding_stages(picture), codec.decoding_stages(decoded)
-            parts.append(_Turn(codec.size(encoded), middle - start, end - middle, *stages))
-    return [_sum(parts) for parts in found]
+            sums.file_bytes += len(data)
+            sums.encoding_s += middle - start
+            sums.decoding_s += end - middle
+    return found
 
 
-def _sum(parts: Sequence[_Turn]) -> _Turn:
-    sizes = [part.file_bytes for part in parts if part.file_bytes is not None]
-    return _Turn(
-        sum(sizes) if sizes else None,
-        sum(part.encoding_s for part in parts),
-        sum(part.decoding_s for part in parts),
-        _added([part.encoding_stages for part in parts]),
-        _added([part.decoding_stages for part in parts]),
-    )
-
-
-def _added(accounts: Sequence[Seconds]) -> dict[str, float]:
-    total: dict[str, float] = {}
-    for account in accounts:
-        for stage, seconds in account.items():
-            total[stage] = total.get(stage, 0.0) + seconds
-    return total
-
-
-def _side(mine: list[tuple[float, Seconds]], first: list[float]) -> Side:
-    """mine: seconds and account of each round; first: the first codec's seconds in these rounds."""
-    rounds_s = tuple(seconds for seconds, _ in mine)
+def _direction(own: Sequence[tuple[float, Mapping[str, float]]], first: Sequence[float]) -> Direction:
+    """own: seconds, in all and by stage, of each round; first: the first codec's seconds in these rounds."""
+    rounds_s = tuple(seconds for seconds, _ in own)
     # The stages of the median round belong together, as medians of each stage would not.
-    _, stages = sorted(mine, key=lambda round_: round_[0])[(len(mine) - 1) // 2]
+    _, stages = sorted(own, key=lambda round_: round_[0])[(len(own) - 1) // 2]
     ratio = statistics.median(a / max(b, 1e-9) for a, b in zip(rounds_s, first, strict=True))
-    return Side(statistics.median(rounds_s), ratio, rounds_s, stages)
+    return Direction(statistics.median(rounds_s), ratio, rounds_s, stages)

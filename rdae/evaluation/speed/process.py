@@ -1,6 +1,6 @@
-"""What a user waits for who types `rdae decompress`: the whole process, beside what no program with torch can avoid.
+"""What a user waits for who types `rdae decompress`: the whole process, beside what it cannot do without.
 
-That is a process that imports torch and ends, and a decode in a process where the model is loaded.
+That is a process that imports what runs the networks and ends, and a decode in a process where the model is loaded.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from rdae.errors import ResultsError
+from rdae.evaluation.environment import RUNTIME
 from rdae.evaluation.speed.measure import CLOCKS
 
 COMMAND_LINE = ("-m", "rdae.cli")
-IMPORT_TORCH = ("-c", "import torch")
+IMPORT_RUNTIME = ("-c", f"import {RUNTIME}")
 
 # Runs the command line, then says what its memory's peak was.  Only the process itself can: what the system tells of a
 # child that has ended may be the peak of its parent, whose copy it began as.
@@ -41,7 +42,7 @@ with open("/proc/self/status") as status:
 class Process:
     """Medians, in seconds of the chosen clock.
 
-    decompress_s: of the process `rdae decompress`; import_s: of `python -c "import torch"`; decode_s: of a decode with
+    decompress_s: of the process `rdae decompress`; import_s: of one that imports RUNTIME; decode_s: of a decode with
     the model loaded. ratio: the first over the sum of the others, the median over the rounds.
     peak_bytes: the most memory that the process had resident; None where the system does not tell.
     """
@@ -63,10 +64,10 @@ class Process:
         """What was measured, as text."""
         unit = "seconds" if self.clock == "wall" else "processor seconds"
         megapixels = f"{self.pixels / 1e6:.2f} megapixels"
-        parts = f"import torch {self.import_s:.3f} + decode {self.decode_s:.3f}"
+        least = f"import {RUNTIME} {self.import_s:.3f} + decode {self.decode_s:.3f}"
         text = [
             f"rdae decompress of {megapixels} to PNG, median of {self.rounds} processes, {unit}:",
-            f"  whole process {self.decompress_s:.3f}; {parts}: {self.ratio:.2f} times as long",
+            f"  whole process {self.decompress_s:.3f}; {least}: {self.ratio:.2f} times as long",
         ]
         if self.peak_bytes is not None:
             text.append(f"  peak memory {self.peak_bytes / 1e6:.0f} MB, of everything in the process")
@@ -103,17 +104,17 @@ def measure(
             return _timed([sys.executable, *arguments], environment, clock)
 
         decode()
-        timed(*IMPORT_TORCH)  # the first process reads the libraries from the disk
+        timed(*IMPORT_RUNTIME)  # the first process reads the libraries from the disk
         for done in range(rounds):
             note(f"process {done + 1} of {rounds}")
             whole = timed(*COMMAND_LINE, *words)
-            torch = timed(*IMPORT_TORCH)
+            importing = timed(*IMPORT_RUNTIME)
             start = here()
             decode()
-            runs.append((whole, torch, here() - start))
+            runs.append((whole, importing, here() - start))
         peak = _peak(words, environment)
     whole_s, import_s, decode_s = (statistics.median(run[i] for run in runs) for i in range(3))
-    ratio = statistics.median(whole / (torch + decoding) for whole, torch, decoding in runs)
+    ratio = statistics.median(whole / (importing + decoding) for whole, importing, decoding in runs)
     return Process(pixels, rounds, clock, whole_s, import_s, decode_s, ratio, peak)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rdae.evaluation.speed.measure import Benchmark, Timing
 
-SIDE_HEADINGS = (("ms", 9), ("s/MP", 8), ("ratio", 8))
+HEADINGS = (("ms", 9), ("s/MP", 8), ("ratio", 8))
 CLOCK_WORDS = {"wall": "", "cpu": ", processor seconds"}
 RATIO = "ratio: how many times as long as rdae, each round by itself"
 RANDOM = "CompressAI's models have random weights, which is fine for timing; their files mean nothing"
@@ -17,24 +17,24 @@ def lines(result: Benchmark) -> list[str]:
         f"{_pictures(result)}, median of {_conditions(result)}",
         result.machine,
         " " * 48 + "encode".center(25) + "decode".center(25),
-        f"{'':32}{'quality':>8}{'bpp':>8}" + "".join(h.rjust(w) for h, w in SIDE_HEADINGS * 2),
+        f"{'':32}{'quality':>8}{'bpp':>8}" + "".join(h.rjust(w) for h, w in HEADINGS * 2),
     ]
     for timing in result.timings:
         bpp = _bpp(timing, result.pixels)
         cells = f"{timing.title:32}{timing.quality:8g}{bpp:>8}"
-        for side in (timing.encoding, timing.decoding):
-            ms, per_megapixel = _rates(side.total_s, result)
-            cells += f"{ms:9.1f}{per_megapixel:8.3f}{side.ratio:8.2f}"
+        for direction in (timing.encoding, timing.decoding):
+            ms, per_megapixel = _rates(direction.total_s, result)
+            cells += f"{ms:9.1f}{per_megapixel:8.3f}{direction.ratio:8.2f}"
         text.append(cells)
     text.append(f"ms: of a picture; {RATIO}")
     if any(timing.file_bytes is None for timing in result.timings):
         text.append(RANDOM)
-    for title, side in (("encode", own.encoding), ("decode", own.decoding)):
+    for title, direction in (("encode", own.encoding), ("decode", own.decoding)):
         # Stages go by the wall clock. By that, what is left is what the codec did not account for: conversions, Python.
-        accounted_s = sum(side.stages_s.values())
-        whole_s = max(side.total_s if result.clock == "wall" else 0.0, accounted_s, 1e-9)
-        text.append(f"{title}, {1000 * side.total_s / result.pictures:.1f} ms a picture:")
-        for stage, seconds in [*side.stages_s.items(), ("other", whole_s - accounted_s)]:
+        accounted_s = sum(direction.stages_s.values())
+        whole_s = max(direction.total_s if result.clock == "wall" else 0.0, accounted_s, 1e-9)
+        text.append(f"{title}, {1000 * direction.total_s / result.pictures:.1f} ms a picture:")
+        for stage, seconds in [*direction.stages_s.items(), ("other", whole_s - accounted_s)]:
             text.append(f"  {stage:14}{seconds / whole_s:7.1%}")
     text.append("kMAC per pixel: " + ", ".join(f"{k} {v:.2f}" for k, v in result.kmac_per_pixel.items()))
     return text
@@ -48,9 +48,9 @@ def markdown(result: Benchmark) -> list[str]:
     ]
     for timing in result.timings:
         cells = [timing.title, f"{timing.quality:g}", _bpp(timing, result.pixels)]
-        for side in (timing.encoding, timing.decoding):
-            ms, _ = _rates(side.total_s, result)
-            cells += [f"{ms:.1f}" if ms < 100 else f"{ms:.0f}", f"{side.ratio:.2f}×"]
+        for direction in (timing.encoding, timing.decoding):
+            ms, _ = _rates(direction.total_s, result)
+            cells += [f"{ms:.1f}" if ms < 100 else f"{ms:.0f}", f"{direction.ratio:.2f}×"]
         text.append(f"| {' | '.join(cells)} |")
     random = f" {RANDOM}." if any(timing.file_bytes is None for timing in result.timings) else ""
     measured = f"Milliseconds a picture: {_pictures(result)}, median of {_conditions(result)} in turns in one process"

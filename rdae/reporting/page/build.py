@@ -1,4 +1,4 @@
-"""The page itself: the template's parts, the numbers and the pictures, put together into one file.
+"""The page itself: the template, the numbers and the pictures, put together into one file.
 
 Nothing is ever fetched: style, script, data and pictures are in the file, and its content security policy forbids all
 else.  The policy names the script by its hash, so that no text from a result file could run as one either.
@@ -21,17 +21,16 @@ import numpy.typing as npt
 
 import rdae
 from rdae.errors import ResultsError
+from rdae.metrics import Picture
 from rdae.networks.architecture import HYPER_STRIDE, PATCH
 from rdae.reporting.maps import INFERNO, Maps
 from rdae.reporting.page import render
 from rdae.reporting.page.compare import Version
 from rdae.reporting.page.embed import fit
-from rdae.reporting.page.gather import METRICS, SHOWN, Codec, Comparison, nearest, values_of
+from rdae.reporting.page.gather import PAGE_METRICS, SHOWN, CodecResults, Comparison, nearest, values_of
 
 MAP_CHANNELS = 48
 """Of so many channels, those of most bits, the page has a map of their own."""
-
-Levels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +38,7 @@ class Shown:
     """A picture to look at: itself, the versions of it, the report's codec first, and where that one's bits went."""
 
     name: str
-    original: Levels
+    original: Picture
     versions: Sequence[Version]
     maps: Maps | None
 
@@ -60,7 +59,7 @@ def build(
     reader should know of the pictures.
     """
     data = _data(comparison, shown, quality)
-    title = title or f"{comparison.subject.name}: rate and distortion"
+    title = title or f"{comparison.tested.name}: rate and distortion"
     without = _page(comparison, data, title, line, notes)
     budget = max_bytes - len(without) - 4096
     if budget < 0:
@@ -78,10 +77,10 @@ def build(
 
 
 def _page(comparison: Comparison, data: Any, title: str, line: Sequence[str], notes: Sequence[str]) -> bytes:
-    script, style = _part("report.js"), _part("report.css")
+    script, style = _template("report.js"), _template("report.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     speed = render.speed_rows(comparison)
-    parts = {
+    fields = {
         "policy": f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
         "title": escape(title),
         "style": style,
@@ -105,11 +104,11 @@ def _page(comparison: Comparison, data: Any, title: str, line: Sequence[str], no
         "rdae": escape(rdae.__version__),
     }
     # In one pass: what is put in is not looked at again.
-    filled = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _part("report.html"))
+    filled = re.sub(r"\{\{(\w+)\}\}", lambda found: fields[found[1]], _template("report.html"))
     return filled.encode()
 
 
-def _part(name: str) -> str:
+def _template(name: str) -> str:
     return (resources.files("rdae.reporting.page") / name).read_text(encoding="utf-8")
 
 
@@ -121,12 +120,12 @@ def _json(data: object) -> str:
 
 def _data(comparison: Comparison, shown: Sequence[Shown], quality: float) -> dict[str, Any]:
     """What the script draws from."""
-    subject = comparison.subject.evaluation
-    assert subject is not None, "gather() takes nothing else"
-    places = {picture.name: picture for picture in subject.pictures}
+    evaluation = comparison.tested.evaluation
+    assert evaluation is not None, "gather() takes nothing else"
+    pictures = {picture.name: picture for picture in evaluation.pictures}
     return {
         "codecs": [_codec(codec, comparison.pictures) for codec in comparison.codecs],
-        "pictures": [[name, places[name].width, places[name].height] for name in comparison.pictures],
+        "pictures": [[name, pictures[name].width, pictures[name].height] for name in comparison.pictures],
         "saved": [
             [_rounded(verdict.by_picture.get(name)) for name in comparison.pictures]
             if verdict.by_picture
@@ -134,21 +133,21 @@ def _data(comparison: Comparison, shown: Sequence[Shown], quality: float) -> dic
             for verdict in comparison.verdicts
         ],
         "order": [comparison.pictures.index(name) for name in comparison.worst_first(quality)],
-        "qualities": [float(q) for q in subject.qualities],
-        "quality": nearest(subject.qualities, quality),
+        "qualities": [float(q) for q in evaluation.qualities],
+        "quality": nearest(evaluation.qualities, quality),
         "metrics": [
             {"key": key, "label": label, "unit": unit}
-            for key, (label, unit) in METRICS.items()
-            if key in comparison.subject.means
+            for key, (label, unit) in PAGE_METRICS.items()
+            if key in comparison.tested.means
         ],
-        "main": comparison.main_peer,
+        "main": comparison.main_anchor,
         "colours": [list(colour) for colour in INFERNO],
         "shown": [_shown(picture) for picture in shown],
     }
 
 
-def _codec(codec: Codec, pictures: Sequence[str]) -> dict[str, Any]:
-    """Means and, by place in `pictures`, points: each a list of numbers by rising rate for each key."""
+def _codec(codec: CodecResults, pictures: Sequence[str]) -> dict[str, Any]:
+    """Means and, in the order of `pictures`, points: each a list of numbers by rising rate for each key."""
     told: dict[str, Any] = {
         "name": codec.name,
         "published": codec.is_published,

@@ -8,14 +8,13 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from rdae.codec.tiles import Region
 from rdae.errors import ResultsError
+from rdae.metrics import Picture
 
-Levels = npt.NDArray[np.uint8]
-Group = Sequence[Levels]  # pictures of one size: the original, the codec's, and others
+Group = Sequence[Picture]  # pictures of one size: the original, the codec's, and others
 
 BASE64 = 4 / 3
 STEP = 16  # crops begin and end at positions of the latents
@@ -28,11 +27,11 @@ def data_uri(data: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def lossless(levels: Levels) -> bytes:
-    """A WebP file of exactly these levels, uint8 (h, w, 3); PNG where a side is beyond WebP's 16383."""
+def lossless(picture: Picture) -> bytes:
+    """A WebP file of exactly this picture; PNG where a side is beyond WebP's 16383."""
     buffer = io.BytesIO()
-    image = Image.fromarray(levels)
-    if max(levels.shape[:2]) > 16383:
+    image = Image.fromarray(picture)
+    if max(picture.shape[:2]) > 16383:
         image.save(buffer, "PNG", optimize=True)
     else:
         image.save(buffer, "WEBP", lossless=True, quality=60, method=4)
@@ -50,17 +49,17 @@ def fit(groups: Sequence[Group], budget: int) -> tuple[list[list[str]], list[Reg
     All groups are cropped by the same share, about where the codec's version differs most from the original.
     ResultsError if not even small crops fit.
     """
-    made = [[lossless(levels) for levels in group] for group in groups]
+    made = [[lossless(picture) for picture in group] for group in groups]
     crops: list[Region | None] = [None] * len(groups)
     share = 1.0
     while (size := _characters(made)) > budget:
-        # Crops are of the busiest part, so that they take more than their share.
+        # Crops are of the busiest region, so that they take more than their share.
         share *= 0.85 * min(1.0, max(budget, 1) / size)
         if share < LEAST_SHARE:
             raise ResultsError("the pictures do not fit into the page: allow a larger one, or show fewer")
         crops = [_crop(group, share) for group in groups]
         made = [
-            [lossless(np.ascontiguousarray(crop.of(levels) if crop else levels)) for levels in group]
+            [lossless(np.ascontiguousarray(crop.of(picture) if crop else picture)) for picture in group]
             for group, crop in zip(groups, crops, strict=True)
         ]
     return [[uri_of(data) for data in group] for group in made], crops
@@ -84,7 +83,7 @@ def _crop(group: Group, share: float) -> Region | None:
     sums = np.zeros((height + 1, width + 1))
     sums[1:, 1:] = error.cumsum(0, dtype=np.float64).cumsum(1)
     tops, lefts = (
-        np.arange(0, length - part + 1, STEP) for length, part in ((height, rows), (width, columns))
+        np.arange(0, length - cropped + 1, STEP) for length, cropped in ((height, rows), (width, columns))
     )
     inside = (
         sums[np.ix_(tops + rows, lefts + columns)]

@@ -17,7 +17,7 @@ from rdae.evaluation.results import Evaluation
 
 Columns = Mapping[str, Sequence[float | None]]
 
-METRICS: Mapping[str, tuple[str, str]] = {
+PAGE_METRICS: Mapping[str, tuple[str, str]] = {
     "psnr-rgb": ("PSNR, RGB", "dB"),
     "psnr-y": ("PSNR, luma", "dB"),
     "ms-ssim-db": ("MS-SSIM", "dB"),
@@ -25,7 +25,7 @@ METRICS: Mapping[str, tuple[str, str]] = {
 }
 """Key: what the page calls it, and its unit. MS-SSIM is shown as -10 log10(1 - MS-SSIM)."""
 
-SHOWN = ("quality", "bpp", *METRICS, "encoding_time", "decoding_time")
+SHOWN = ("quality", "bpp", *PAGE_METRICS, "encoding_time", "decoding_time")
 """The columns of points that the page holds."""
 
 
@@ -38,8 +38,8 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Codec:
-    """A curve of the report.
+class CodecResults:
+    """What a report knows of a codec.
 
     means: the keys of SHOWN that it has, an entry a quality, by rising rate.
     evaluation: with its pictures, if the file has them. source: None for a published curve.
@@ -81,37 +81,37 @@ class Comparison:
     the first file has. notes: what a reader should know of how files were brought together.
     """
 
-    codecs: tuple[Codec, ...]
+    codecs: tuple[CodecResults, ...]
     verdicts: tuple[Verdict, ...]
     pictures: tuple[str, ...]
     left_out: int
     notes: tuple[str, ...]
 
     @property
-    def subject(self) -> Codec:
+    def tested(self) -> CodecResults:
         """The codec that the report is about."""
         return self.codecs[0]
 
     @property
-    def main_peer(self) -> int | None:
-        """The strongest of the codecs that have a BD-rate on single pictures, as its place in `codecs`."""
-        places = [i for i, verdict in enumerate(self.verdicts, 1) if verdict.by_picture and verdict.rate]
-        return max(places, key=self._rate, default=None)
+    def main_anchor(self) -> int | None:
+        """The strongest of the codecs that have a BD-rate on single pictures, as its index in `codecs`."""
+        indices = [i for i, verdict in enumerate(self.verdicts, 1) if verdict.by_picture and verdict.rate]
+        return max(indices, key=self._rate, default=None)
 
-    def _rate(self, place: int) -> float:
-        rate = self.verdicts[place - 1].rate
+    def _rate(self, index: int) -> float:
+        rate = self.verdicts[index - 1].rate
         return -math.inf if rate is None else rate.value
 
     def worst_first(self, quality: float) -> list[str]:
         """The pictures, those first where the codec does worst.
 
-        That is where it saves least against `main_peer`; without one, where its loss at `quality`, or else its MSE, is
-        largest.
+        That is where it saves least against `main_anchor`; without one, where its loss at `quality`, or else its MSE,
+        is largest.
         """
-        if self.main_peer is not None:
-            rates = self.verdicts[self.main_peer - 1].by_picture
+        if self.main_anchor is not None:
+            rates = self.verdicts[self.main_anchor - 1].by_picture
             return sorted(self.pictures, key=lambda name: rates.get(name, math.inf), reverse=True)
-        evaluation = self.subject.evaluation
+        evaluation = self.tested.evaluation
         if evaluation is None:
             return list(self.pictures)
         at = nearest(evaluation.qualities, quality)
@@ -124,7 +124,7 @@ class Comparison:
 
 
 def nearest(values: Sequence[float], wanted: float) -> int:
-    """The place of the value nearest to the wanted one."""
+    """The index of the value nearest to the wanted one."""
     return min(range(len(values)), key=lambda i: abs(values[i] - wanted))
 
 
@@ -165,7 +165,7 @@ def gather(paths: Sequence[Path], anchors: Sequence[str] = ()) -> Comparison:
                 )
             notes.append(f"{source.name} holds means only, and does not say of which pictures.")
             codecs.append(_means_only(curve, source, str(content.get("description", ""))))
-    subject = codecs[0]
+    tested = codecs[0]
     stems = frozenset(name.rsplit("/", 1)[-1].rsplit(".", 1)[0].lower() for name in shared)
     for name in anchors:
         curve = published(name)
@@ -173,12 +173,12 @@ def gather(paths: Sequence[Path], anchors: Sequence[str] = ()) -> Comparison:
             codecs.append(_means_only(curve, None, curve.source))
         else:
             notes.append(f"{curve.name} is left out: its published curve is of the 24 Kodak pictures.")
-    verdicts = tuple(_verdict(subject, other) for other in codecs[1:])
+    verdicts = tuple(_verdict(tested, other) for other in codecs[1:])
     order = tuple(p.name for p in first.pictures if p.name in shared)
     return Comparison(tuple(codecs), verdicts, order, len(first.pictures) - len(order), tuple(notes))
 
 
-def default_quality(codec: Codec) -> float:
+def default_quality(codec: CodecResults) -> float:
     """The measured quality whose mean rate is nearest to 0.3 bits per pixel, where differences are well seen."""
     rates = [
         (rate, quality)
@@ -201,11 +201,11 @@ def _shared(evaluations: Sequence[Evaluation]) -> frozenset[str]:
     shared = frozenset(first)
     for evaluation in evaluations[1:]:
         for picture in evaluation.pictures:
-            twin = first.get(picture.name)
-            if twin is None:
+            same = first.get(picture.name)
+            if same is None:
                 continue
-            hashes = {twin.sha256, picture.sha256} - {""}
-            if len(hashes) > 1 or (twin.width, twin.height) != (picture.width, picture.height):
+            hashes = {same.sha256, picture.sha256} - {""}
+            if len(hashes) > 1 or (same.width, same.height) != (picture.width, picture.height):
                 names = f"{evaluation.name} and {evaluations[0].name}"
                 raise ResultsError(
                     f"{picture.name}: {names} were measured on different pictures of this name"
@@ -231,22 +231,22 @@ def values_of(point: Point) -> dict[str, float | None]:
     }
 
 
-def _measured(source: Source, evaluation: Evaluation) -> Codec:
+def _measured(source: Source, evaluation: Evaluation) -> CodecResults:
     means = evaluation.means()
     means["ms-ssim-db"] = [None if v is None else decibels(v) for v in means["ms-ssim-rgb"]]
     order = sorted(range(len(means["bpp"])), key=lambda i: means["bpp"][i] or 0.0)
     kept = {key: [_finite(means[key][i]) for i in order] for key in SHOWN if key in means}
-    return Codec(
+    return CodecResults(
         evaluation.name, evaluation.description, _known(kept), evaluation, source, evaluation.curve()
     )
 
 
-def _means_only(curve: Curve, source: Source | None, description: str) -> Codec:
+def _means_only(curve: Curve, source: Source | None, description: str) -> CodecResults:
     means: dict[str, Sequence[float | None]] = {"bpp": curve.bpp, "psnr-rgb": curve.psnr}
     if curve.ms_ssim:
         means["ms-ssim-db"] = [_finite(decibels(v)) for v in curve.ms_ssim]
     means |= {key: values for key, values in curve.columns.items() if key in SHOWN and key not in means}
-    return Codec(curve.name, description, means, None, source, curve)
+    return CodecResults(curve.name, description, means, None, source, curve)
 
 
 def _known(columns: Columns) -> Columns:
@@ -257,21 +257,21 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _verdict(subject: Codec, other: Codec) -> Verdict:
-    test, anchor = subject.curve, other.curve
+def _verdict(tested: CodecResults, other: CodecResults) -> Verdict:
+    test, anchor = tested.curve, other.curve
     try:
         rate = bd_rate(anchor.bpp, anchor.psnr, test.bpp, test.psnr)
         gain = bd_psnr(anchor.bpp, anchor.psnr, test.bpp, test.psnr)
     except ResultsError as error:
         return Verdict(None, None, None, {}, str(error))
     by_picture = {}
-    if subject.evaluation is not None and other.evaluation is not None:
+    if tested.evaluation is not None and other.evaluation is not None:
         others = {picture.name: picture.points for picture in other.evaluation.pictures}
-        for picture in subject.evaluation.pictures:
+        for picture in tested.evaluation.pictures:
             found = _rate_by(_pairs(others[picture.name]), _pairs(picture.points))
             if found is not None:
                 by_picture[picture.name] = found.value
-    similar = _rate_by(_column(other, "ms-ssim-db"), _column(subject, "ms-ssim-db"))
+    similar = _rate_by(_column(other, "ms-ssim-db"), _column(tested, "ms-ssim-db"))
     return Verdict(rate, gain, similar, by_picture)
 
 
@@ -289,7 +289,7 @@ def _pairs(points: Sequence[Point]) -> list[tuple[float, float]]:
     return [(point.bpp, point.psnr) for point in points if math.isfinite(point.psnr)]
 
 
-def _column(codec: Codec, metric: str) -> list[tuple[float, float]]:
+def _column(codec: CodecResults, metric: str) -> list[tuple[float, float]]:
     rates, values = codec.means["bpp"], codec.means.get(metric, ())
     return [(b, v) for b, v in zip(rates, values, strict=False) if b is not None and v is not None]
 

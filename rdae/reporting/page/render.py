@@ -1,4 +1,4 @@
-"""The parts of the page that stand still, as HTML: text and numbers, with everything from outside escaped."""
+"""What of the page no script draws, as HTML: text and numbers, with everything from outside escaped."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import shlex
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from rdae.reporting.page.compare import peer_of
+from rdae.reporting.page.compare import pillow_codec_of
 from rdae.reporting.page.embed import data_uri
-from rdae.reporting.page.gather import METRICS, Codec, Comparison, Verdict, mean_saving, values_of
+from rdae.reporting.page.gather import PAGE_METRICS, CodecResults, Comparison, Verdict, mean_saving, values_of
 
 Facts = Mapping[str, object]
 
 
 def verdict_line(comparison: Comparison) -> str:
     """What it comes to, in a sentence or two."""
-    name = escape(comparison.subject.name)
+    name = escape(comparison.tested.name)
     known = [
         (verdict.rate.value, named(other))
         for other, verdict in zip(comparison.codecs[1:], comparison.verdicts, strict=True)
@@ -32,22 +32,22 @@ def verdict_line(comparison: Comparison) -> str:
     ):
         if chosen:
             start = "It needs" if sentences else f"For the same PSNR, {name} needs"
-            parts = [f"<b>{abs(value):.1f}&nbsp;%</b> {word} than {other}" for value, other in chosen]
-            parts[0] = parts[0].replace(f" {word} than ", f" {word} bits than ", 1)
-            sentences.append(f"{start} {_listed(parts)}.")
+            phrases = [f"<b>{abs(value):.1f}&nbsp;%</b> {word} than {other}" for value, other in chosen]
+            phrases[0] = phrases[0].replace(f" {word} than ", f" {word} bits than ", 1)
+            sentences.append(f"{start} {_listed(phrases)}.")
     return " ".join(sentences)
 
 
 def facts_line(comparison: Comparison) -> str:
     """On how many pictures, over which rates, with which weights, when."""
-    subject = comparison.subject
-    rates = [rate for rate in subject.means["bpp"] if rate is not None]
+    tested = comparison.tested
+    rates = [rate for rate in tested.means["bpp"] if rate is not None]
     count = len(comparison.pictures)
     facts = [
         f"mean of {count} picture{'s' if count != 1 else ''}" if count > 1 else "one picture",
         f"{min(rates):.2f} to {max(rates):.2f} bits per pixel",
     ]
-    meta = subject.evaluation.meta if subject.evaluation is not None else {}
+    meta = tested.evaluation.meta if tested.evaluation is not None else {}
     if meta.get("model"):
         facts.append(f"weights {meta['model']}")
     if meta.get("rdae"):
@@ -57,7 +57,7 @@ def facts_line(comparison: Comparison) -> str:
     return " · ".join(escape(str(fact)) for fact in facts)
 
 
-def named(codec: Codec) -> str:
+def named(codec: CodecResults) -> str:
     """A codec's name; a published curve says that it is one."""
     return escape(codec.name) + (" (published)" if codec.is_published else "")
 
@@ -72,8 +72,8 @@ def rate_rows(comparison: Comparison) -> str:
     return "\n".join(_rate_row(i, codec, verdict, most) for i, codec, verdict in rows)
 
 
-def _rate_row(place: int, codec: Codec, verdict: Verdict, most: float) -> str:
-    head = f'<th scope="row"><span class="key" data-codec="{place}"></span>{named(codec)}</th>'
+def _rate_row(index: int, codec: CodecResults, verdict: Verdict, most: float) -> str:
+    head = f'<th scope="row"><span class="key" data-codec="{index}"></span>{named(codec)}</th>'
     if verdict.rate is None or verdict.gain is None:
         return f'<tr>{head}<td colspan="6" class="quiet">{escape(verdict.problem)}</td></tr>'
     value = verdict.rate.value
@@ -96,20 +96,20 @@ def _rate_row(place: int, codec: Codec, verdict: Verdict, most: float) -> str:
 def speed_rows(comparison: Comparison) -> str:
     """The rows of the table of seconds and memory; empty if no file says any."""
     found = []
-    for place, codec in enumerate(comparison.codecs):
+    for index, codec in enumerate(comparison.codecs):
         times = [_mean(codec.means.get(key, ())) for key in ("encoding_time", "decoding_time")]
         memory = codec.evaluation.memory if codec.evaluation is not None else None
         peaks = [None, None] if memory is None else [memory.encoding_bytes / 1e6, memory.decoding_bytes / 1e6]
         if any(value is not None for value in (*times, *peaks)):
-            found.append((place, codec, [*times, *peaks]))
+            found.append((index, codec, [*times, *peaks]))
     most = [max((row[2][i] or 0 for row in found), default=0) or 1 for i in range(4)]
     rows = []
-    for place, codec, values in found:
+    for index, codec, values in found:
         cells = "".join(
             f'<td class="n">{_amount(value, unit)}</td><td class="barcell">{_bar(value, longest)}</td>'
             for value, longest, unit in zip(values, most, ("s", "s", "MB", "MB"), strict=True)
         )
-        head = f'<th scope="row"><span class="key" data-codec="{place}"></span>{named(codec)}</th>'
+        head = f'<th scope="row"><span class="key" data-codec="{index}"></span>{named(codec)}</th>'
         rows.append(f"<tr>{head}{cells}</tr>")
     return "\n".join(rows)
 
@@ -133,7 +133,7 @@ def commands(comparison: Comparison, line: Sequence[str]) -> str:
         if codec.evaluation is not None and codec.evaluation.meta.get("model"):
             qualities = ",".join(f"{quality:g}" for quality in codec.evaluation.qualities)
             lines.append(f"rdae eval PICTURES -q {qualities} -o {shlex.quote(codec.source.name)}")
-        elif (peer := peer_of(codec)) is not None:
+        elif (peer := pillow_codec_of(codec)) is not None:
             peers.append(peer.name)
     if peers:
         # A file for each, beside the one named: peers.jpeg.json and so on.
@@ -167,7 +167,7 @@ def points_csv(comparison: Comparison) -> str:
     """All points of all pictures as a table: a line for each codec, picture and quality."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    keys = ["quality", "bpp", *METRICS, "encoding_time", "decoding_time"]
+    keys = ["quality", "bpp", *PAGE_METRICS, "encoding_time", "decoding_time"]
     writer.writerow(["codec", "picture", "width", "height", "bytes", *keys])
     for codec in comparison.codecs:
         for picture in codec.evaluation.pictures if codec.evaluation is not None else ():
@@ -190,8 +190,8 @@ def _link(name: str, data: bytes, kind: str) -> str:
     return f'<a download="{escape(name)}" href="{data_uri(data, kind)}">{escape(name)}</a> {size}'
 
 
-def _listed(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+def _listed(phrases: Sequence[str]) -> str:
+    return phrases[0] if len(phrases) == 1 else f"{', '.join(phrases[:-1])} and {phrases[-1]}"
 
 
 def _signed(value: float, digits: int) -> str:

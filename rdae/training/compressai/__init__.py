@@ -1,1 +1,1 @@
-"""Everything that needs CompressAI: likelihoods to train with, its models to measure."""
+"""CompressAI's models, measured beside rdae: all that needs its package."""

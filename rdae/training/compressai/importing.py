@@ -17,6 +17,9 @@ from rdae.errors import MissingExtraError
 
 PACKAGE = "compressai"
 
+TOO_NEW = (3, 13)
+"""The first Python that has neither a wheel of compressai nor one of the numpy that it asks for."""
+
 
 def import_part(name: str, purpose: str) -> Any:
     """Import and return a module of compressai, such as "compressai.entropy_models".
@@ -29,9 +32,15 @@ def import_part(name: str, purpose: str) -> Any:
         try:
             return _import_below_stand_ins(name)
         except ImportError as second:
-            raise MissingExtraError(
-                f"{purpose} needs compressai ({second}): pip install 'rdae[train]'"
-            ) from error
+            raise MissingExtraError(f"{purpose} needs compressai ({second}){remedy()}") from error
+
+
+def remedy() -> str:
+    """What to do about it: the extra brings compressai only to the Pythons that it supports."""
+    if sys.version_info >= TOO_NEW:
+        version = ".".join(map(str, sys.version_info[:2]))
+        return f", which is not to be had for Python {version}: use an older one"
+    return ": pip install 'rdae[compressai]'"
 
 
 def _import_below_stand_ins(name: str) -> Any:

@@ -25,8 +25,8 @@ from rdae.training.data.sources import members, units
 
 
 @dataclasses.dataclass(frozen=True, order=True)
-class Place:
-    """Where a picture lies: the epoch, its shard's place in the epoch's order, and its own place in the shard."""
+class Position:
+    """Where a picture lies: the epoch, its shard's position in the epoch's order, and its own in the shard."""
 
     epoch: int = 0
     shard: int = 0
@@ -63,10 +63,10 @@ class Stream(Pool):
         self._hold, self._reuse, self._seed = hold, reuse, seed
         self._rank, self._world = rank, world
         self._decoder = Decoder(workers)
-        self._places: list[Place] = []
+        self._positions: list[Position] = []
         self._drawn_pixels = 0.0  # of the oldest picture's share, those already drawn
         self._held = 0
-        self._begin(Place())
+        self._begin(Position())
 
     def fill(self) -> None:
         """Decode until the window is full.  TrainingError if a whole epoch has no usable picture."""
@@ -76,26 +76,26 @@ class Stream(Pool):
     def advance(self, pixels: int) -> None:
         """Tell that crops of so many pixels were drawn; pictures that were drawn from enough are replaced."""
         self._drawn_pixels += pixels / self._reuse
-        while self._places and self._drawn_pixels >= self._oldest():
+        while self._positions and self._drawn_pixels >= self._oldest():
             self._drawn_pixels -= self._oldest()
             self._held -= self._oldest()
             self._drop_first()
-            del self._places[0]
+            del self._positions[0]
         self.fill()
 
     def state(self) -> list[float]:
         """Return the window's place, as numbers: its oldest picture's, and how far that one was drawn from."""
-        place = self._places[0] if self._places else self._next
+        place = self._positions[0] if self._positions else self._next
         return [place.epoch, place.shard, place.member, self._drawn_pixels]
 
     def restore(self, state: list[float]) -> None:
         """Put the window where `state` was taken; it is decoded anew."""
         while self.pictures:
             self._drop_first()
-        self._places.clear()
+        self._positions.clear()
         self._held = 0
         self._drawn_pixels = float(state[3])
-        self._begin(Place(*(int(number) for number in state[:3])))
+        self._begin(Position(*(int(number) for number in state[:3])))
         self.fill()
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ class Stream(Pool):
     def _oldest(self) -> int:
         return int(self.pictures[0].shape[0] * self.pictures[0].shape[1])
 
-    def _begin(self, place: Place) -> None:
+    def _begin(self, place: Position) -> None:
         self._next = place
         self._decoder.close()  # what was decoded ahead of another place
         self._coming = self._decoder.decoded(self._items(place))
@@ -120,11 +120,11 @@ class Stream(Pool):
                 f"{self.min_side} pixels"
             )
         if self._add(name, pixels):
-            self._places.append(place)
+            self._positions.append(place)
             self._held += self.pictures[-1].shape[0] * self.pictures[-1].shape[1]
             self._barren = place.epoch
 
-    def _items(self, start: Place) -> Iterator[tuple[Place, str, bytes | None]]:
+    def _items(self, start: Position) -> Iterator[tuple[Position, str, bytes | None]]:
         """Yield this process' pictures from a place on, epoch after epoch, without end."""
         epoch, shard, member = start.epoch, start.shard, start.member
         by_shard = len(self.units) >= self._world
@@ -139,11 +139,11 @@ class Stream(Pool):
                     for place, name, data in members(unit, member):
                         if by_shard or (place + own[position]) % self._world == self._rank:
                             empty = False
-                            yield Place(epoch, position, place), name, data
+                            yield Position(epoch, position, place), name, data
                 except (OSError, EOFError, tarfile.TarError):
                     self.broken[unit] = None  # the rest of the corpus is not its affair
                 member = 0
             if empty and shard == 0:
                 # Nothing at all to decode would leave no place to notice it.
-                yield Place(epoch + 2, 0, 0), "", None
+                yield Position(epoch + 2, 0, 0), "", None
             epoch, shard = epoch + 1, 0

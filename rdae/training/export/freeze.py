@@ -13,21 +13,24 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rdae import __version__, codec, weights
+from rdae import __version__
+from rdae.codec import encode
 from rdae.errors import TrainingError
-from rdae.files import check_output, write_atomically
-from rdae.model import Model
+from rdae.networks import graphs as graph_files
+from rdae.networks import weights
+from rdae.networks.layers import EXACT_BOUND, Z_MAX
+from rdae.networks.model import Model
+from rdae.networks.normaliser import integer_tables
 from rdae.networks.tables import Tables
 from rdae.quality import MAX_INDEX, from_index
+from rdae.storage.files import check_output, write_atomically
 from rdae.training import checkpoint
 from rdae.training.autoencoder import Autoencoder
 from rdae.training.config import TrainingConfig
 from rdae.training.data.pool import Pictures, Pool
 from rdae.training.data.stream import Stream
-from rdae.training.export import tables
-from rdae.training.modules.layers import EXACT_BOUND
-from rdae.training.modules.normaliser import integer_tables
-from rdae.training.relaxed import RelaxedLayer
+from rdae.training.export import graphs, tables
+from rdae.training.modules.layers import RelaxedLayer
 from rdae.training.warm_start import training_tensors
 
 SKIP_BELOW = 2
@@ -66,15 +69,15 @@ def quantise_layer(layer: RelaxedLayer) -> dict[str, Tensor]:
 
 
 def prior_tensors(model: Autoencoder) -> dict[str, Tensor]:
-    """Return the state of an `ExactPrior` as small integers."""
+    """Return the prior's layers and tables as small integers."""
     tensors: dict[str, Tensor] = {}
     for prefix, network in (("hyper", model.hyper_synthesis), ("context", model.context)):
         for name, module in network.named_modules():
             if isinstance(module, RelaxedLayer):
                 for key, tensor in quantise_layer(module).items():
                     tensors[f"{prefix}.{name}.{key}"] = tensor
-    to_context, from_mean, index_offset = integer_tables(model.spread.cpu())
-    return tensors | {"to_context": to_context, "from_mean": from_mean, "index_offset": index_offset}
+    made = integer_tables(model.spread.double().cpu().numpy())
+    return tensors | {name: torch.from_numpy(table) for name, table in made.items()}
 
 
 def gain_tables(model: Autoencoder) -> dict[str, Tensor]:
@@ -99,8 +102,7 @@ def file_tensors(model: Autoencoder, y_tables: Tables) -> dict[str, Tensor]:
             tensors[f"{prefix}.{name}"] = kept.cpu().contiguous()
     tensors |= {f"prior.{k}": v.cpu().contiguous() for k, v in prior_tensors(model).items()}
     tensors |= {f"gains.{k}": v for k, v in gain_tables(model).items()}
-    channels = model.architecture.hyper_latents
-    z_tables = tables.join(tables.bottleneck_rows(model.bottleneck.cpu().eval(), channels))
+    z_tables = tables.join(tables.hyper_latent_rows(_hyper_latent_likelihood(model)))
     for name, made in (("y", y_tables), ("z", z_tables)):
         tensors[f"tables.{name}.counts"] = torch.from_numpy(made.counts)
         tensors[f"tables.{name}.limits"] = torch.from_numpy(made.limits)
@@ -111,8 +113,21 @@ def file_tensors(model: Autoencoder, y_tables: Tables) -> dict[str, Tensor]:
     return tensors
 
 
+@torch.no_grad()
+def _hyper_latent_likelihood(model: Autoencoder) -> npt.NDArray[np.float64]:
+    """The probability of each channel's integers -Z_MAX..Z_MAX, (channels, 2 * Z_MAX + 1)."""
+    symbols = torch.arange(-Z_MAX, Z_MAX + 1, dtype=torch.float32)
+    inputs = symbols.expand(1, model.architecture.hyper_latents, 1, -1)
+    likelihood = model.bottleneck.cpu()(inputs, None)
+    found: npt.NDArray[np.float64] = likelihood[0, :, 0].double().numpy()
+    return found
+
+
 def write(model: Autoencoder, y_tables: Tables, path: Path, facts: dict[str, Any], *, force: bool) -> str:
-    """Write weights file and manifest; return the SHA-256.  facts: what the manifest shall say of the training."""
+    """Write weights file, graphs and manifest; return the weights' SHA-256.
+
+    facts: what the manifest shall say of the training.
+    """
     import safetensors.torch
 
     metadata = {
@@ -131,7 +146,11 @@ def write(model: Autoencoder, y_tables: Tables, path: Path, facts: dict[str, Any
         "architecture": model.architecture.to_dict(),
         **facts,
     }
+    made = graphs.of_weights(data)
+    manifest["graphs"] = graphs.digests(made)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for name, graph in made.items():
+        write_atomically(graph_files.path_of(path, name), graph, force=force)
     write_atomically(path, data, force=force)
     write_atomically(path.with_suffix(".json"), (json.dumps(manifest, indent=1) + "\n").encode(), force=force)
     return sha256
@@ -152,13 +171,13 @@ def count_residuals(model: Model, pictures: list[Tensor], indices: list[int]) ->
     lengths = [len(row) for row in tables.gaussian_rows()]
     histogram = [np.zeros(length, dtype=np.int64) for length in lengths]
     for picture, index in zip(pictures, indices, strict=True):
-        _, *steps = codec.quantise(picture.permute(1, 2, 0).numpy(), model, index).parts
-        for symbols, scales, _ in steps:
-            for scale in np.unique(scales):
+        _, *steps = encode.quantise(picture.permute(1, 2, 0).numpy(), model, index).symbols
+        for step in steps:
+            for scale in np.unique(step.rows):
                 limit = (lengths[scale] - 2) // 2
-                here = symbols[scales == scale]
-                places = np.where(np.abs(here) <= limit, here + limit, 2 * limit + 1)
-                histogram[scale] += np.bincount(places, minlength=lengths[scale])
+                here = step.symbols[step.rows == scale]
+                columns = np.where(np.abs(here) <= limit, here + limit, 2 * limit + 1)
+                histogram[scale] += np.bincount(columns, minlength=lengths[scale])
     return histogram
 
 
@@ -171,8 +190,8 @@ def export(run: Path, path: Path, *, data: tuple[str, ...] = (), force: bool = F
     """
     if path.suffix != ".safetensors":
         raise TrainingError(f"{path}: a weights file's name ends with .safetensors")
-    for made in (path, path.with_suffix(".json")):
-        check_output(made, force=force)
+    for output in (path, path.with_suffix(".json")):
+        check_output(output, force=force)
     state = checkpoint.load(run)
     config = checkpoint.config(run, state)
     model = Autoencoder(config.architecture)

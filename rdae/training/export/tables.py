@@ -6,12 +6,10 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
+from rdae.networks.layers import Z_MAX
+from rdae.networks.normaliser import LOG_SCALE_STEP, SCALE_MIN, SCALES
 from rdae.networks.tables import TOTAL, Tables
-from rdae.training.modules.hyperprior import Z_MAX
-from rdae.training.modules.normaliser import LOG_SCALE_STEP, SCALE_MIN, SCALES
 
 Floats = npt.NDArray[np.float64]
 
@@ -70,13 +68,13 @@ def fitted_rows(histogram: list[npt.NDArray[np.int64]]) -> list[Floats]:
     return rows
 
 
-@torch.no_grad()
-def bottleneck_rows(bottleneck: nn.Module, channels: int) -> list[Floats]:
-    """Return, per hyper-latent channel, the probabilities of its integers and of the escape."""
-    symbols = torch.arange(-Z_MAX, Z_MAX + 1, dtype=torch.float32)
-    _, likelihood = bottleneck(symbols.expand(1, channels, 1, -1).contiguous(), training=False)
+def hyper_latent_rows(likelihood: Floats) -> list[Floats]:
+    """Return, per hyper-latent channel, the probabilities of its integers and of the escape.
+
+    likelihood: of -Z_MAX..Z_MAX, (channels, 2 * Z_MAX + 1).
+    """
     rows = []
-    for channel in likelihood[0, :, 0].double().numpy():
+    for channel in likelihood:
         limit = Z_MAX
         while limit > 1 and channel[Z_MAX - limit + 1 : Z_MAX + limit].sum() > channel.sum() - _Z_TAIL:
             limit -= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -16,20 +17,16 @@ class Analysis(nn.Module):
     Starts as the DCT and Haar transform of `rdae.training.modules.dct`.
     """
 
-    def __init__(self, architecture: Architecture, *, start: bool = True) -> None:
-        """Build the network for the given widths and depths.
-
-        start: with the weights that training starts from; False: with any, as they will be loaded.
-        """
+    def __init__(self, architecture: Architecture) -> None:
+        """Build the network for the given widths and depths, with the weights that training starts from."""
         super().__init__()
         fine, latents = architecture.fine, architecture.latents
         self.from_pixels = Pointwise(192, fine)
         self.fine = nn.Sequential(*(Block(fine) for _ in range(architecture.analysis_fine)))
         self.to_coarse = Pointwise(4 * fine, latents)
         self.coarse = nn.Sequential(*(Block(latents) for _ in range(architecture.analysis_coarse)))
-        if start:
-            self.from_pixels.weight.data.copy_(patch_dct(fine))
-            self.to_coarse.weight.data.copy_(haar(fine, latents, GROUPS))
+        self.from_pixels.weight.data.copy_(torch.from_numpy(patch_dct(fine)))
+        self.to_coarse.weight.data.copy_(torch.from_numpy(haar(fine, latents, GROUPS)))
 
     def forward(self, x: Tensor, fine_gain: Tensor) -> Tensor:
         """Transform pictures.

@@ -6,9 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-VALUE_MAX = 8.0
-"""Bound of a block's gated values, far beyond what pictures give: without it, one picture of unusual contrast can
-make the features grow from block to block, and a training at a high rate diverge."""
+from rdae.networks.layers import VALUE_MAX
 
 
 class Pointwise(nn.Module):
@@ -24,17 +22,7 @@ class Pointwise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, H, W) -> (B, out, H, W)."""
-        weight = self.weight[:, :, None, None]
-        if torch.is_inference_mode_enabled() and x.dtype == torch.float32 and _onednn(x.device.type):
-            # conv2d takes another library for one thread than for several.  That rounds sums of 768 products in another
-            # way, and then what an encoder writes would depend on the number of threads.
-            return torch.mkldnn_convolution(x, weight, self.bias, [0, 0], [1, 1], [1, 1], 1)
-        return F.conv2d(x, weight, self.bias)
-
-
-def _onednn(device: str) -> bool:
-    """Tell if oneDNN could do this device's convolutions, and autocast has no other wish."""
-    return device == "cpu" and torch.backends.mkldnn.is_available() and not torch.is_autocast_enabled(device)
+        return F.conv2d(x, self.weight[:, :, None, None], self.bias)
 
 
 class Block(nn.Module):
@@ -61,30 +49,13 @@ class Block(nn.Module):
         self.depthwise_bias = nn.Parameter(torch.zeros(2 * channels))
         self.project = Pointwise(channels, channels, std=0.0)
         self.register_buffer("scale", torch.ones(channels))
-        self._folded = False
-
-    def fold(self) -> None:
-        """Multiply the feature scales into the weights, for inference; the block computes the same afterwards."""
-        reach = self._reach()
-        self.expand.weight.data.div_(self.scale)
-        self.project.weight.data.mul_(reach)
-        self.project.bias.data.mul_(reach)
-        self.scale.fill_(1.0)
-        self._folded = True
-
-    def _reach(self) -> Tensor:
-        return self.scale.log().mean().exp()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        expand: Tensor = self.expand.weight
-        project: Tensor = self.project.weight
-        project_bias: Tensor = self.project.bias
-        if not self._folded:
-            reach = self._reach()
-            expand, project, project_bias = expand / self.scale, project * reach, project_bias * reach
+        reach = self.scale.log().mean().exp()
+        expand, project = self.expand.weight / self.scale, self.project.weight * reach
         h = F.conv2d(x, expand[:, :, None, None], self.expand.bias)  # (B, 2C, H, W)
         h = F.conv2d(h, self.depthwise, self.depthwise_bias, padding=1, groups=h.shape[1])
         value, gate = h.chunk(2, dim=1)
         h = F.hardtanh(value, -VALUE_MAX, VALUE_MAX) * F.hardsigmoid(gate)  # (B, C, H, W)
-        return x + F.conv2d(h, project[:, :, None, None], project_bias)
+        return x + F.conv2d(h, project[:, :, None, None], self.project.bias * reach)

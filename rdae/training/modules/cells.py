@@ -34,18 +34,18 @@ def from_cells(x: Tensor) -> Tensor:
 
 def by_step(x: Tensor) -> list[Tensor]:
     """Sort the channels of cells by the step that codes them: (cells, ..., C) -> 4 of (cells, ..., C/4)."""
-    pieces = [cell.unflatten(-1, (GROUPS, -1)).unbind(-2) for cell in x.unbind()]
+    groups = [cell.unflatten(-1, (GROUPS, -1)).unbind(-2) for cell in x.unbind()]
     return [
-        torch.stack([pieces[cell][group_of(step, cell)] for cell in range(GROUPS)]) for step in range(GROUPS)
+        torch.stack([groups[cell][group_of(step, cell)] for cell in range(GROUPS)]) for step in range(GROUPS)
     ]
 
 
 def by_group(steps: list[Tensor]) -> Tensor:
     """Undo `by_step`."""
-    pieces = [step.unbind() for step in steps]
+    by_cell = [step.unbind() for step in steps]
     return torch.stack(
         [
-            torch.cat([pieces[group_of(group, cell)][cell] for group in range(GROUPS)], dim=-1)
+            torch.cat([by_cell[group_of(group, cell)][cell] for group in range(GROUPS)], dim=-1)
             for cell in range(GROUPS)
         ],
     )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 # Orthonormal colours: grey, blue-yellow-ish and green-magenta axes.  YCbCr's axes are not orthogonal in RGB, where
 # the distortion is measured.
@@ -21,12 +21,14 @@ _COLOUR_WEIGHT = (1.0, 6.0, 9.0)
 
 _PATCH = 8
 
+Matrix = npt.NDArray[np.float32]
 
-def _dct_matrix(size: int) -> Tensor:
+
+def _dct_matrix(size: int) -> npt.NDArray[np.float64]:
     """Return the orthonormal DCT-II, (frequency, position)."""
-    frequency = torch.arange(size, dtype=torch.float64)[:, None]
-    position = torch.arange(size, dtype=torch.float64)[None, :]
-    matrix = math.sqrt(2 / size) * torch.cos(math.pi * (2 * position + 1) * frequency / (2 * size))
+    frequency = np.arange(size, dtype=np.float64)[:, None]
+    position = np.arange(size, dtype=np.float64)[None, :]
+    matrix = math.sqrt(2 / size) * np.cos(math.pi * (2 * position + 1) * frequency / (2 * size))
     matrix[0] /= math.sqrt(2)
     return matrix
 
@@ -42,22 +44,21 @@ def _frequencies() -> list[tuple[float, int, int, int]]:
     return sorted(rows)
 
 
-def patch_dct(channels: int) -> Tensor:
+def patch_dct(channels: int) -> Matrix:
     """Return the `channels` lowest rows of the DCT of an 8x8 RGB patch: float32 (channels, 192).
 
     Columns are ordered as torch's pixel_unshuffle(8) orders an RGB picture: colour, then row, then column.
     """
-    colour = torch.tensor(_COLOUR, dtype=torch.float64)
-    colour = colour / colour.norm(dim=1, keepdim=True)
+    colour = np.array(_COLOUR)
+    colour = colour / np.linalg.norm(colour, axis=1, keepdims=True)
     dct = _dct_matrix(_PATCH)
     rows = [
-        torch.einsum("r,y,x->ryx", colour[c], dct[u], dct[v]).flatten()
-        for _, c, u, v in _frequencies()[:channels]
+        np.einsum("r,y,x->ryx", colour[c], dct[u], dct[v]).ravel() for _, c, u, v in _frequencies()[:channels]
     ]
-    return torch.stack(rows).float()
+    return np.stack(rows).astype(np.float32)
 
 
-def haar(channels_in: int, channels_out: int, groups: int) -> Tensor:
+def haar(channels_in: int, channels_out: int, groups: int) -> Matrix:
     """Return the 2x2 Haar step of `channels_in` DCT channels: float32 (channels_out, 4 * channels_in).
 
     The `channels_out` lowest of the 4 * channels_in frequencies are kept, and dealt out to `groups` groups of
@@ -73,13 +74,10 @@ def haar(channels_in: int, channels_out: int, groups: int) -> Tensor:
                 fu = 2 * u + (vertical if u % 2 == 0 else 1 - vertical)
                 fv = 2 * v + (horizontal if v % 2 == 0 else 1 - horizontal)
                 key = _COLOUR_WEIGHT[c] * (fu**2 + fv**2 + 1)
-                row = torch.zeros(channels_in, 2, 2, dtype=torch.float64)
-                row[index] = torch.outer(
-                    torch.tensor((low, high)[vertical], dtype=torch.float64),
-                    torch.tensor((low, high)[horizontal], dtype=torch.float64),
-                )
-                rows.append((key, index, vertical, horizontal, row.flatten() / 2))
+                row = np.zeros((channels_in, 2, 2))
+                row[index] = np.outer((low, high)[vertical], (low, high)[horizontal])
+                rows.append((key, index, vertical, horizontal, row.ravel() / 2))
     rows.sort(key=lambda item: item[:4])
     kept = [item[4] for item in rows[:channels_out]]
     dealt = [row for group in range(groups) for row in kept[group::groups]]
-    return torch.stack(dealt).float()
+    return np.stack(dealt).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -16,20 +17,16 @@ class Synthesis(nn.Module):
     Starts as the transpose of the analysis' start.
     """
 
-    def __init__(self, architecture: Architecture, *, start: bool = True) -> None:
-        """Build the network for the given widths and depths.
-
-        start: with the weights that training starts from; False: with any, as they will be loaded.
-        """
+    def __init__(self, architecture: Architecture) -> None:
+        """Build the network for the given widths and depths, with the weights that training starts from."""
         super().__init__()
         fine, latents = architecture.fine, architecture.latents
         self.coarse = nn.Sequential(*(Block(latents) for _ in range(architecture.synthesis_coarse)))
         self.to_fine = Pointwise(latents, 4 * fine)
         self.fine = nn.Sequential(*(Block(fine) for _ in range(architecture.synthesis_fine)))
         self.to_pixels = Pointwise(fine, 192)
-        if start:
-            self.to_fine.weight.data.copy_(haar(fine, latents, GROUPS).T)
-            self.to_pixels.weight.data.copy_(patch_dct(fine).T)
+        self.to_fine.weight.data.copy_(torch.from_numpy(haar(fine, latents, GROUPS).T))
+        self.to_pixels.weight.data.copy_(torch.from_numpy(patch_dct(fine).T))
 
     def forward(self, y: Tensor, fine_gain: Tensor) -> Tensor:
         """Transform latents back to pictures.

@@ -1,22 +1,27 @@
 """Two optimisers as one: Muon for the matrices inside blocks and prior, Adam for everything else.
 
-Muon replaces a matrix' update by its nearest orthogonal one.  The pixel-facing and resampling matrices start as an
-orthonormal transform; Adam moves every entry by about the learning rate, which destroys that start unless the rate is
-small there: they have a rate of their own.
+Muon (Jordan 2024) replaces a matrix' update by its nearest orthogonal one.  The pixel-facing and resampling matrices
+start as an orthonormal transform; Adam moves every entry by about the learning rate, which destroys that start unless
+the rate is small there: they have a rate of their own.
+
+Both are torch's.  Whether a step counts is decided on the device, so that the host need not wait for the loss.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from rdae.training.autoencoder import Autoencoder
 from rdae.training.config import PARTS, TrainingConfig
 from rdae.training.modules.blocks import Block
-from rdae.training.optimisation.adam import Adam
-from rdae.training.optimisation.muon import Muon
-from rdae.training.relaxed import RelaxedLayer
+from rdae.training.modules.layers import RelaxedLayer
+
+_MOMENTUM = 0.95
+_BETAS = (0.9, 0.99)
+_EPSILON = 1e-10
 
 
 def freeze(model: Autoencoder, only: tuple[str, ...]) -> None:
@@ -53,36 +58,72 @@ class Optimiser:
     """Muon and Adam over disjoint parameters of one model, with a common learning-rate factor."""
 
     def __init__(self, model: Autoencoder, config: TrainingConfig) -> None:
-        """Take all parameters of the model that want gradients."""
+        """Take all parameters of the model that want gradients; what is remembered of gradients starts at zero."""
         large, linear = matrices(model), projections(model)
-        taken = {id(p) for p in large + linear}
+        taken = {id(parameter) for parameter in large + linear}
         rest = [p for p in model.parameters() if p.requires_grad and id(p) not in taken]
-        self.muon = Muon(large, config.matrix_decay)
-        self.rest, self.linear = Adam(rest), Adam(linear)
+        # The rates are comparable to Adam's, as updates get the root mean square of 0.2 that Adam's have (Liu et al.
+        # 2025, arXiv:2502.16982).
+        self.muon = torch.optim.Muon(
+            [{"params": large}],
+            weight_decay=config.matrix_decay,
+            momentum=_MOMENTUM,
+            adjust_lr_fn="match_rms_adamw",
+        )
+        self.adam = torch.optim.Adam(
+            [{"params": rest}, {"params": linear}], betas=_BETAS, eps=_EPSILON, fused=True
+        )
         self.rates = (config.matrix_rate, config.rate, config.projection_rate)
+        self._matrices: list[Tensor] = list[Tensor](large)
+        self._before = [torch.empty_like(parameter) for parameter in large]
+        for parameter in large:
+            self.muon.state[parameter] = {"momentum_buffer": torch.zeros_like(parameter)}
+        for parameter in rest + linear:
+            self.adam.state[parameter] = {
+                "step": torch.zeros((), device=parameter.device),
+                "exp_avg": torch.zeros_like(parameter),
+                "exp_avg_sq": torch.zeros_like(parameter),
+            }
 
     def step(self, factor: float, usable: Tensor) -> None:
-        """Make one step at `factor` times the configured learning rates; none where `usable` (bool, ()) is false."""
-        for part, rate in zip(self._parts(), self.rates, strict=True):
-            part.step(rate * factor, usable)
+        """Make one step at `factor` times the configured learning rates.
+
+        usable: a bool () on the device; where it is false nothing changes, whatever the gradients.
+        """
+        groups = [*self.muon.param_groups, *self.adam.param_groups]
+        for group, rate in zip(groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+        # By this torch's scaler of gradients tells the fused kernel that a step does not count.
+        self.adam.found_inf = (~usable).float()  # type: ignore[attr-defined]
+        self.adam.step()
+        self._step_of_muon(usable)
+
+    @torch.no_grad()
+    def _step_of_muon(self, usable: Tensor) -> None:
+        """Let Muon, which knows of no step that does not count, make one that leaves all as it was."""
+        torch._foreach_copy_(self._before, self._matrices)
+        for parameter in self._matrices:
+            gradient, momentum = parameter.grad, self.muon.state[parameter]["momentum_buffer"]
+            assert gradient is not None
+            torch.where(usable, gradient, momentum, out=gradient)
+        self.muon.step()
+        undone = (~usable).float()
+        for parameter, before in zip(self._matrices, self._before, strict=True):
+            parameter.lerp_(before, undone)  # all the way or not at all, which is exact
 
     def state_dict(self) -> list[dict[str, Any]]:
-        """Return the states, numbered as torch's own optimisers do: Muon's, and that of Adam with two groups."""
-        adam = self.rest.state() + self.linear.state()
-        return [{"state": dict(enumerate(part))} for part in (self.muon.state(), adam)]
+        """Return what Muon and Adam remember, numbered as they number it, without settings."""
+        return [{"state": part.state_dict()["state"]} for part in (self.muon, self.adam)]
 
     def load_state_dict(self, state: list[dict[str, Any]]) -> None:
         """Restore what `state_dict` returned."""
-        muon, adam = ([part["state"][i] for i in range(len(part["state"]))] for part in state)
-        split = len(self.rest.parameters)
-        for part, saved in zip(self._parts(), (muon, adam[:split], adam[split:]), strict=True):
-            if len(saved) != len(part.parameters):
-                raise ValueError(f"{len(saved)} optimiser states for {len(part.parameters)} parameters")
-            part.load(saved)
+        for part, saved in zip((self.muon, self.adam), state, strict=True):
+            count = sum(len(group["params"]) for group in part.param_groups)
+            if set(saved["state"]) != set(range(count)):
+                raise ValueError(f"{len(saved['state'])} optimiser states for {count} parameters")
+            part.load_state_dict({"state": saved["state"], "param_groups": part.state_dict()["param_groups"]})
 
     def tensors(self) -> list[Tensor]:
         """Return all that the optimisers remember, to be made the same in all processes."""
-        return [tensor for part in self._parts() for tensor in part.tensors()]
-
-    def _parts(self) -> tuple[Muon | Adam, ...]:
-        return self.muon, self.rest, self.linear
+        states = [*self.muon.state.values(), *self.adam.state.values()]
+        return [tensor for state in states for tensor in state.values()]

@@ -1,0 +1,107 @@
+"""Options that several commands have, and callbacks of click's that check numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rdae.effort import DEFAULT_EFFORT, MAX_EFFORT
+from rdae.networks import devices
+
+MODEL_HELP = "An installed model's name (see rdae models) or a weights file."
+THREADS_DEFAULT = "[default: as many as this process may have processors]"
+
+
+class LocationType(click.ParamType):  # type: ignore[type-arg]
+    """A path, a URL, or - : text, which shells complete as a file."""
+
+    name = "path"
+
+    def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> Any:
+        """Leave it to the shell."""
+        return click.Path().shell_complete(context, param, incomplete)
+
+
+def model_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option of commands that run one model: `model`, a Path or None."""
+    return click.option(
+        "--model",
+        metavar="NAME|PATH",
+        type=click.Path(path_type=Path),
+        help=f"{MODEL_HELP}  [default: rdae-base]",
+    )(command)
+
+
+def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option of all that run a model: `device`."""
+    return click.option(
+        "--device",
+        metavar="NAME",
+        envvar=devices.VARIABLE,
+        show_envvar=True,
+        callback=_device_name,
+        help="cpu, cuda, or cuda:1 and so on: where the networks run. Files decode to the same latents on each.  "
+        "[default: cpu]",
+    )(command)
+
+
+def _device_name(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not devices.NAMES.fullmatch(value):
+        raise click.BadParameter(f"{value!r}, expected cpu, cuda, or cuda:1 and so on.")
+    return value
+
+
+def threads_option(
+    text: str = f"Threads that compute.  {THREADS_DEFAULT}",
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option of all that compute: `threads`, a number or None.  text: its help."""
+    return click.option("--threads", type=click.IntRange(1), help=text)
+
+
+def effort_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option of commands that make files: `effort`, from 0 to 9.  text: its help."""
+    return click.option(
+        "-e",
+        "--effort",
+        type=click.IntRange(0, MAX_EFFORT),
+        default=DEFAULT_EFFORT,
+        show_default=True,
+        help=text,
+    )
+
+
+def finite(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:
+    """A callback that refuses "nan"."""
+    if value is not None and math.isnan(value):  # no comparison holds for it, so the range lets it through
+        raise click.BadParameter("not a number.")
+    return value
+
+
+def limits(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> tuple[float, float] | None:
+    """A callback for two finite numbers, the lower one first: "0.1,2"; None stays None."""
+    if value is None:
+        return None
+    try:
+        low, high = map(float, value.split(","))
+    except ValueError:
+        low = high = math.nan
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise click.BadParameter(f"{value!r}, expected two rising numbers such as 0.1,2")
+    return low, high
+
+
+def qualities(_context: click.Context, _option: click.Parameter, value: str) -> list[float]:
+    """A callback for numbers from 0 to 100, each once, rising: "20,50,80"."""
+    try:
+        values = sorted({float(part) for part in value.split(",") if part.strip()})
+    except ValueError:
+        values = []
+    if not values or not all(0 <= number <= 100 for number in values):
+        raise click.BadParameter(f"{value!r}, expected numbers from 0 to 100 such as 20,50,80")
+    return values

@@ -1,0 +1,86 @@
+"""Pictures to .rdae files, one job each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from rdae.batch.models import ModelOpener
+from rdae.batch.tasks import Facts, Job
+from rdae.clock import Clock
+from rdae.codec.container import HEADER_BYTES, peek
+from rdae.effort import DEFAULT_EFFORT
+from rdae.errors import PictureError
+from rdae.quality import from_index
+from rdae.storage.locations import locate
+from rdae.targets import Kind, Target
+
+if TYPE_CHECKING:
+    from rdae.codec.refinement import Listener
+
+    Watch = Callable[[str], contextlib.AbstractContextManager[Listener]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compress:
+    """Compresses the picture that is a job's input to the .rdae file that is its output.
+
+    quality, effort, verify, metadata: as `Model.compress` of rdae.open_model takes them. target: kind and value of a
+    rdae.Target, for which the quality is found. model: a name or a weights file; None: the default. device, threads: as
+    `rdae.open_model` takes them. watch: makes of an input's name what is told of each step of the search of an effort
+    above the default; only in this process.
+    """
+
+    quality: float = 50.0
+    target: tuple[Kind, float] | None = None
+    effort: int = DEFAULT_EFFORT
+    verify: bool = True
+    metadata: bool = True
+    model: str | None = None
+    device: str | None = None
+    threads: int | None = None
+    watch: Watch | None = None
+
+    @cached_property
+    def _models(self) -> ModelOpener:
+        return ModelOpener(self.model, device=self.device, threads=self.threads)
+
+    def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
+        """Compress one picture: see `rdae.batch.Task`."""
+        from rdae.pictures import raster_in
+
+        source = locate(job.input)
+        with clock.stage("read"), source.open(PictureError, PictureError) as file:
+            picture = raster_in(file, note, metadata=self.metadata)
+            job.check()
+        with clock.stage("model"):
+            model = self._models.chosen
+        searches = self.watch is not None and self.effort > DEFAULT_EFFORT
+        with (
+            clock.stage("encode"),
+            self.watch(source.name) if self.watch and searches else contextlib.nullcontext() as listener,
+        ):
+            data = model.compress(
+                picture,
+                self.quality,
+                target=None if self.target is None else Target(*self.target),
+                effort=self.effort,
+                listener=listener,
+                verify=self.verify,
+                clock=clock,
+            )
+        with clock.stage("write"):
+            locate(job.output).write(data, force=job.force)
+        header, _, _ = peek(data[:HEADER_BYTES])
+        return Facts(
+            rdae_bytes=len(data),
+            input_bytes=source.size(),
+            output_bytes=len(data),
+            width=picture.width,
+            height=picture.height,
+            model=model.name,
+            quality=from_index(header.quality_index),
+        )

@@ -1,0 +1,275 @@
+"""The bytes of files to pictures.
+
+container -> for each row of tiles: latents (range coder <-> prior) -> ŷ -> synthesis -> rows of levels
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+
+from rdae.clock import Clock
+from rdae.codec import latents, sections
+from rdae.codec.container import Container, Header, SectionType, parse
+from rdae.codec.latents import Digest
+from rdae.codec.sections import AuxiliaryData
+from rdae.codec.sections.alpha import means
+from rdae.codec.tiles import Grid, Region, window
+from rdae.errors import CorruptError, PictureError, WeightsError
+from rdae.limits import MAX_PIXELS
+from rdae.networks import exact_synthesis
+from rdae.networks.architecture import PATCH
+from rdae.networks.graphs import SCALES
+from rdae.networks.model import Model
+from rdae.networks.transforms import Span
+from rdae.pictures.bands import Bands
+from rdae.pictures.raster import Raster, info_of, mode_of
+
+Int32s = npt.NDArray[np.int32]
+Levels = npt.NDArray[np.uint8]
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoded:
+    """A decompressed picture, with the hash of ẑ and ŷ and the seconds by stage."""
+
+    raster: Raster
+    latents_sha256: str
+    seconds: dict[str, float]
+
+    @property
+    def picture(self) -> Levels:
+        """Its levels, uint8 (h, w, 3)."""
+        return self.raster.levels
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """The part of a picture that is wanted, and how.
+
+    region: in pixels of the picture.  scale: 1, 2, 4 or 8, for means of boxes of so many by so many pixels, counted
+    from the picture's left upper corner.  exact: pixels that are the same on every machine.
+    """
+
+    region: Region
+    scale: int
+    exact: bool
+
+    @property
+    def boxes(self) -> Region:
+        """The region, counted in boxes."""
+        return self.region.boxes(self.scale)
+
+
+def view_of(parsed: Container, region: Region | None, scale: int, *, exact: bool) -> View:
+    """Return a view of a file's picture, of all of it without a region; ValueError if there is none such."""
+    header = parsed.header
+    if scale not in SCALES:
+        raise ValueError(f"scale is {scale}, expected 1, 2, 4 or 8")
+    if region is None:
+        region = Region(0, 0, header.width, header.height)
+    if not region.inside(header.width, header.height):
+        size = f"{header.width} x {header.height}"
+        raise ValueError(f"region {tuple(region)} is not inside of {size} pixels")
+    return View(region, scale, exact)
+
+
+def decode(
+    file: bytes | Container,
+    model: Model,
+    max_pixels: int | None = MAX_PIXELS,
+    *,
+    exact: bool = False,
+    region: Region | None = None,
+    scale: int = 1,
+    clock: Clock | None = None,
+) -> Decoded:
+    """Decompress a file; a StreamError or WeightsError if that cannot be done soundly.
+
+    file: its bytes, or what `container.parse` has made of them.  max_pixels: larger pictures are refused before
+    anything is allocated; None: take any size; of what is parsed already nothing is refused.
+    exact: synthesise in exact arithmetic, so that pixels are the same on every machine, at a few times the work.
+    region: the part of the picture that is wanted, for which only the tiles that it needs are decoded; ValueError if it
+    does not lie in the picture.
+    scale: 1, or 2, 4 or 8 for the means of boxes of so many by so many pixels, counted from the picture's left upper
+    corner, as far as they have pixels in the region.  At the other edges what the synthesis makes beyond counts too.
+    clock: gets the seconds by stage.
+    """
+    parsed, clock = _parsed(file, max_pixels), clock or Clock()
+    view = view_of(parsed, region, scale, exact=exact)
+    digest = Digest()
+    with memory_for(parsed):
+        found = _auxiliary_data(parsed, view)
+        picture = np.empty((view.boxes.height, view.boxes.width, 3), np.uint8)
+        top = 0
+        for rows in _levels(parsed, model, view, digest, clock):
+            picture[top : top + len(rows)] = rows  # of a grey picture one channel three times
+            top += len(rows)
+    raster = Raster(picture, parsed.header.grey, found.alpha, found.icc, found.exif, found.xmp)
+    return Decoded(raster, digest.sha256, clock.seconds)
+
+
+def unfold(
+    file: bytes | Container,
+    model: Model,
+    max_pixels: int | None = MAX_PIXELS,
+    *,
+    exact: bool = False,
+    region: Region | None = None,
+    scale: int = 1,
+    clock: Clock | None = None,
+) -> Bands:
+    """Begin to do what `decode` does: the rows of what is returned are decoded as they are taken."""
+    parsed = _parsed(file, max_pixels)
+    view = view_of(parsed, region, scale, exact=exact)
+    with memory_for(parsed):
+        found = _auxiliary_data(parsed, view)
+    mode = mode_of(grey=parsed.header.grey, alpha=found.alpha is not None)
+    info = info_of(found.icc, found.exif, found.xmp)
+    levels = _levels(parsed, model, view, Digest(), clock or Clock())
+    return Bands(view.boxes.width, view.boxes.height, mode, info, _with_alpha(parsed, levels, found.alpha))
+
+
+def verify(
+    file: bytes | Container, model: Model, max_pixels: int | None = MAX_PIXELS, clock: Clock | None = None
+) -> AuxiliaryData:
+    """Decode all of a file but its pixels, compare the latents with their checksum; return what is beside them.
+
+    file, max_pixels, and the errors: as of `decode`.  clock: gets the seconds by stage.
+    """
+    parsed = _parsed(file, max_pixels)
+    grid = Grid.of(parsed.header.height, parsed.header.width, parsed.header.tile)
+    with memory_for(parsed):
+        for _ in decoded_rows(parsed, model, (0, grid.height), (0, grid.width), Digest(), clock or Clock()):
+            pass
+        return sections.read(parsed)
+
+
+def _parsed(file: bytes | Container, max_pixels: int | None) -> Container:
+    return file if isinstance(file, Container) else parse(file, max_pixels)
+
+
+def decoded_rows(
+    parsed: Container, model: Model, vertical: Span, horizontal: Span, digest: Digest, clock: Clock
+) -> Iterator[Int32s]:
+    """Yield ŷ·64, int32 (latents, k, w), of a window of latents, a row of tiles at a time, decoding what it needs.
+
+    digest: gets all that is decoded.
+    CorruptError, at the end at the latest, if what was decoded is not what was encoded; of a part of the tiles only
+    damage can be told that the range coder notices.
+    """
+    header = parsed.header
+    if header.model != model.model_id:
+        raise WeightsError(f"needs model {header.model.hex()}, but {model.name} is {model.model_id.hex()}")
+    grid = Grid.of(header.height, header.width, header.tile)
+    payloads = parsed.payloads(SectionType.LATENTS)
+    columns = grid.columns()
+    decoded = 0
+    for number, (top, bottom) in enumerate(grid.rows()):
+        first, last = max(top, vertical[0]), min(bottom, vertical[1])
+        if first >= last:
+            continue
+        row = np.empty((model.architecture.latents, last - first, horizontal[1] - horizontal[0]), np.int32)
+        for payload, (left, right) in zip(payloads[number * len(columns) :], columns, strict=False):
+            start, end = max(left, horizontal[0]), min(right, horizontal[1])
+            if start < end:
+                size = (bottom - top, right - left)
+                tile = latents.read(payload, model.prior, header.quality_index, size, clock)
+                digest.add(tile)
+                decoded += 1
+                wanted = tile.y64[:, first - top : last - top, start - left : end - left]
+                row[:, :, start - horizontal[0] : end - horizontal[0]] = wanted
+        yield row
+    checksum = parsed.latent_checksum
+    if checksum is not None and decoded == len(payloads) and checksum != digest.checksum:
+        raise CorruptError("the decoded latents are not those that were encoded")
+
+
+def picture_of(rows: Iterable[Int32s], model: Model, header: Header) -> Levels:
+    """Return the whole picture of bands of ŷ·64, int32 (latents, k, w): uint8 (h, w, 3)."""
+    view = View(Region(0, 0, header.width, header.height), 1, exact=False)
+    picture = np.empty((header.height, header.width, 3), np.uint8)
+    top = 0
+    for band in _cut(_synthesised(model, rows, header.quality_index, view), view, (0, 0), Clock()):
+        picture[top : top + len(band)] = _grey(band) if header.grey else band
+        top += len(band)
+    return picture
+
+
+def _levels(parsed: Container, model: Model, view: View, digest: Digest, clock: Clock) -> Iterator[Levels]:
+    """Yield a view's rows, top to bottom: uint8 (k, width, 3), or (k, width, 1) of a grey picture."""
+    header, region = parsed.header, view.region
+    grid = Grid.of(header.height, header.width, header.tile)
+    # A window of latents, of which those at its borders only serve as neighbours.
+    vertical = window(region.y, region.height, grid.height, model.reach)
+    horizontal = window(region.x, region.width, grid.width, model.reach)
+    rows = decoded_rows(parsed, model, vertical, horizontal, digest, clock)
+    made = _synthesised(model, rows, header.quality_index, view)
+    for band in _cut(made, view, (vertical[0], horizontal[0]), clock):
+        yield _grey(band) if header.grey else band
+
+
+def _cut(made: Iterator[Levels], view: View, origin: tuple[int, int], clock: Clock) -> Iterator[Levels]:
+    """Yield what of bands of levels is in view.  origin: of the first band, in latents.  clock: gets "synthesis"."""
+    boxes, side = view.boxes, PATCH // view.scale
+    top, left = origin[0] * side, boxes.x - origin[1] * side
+    while True:
+        with clock.stage("synthesis"):
+            band = next(made, None)
+        if band is None:
+            return
+        first, last = max(boxes.y, top), min(boxes.y + boxes.height, top + len(band))
+        if first < last:
+            yield band[first - top : last - top, left : left + boxes.width]
+        top += len(band)
+
+
+def _synthesised(model: Model, rows: Iterable[Int32s], index: int, view: View) -> Iterator[Levels]:
+    """Yield bands of levels at the view's scale; of an exact synthesis the means of its levels, halves up."""
+    if not view.exact:
+        return model.transforms.synthesise(rows, index, scale=view.scale)
+    gains = model.transforms.gains
+    exact = model.exact_synthesis.run(rows, gains.restore[index], gains.synthesis[index])
+    return (exact_synthesis.means(levels, view.scale) for levels in exact)
+
+
+def _grey(levels: Levels) -> Levels:
+    """(k, w, 3) -> (k, w, 1), the mean."""
+    mean: Levels = ((levels.sum(axis=2, keepdims=True, dtype=np.uint16) + 1) // 3).astype(np.uint8)
+    return mean
+
+
+def _auxiliary_data(parsed: Container, view: View) -> AuxiliaryData:
+    """What a file holds beside latents; of alpha the part in view, at its scale."""
+    found = sections.read(parsed)
+    if found.alpha is None:
+        return found
+    alpha = np.ascontiguousarray(view.boxes.of(means(found.alpha, view.scale)))
+    return dataclasses.replace(found, alpha=alpha)
+
+
+def _with_alpha(
+    parsed: Container, levels: Iterator[Levels], alpha: npt.NDArray[np.uint8] | None
+) -> Iterator[Levels]:
+    """Yield rows, uint8 (k, w, channels), with alpha beside the levels if there is any."""
+    top = 0
+    with memory_for(parsed):
+        for rows in levels:
+            bottom = top + len(rows)
+            yield rows if alpha is None else np.concatenate([rows, alpha[top:bottom, :, None]], axis=2)
+            top = bottom
+
+
+@contextmanager
+def memory_for(parsed: Container) -> Iterator[None]:
+    """Say of which picture memory was too short."""
+    try:
+        yield
+    except MemoryError as error:
+        raise PictureError(
+            f"not enough memory for {parsed.header.width} x {parsed.header.height} pixels"
+        ) from error

@@ -1,0 +1,87 @@
+"""Files of a wanted size, rate or distortion: the quality is found by trying some."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from rdae import metrics
+from rdae.clock import Clock
+from rdae.codec.encode import Encoding, Prepared, best_encoding, file_of, reconstruct
+from rdae.codec.refinement import Listener
+from rdae.errors import TargetError
+from rdae.quality import MAX_INDEX
+from rdae.targets import FIRST_INDEX, Met, Target, meet
+
+
+@dataclasses.dataclass(frozen=True)
+class _Trials:
+    """How a picture is tried: with what effort, and who is told of it."""
+
+    prepared: Prepared
+    target: Target
+    effort: int
+    listener: Listener | None
+    clock: Clock
+
+    def measure(self, index: int) -> tuple[Encoding, float]:
+        """Encode at a quality index; return the encoding, and what the target is about."""
+        encoding = best_encoding(
+            self.prepared,
+            index,
+            self.effort,
+            listener=self.listener,
+            keep=not self.target.at_most,
+            clock=self.clock,
+        )
+        if self.target.at_most:
+            size = len(file_of(self.prepared, encoding))
+            raster = self.prepared.raster
+            return encoding, size * (8 / (raster.width * raster.height) if self.target.kind == "bpp" else 1)
+        with self.clock.stage("synthesis"):
+            seen = reconstruct(self.prepared, encoding)
+        with self.clock.stage("metric"):
+            return encoding, self._likeness(seen)
+
+    def _likeness(self, seen: npt.NDArray[np.uint8]) -> float:
+        wanted = self.prepared.levels  # where nothing is to be seen any colour is right
+        if self.target.kind == "psnr":
+            return metrics.psnr(wanted, seen)
+        similarity = metrics.ms_ssim(wanted, seen)
+        if similarity is None:
+            size, least = f"{seen.shape[1]} x {seen.shape[0]}", metrics.MS_SSIM_MIN_SIDE
+            raise TargetError(f"MS-SSIM of {size} pixels: it needs sides of {least} or more")
+        return similarity
+
+    def best(self, first: int = FIRST_INDEX) -> Met[Encoding]:
+        """Find the encoding that comes closest to the target on its right side, from the quality index `first` on."""
+        return meet(self.target, self.measure, first)
+
+
+def compress_to(
+    prepared: Prepared,
+    target: Target,
+    effort: int = 0,
+    *,
+    listener: Listener | None = None,
+    clock: Clock | None = None,
+) -> bytes:
+    """Return the file that comes closest to a target on its right side; TargetError if there is none.
+
+    It is sought without effort first, which is quick, then with it from there on.
+    """
+    trials = _Trials(prepared, target, 0, None, clock or Clock())
+    try:
+        found = trials.best()
+    except TargetError:
+        if not effort:
+            raise
+        first = 0 if target.at_most else MAX_INDEX  # with effort it may be met there
+    else:
+        if not effort:
+            return file_of(prepared, found.made)
+        first = found.index
+    wanted = dataclasses.replace(trials, effort=effort, listener=listener)
+    return file_of(prepared, wanted.best(first).made)

@@ -1,0 +1,47 @@
+"""Result files that are gone on with: what is there of the same codec is read, and what is new is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rdae.evaluation.results import Evaluation
+from rdae.evaluation.reuse import Known, known_from
+from rdae.storage.files import check_output, write_atomically
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """Where an evaluation is written, and what an earlier one there spares; without a path nothing is written."""
+
+    path: Path | None = None
+    known: Known = field(default_factory=Known)
+
+    def write(self, result: Evaluation) -> None:
+        """Write an evaluation, whole or in part, unless the file says the same already."""
+        if self.path is not None and result != self.known.evaluation:
+            write_atomically(self.path, result.to_json().encode(), force=True)
+
+
+def result_file(
+    output: Path | None,
+    suffix: str,
+    codec: Mapping[str, Any],
+    pictures: Iterable[str],
+    qualities: Sequence[float],
+    *,
+    afresh: bool = False,
+) -> ResultFile:
+    """The file of one codec of a run, results.jpeg.json for `output` results.json and suffix .jpeg; its folder is made.
+
+    codec: all that decides about its numbers, an Evaluation's `codec`. pictures: their labels. afresh: measure again
+    what is there. OutputExistsError, before any work, if what is there would be lost; see `known_from`.
+    """
+    if output is None:
+        return ResultFile()
+    path = output.with_suffix(suffix + output.suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    check_output(path, force=True)
+    return ResultFile(path, Known() if afresh else known_from(path, codec, pictures, qualities))

@@ -1,0 +1,14 @@
+"""How large pictures may be: what is compressed shall be decompressed, and few bytes must not ask for much memory."""
+
+from __future__ import annotations
+
+MAX_PIXELS = 100_000_000
+"""What is read unless told otherwise."""
+
+BLOCK = 64
+"""Side in pixels of what takes at least a byte of latents, and costs as much as if it were full."""
+
+
+def counted_pixels(width: int, height: int) -> int:
+    """What limits on pixels are about: a side of less than BLOCK counts as BLOCK, as that is what it costs."""
+    return max(width, BLOCK) * max(height, BLOCK)

@@ -1,0 +1,100 @@
+"""The pictures to look at on a page: each encoded again by all codecs that can be run here, brought to equal terms."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from rdae.errors import RdaeError, ResultsError, describe
+from rdae.evaluation.codecs import Codec, Rdae
+from rdae.evaluation.results import PictureResult
+from rdae.evaluation.reuse import picture_hash
+from rdae.pictures import read_picture
+from rdae.reporting.maps import maps_of
+from rdae.reporting.page.build import Shown
+from rdae.reporting.page.compare import Version, at, codec_of, matched
+from rdae.reporting.page.gather import CodecResults, Comparison
+
+
+def show_pictures(
+    comparison: Comparison,
+    chosen: Sequence[tuple[str, Path]],
+    quality: float,
+    *,
+    matches: Sequence[str] = ("bytes",),
+    threads: int | None = None,
+    tell: Callable[[str], None] = lambda _line: None,
+) -> tuple[list[Shown], list[str]]:
+    """The chosen pictures, (name in the results, file), by all codecs that are known here; and notes for the page.
+
+    quality: of the first codec. matches: what others have in common with it, "bytes", "psnr" or both. threads: that
+    compute; None: as many as may. tell: takes a line on what is being done.
+    ResultsError if the first codec cannot be run, or names the picture that cannot be shown.
+    """
+    if not chosen:
+        return [], []
+    codecs, notes = _codecs(comparison.codecs, threads)
+    shown = []
+    for name, path in chosen:
+        with _errors_of(path):
+            shown.append(_shown(comparison, name, path, codecs, quality=quality, matches=matches, tell=tell))
+    return shown, notes
+
+
+@contextlib.contextmanager
+def _errors_of(path: Path) -> Iterator[None]:
+    """Let errors name the file."""
+    try:
+        yield
+    except (RdaeError, OSError) as error:
+        raise ResultsError(f"{path}: {describe(error, path)}") from error
+
+
+def _codecs(results: Sequence[CodecResults], threads: int | None) -> tuple[dict[int, Codec], list[str]]:
+    """What makes files again of the codecs measured, by their index; a note on those that cannot be run."""
+    found: dict[int, Codec] = {}
+    lacking = []
+    for i, measured in enumerate(results):
+        codec = None if measured.is_published else codec_of(measured, threads)
+        if codec is not None:
+            found[i] = codec
+        elif not measured.is_published:
+            lacking.append(measured.name)
+    if 0 not in found:
+        raise ResultsError(f"{lacking[0]} cannot be run here, so there are no pictures to look at")
+    return found, [
+        f"Not to be looked at, as they cannot be run here: {', '.join(lacking)}."
+    ] if lacking else []
+
+
+def _shown(
+    comparison: Comparison,
+    name: str,
+    path: Path,
+    codecs: Mapping[int, Codec],
+    *,
+    quality: float,
+    matches: Sequence[str],
+    tell: Callable[[str], None],
+) -> Shown:
+    original = read_picture(path)
+    results = comparison.codecs
+    (measured,) = (picture for picture in _pictures(results[0]) if picture.name == name)
+    size = (measured.height, measured.width)
+    if size != original.shape[:2] or measured.sha256 not in ("", picture_hash(original)):
+        raise ResultsError("not the picture that was measured under this name")
+    tell(f"{name}: {results[0].name}")
+    own = at(0, codecs[0], original, quality)
+    versions: list[Version] = [own]
+    for i, codec in codecs.items():
+        for match in matches if i else ():
+            tell(f"{name}: {results[i].name} at equal {'PSNR' if match == 'psnr' else match}")
+            known = [point for each in _pictures(results[i]) if each.name == name for point in each.points]
+            versions.append(matched(i, codec, original, own, match=match, known=known))
+    maps = maps_of(own.data, codecs[0].model.loaded) if isinstance(codecs[0], Rdae) else None
+    return Shown(name, original, versions, maps)
+
+
+def _pictures(codec: CodecResults) -> Sequence[PictureResult]:
+    return () if codec.evaluation is None else codec.evaluation.pictures

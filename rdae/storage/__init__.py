@@ -1,0 +1,1 @@
+"""Where files are: local ones, the standard streams and URLs, read within bounds and written whole or not at all."""

@@ -1,0 +1,76 @@
+"""Where outputs go, which are there already, and which may not be written."""
+
+from pathlib import Path, PurePath
+
+import pytest
+
+from rdae.batch import Input, Job, Outcome, plan_jobs, unfinished
+from rdae.batch.outputs import OutputCheck
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def inputs(*names: str) -> list[Input]:
+    return [Input(str(Path("in", name)), PurePath(name)) for name in names]
+
+
+def outputs(jobs: list[Job]) -> list[str]:
+    return [Path(job.output).as_posix() for job in jobs]
+
+
+def test_outputs_are_beside_their_inputs_or_as_deep_in_a_folder() -> None:
+    found = inputs("a.png", "deep/b.jpg")
+    assert outputs(plan_jobs(found, ".rdae")) == ["in/a.rdae", "in/deep/b.rdae"]
+    assert outputs(plan_jobs(found, ".rdae", directory="out")) == ["out/a.rdae", "out/deep/b.rdae"]
+    assert outputs(plan_jobs(found, ".rdae", directory="out", keep_suffix=True)) == [
+        "out/a.png.rdae",
+        "out/deep/b.jpg.rdae",
+    ]
+    assert outputs(plan_jobs(found[:1], ".rdae", output="x/y")) == ["x/y"]
+    assert [job.output for job in plan_jobs(found, None)] == ["", ""]
+
+
+def test_two_inputs_for_one_output_are_a_value_error_and_a_problem_is_none() -> None:
+    found = inputs("a.png", "a.jpg")
+    with pytest.raises(ValueError, match=r"in.a\.png and in.a\.jpg would both go to out.a\.rdae"):
+        plan_jobs(found, ".rdae", directory="out")
+    with pytest.raises(ValueError, match="one output"):
+        plan_jobs(found, ".rdae", output="x")
+    bad = Input("in/a.jpg", PurePath("a.jpg"), "no file")
+    assert [job.problem for job in plan_jobs([found[0], bad], ".rdae", directory="out")] == ["", "no file"]
+
+
+def test_what_is_there_is_finished() -> None:
+    jobs = plan_jobs(inputs("a.png", "b.png"), ".rdae", directory="out")
+    assert unfinished(jobs) == jobs
+    Path("out").mkdir()
+    Path("out/a.rdae").touch()
+    assert unfinished(jobs) == jobs[1:]
+    assert unfinished(plan_jobs(inputs("a.png"), None))  # nothing shows that it was done
+
+
+def test_a_check_keeps_what_is_there_unless_it_is_forced_and_inputs_in_any_case() -> None:
+    for name in ("a.png", "a.rdae"):
+        Path(name).touch()
+    check = OutputCheck(["a.png"])
+    free, taken = Job("a.png", "b.rdae"), Job("a.png", "a.rdae")
+    assert check(free) == free
+    assert check(taken) == Outcome(taken, error="the output a.rdae is already there; --force replaces it")
+    forced = Job("a.png", "a.rdae", force=True)
+    assert check(forced) == forced
+    assert OutputCheck(["a.png"], skip_existing=True)(taken) == Outcome(taken, skipped=True)
+    refused = OutputCheck(["a.png", "a.rdae"])(forced)
+    assert isinstance(refused, Outcome)
+    assert "which is never overwritten" in refused.error
+    itself = check(Job("a.png", "a.png"))  # its input is looked at first: it is none, perhaps
+    assert isinstance(itself, Job)
+    assert "already there" in itself.blocked or "never overwritten" in itself.blocked
+
+
+def test_a_problem_and_a_job_without_output_need_no_look_at_any_file() -> None:
+    check = OutputCheck([])
+    assert check(Job("x", problem="no file")) == Outcome(Job("x", problem="no file"), error="no file")
+    assert check(Job("x")) == Job("x")

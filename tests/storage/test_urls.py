@@ -1,0 +1,106 @@
+"""Objects by their URLs: whole or not at all, found in order, and errors of one line whatever a backend raises."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import fsspec
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from rdae.errors import MissingExtraError, OutputExistsError, PictureError, StreamError
+from rdae.storage import urls
+from rdae.storage.urls import RemoteObject, is_folder, objects_below, objects_matching
+
+
+@pytest.fixture(autouse=True)
+def memory() -> Iterator[Any]:
+    """An empty store, memory://."""
+    yield fsspec.filesystem("memory")
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
+
+
+def read(url: str) -> bytes:
+    with RemoteObject(url).open(PictureError, StreamError) as file:
+        return file.read()
+
+
+def test_what_is_written_is_read_and_not_replaced_unless_forced() -> None:
+    made = RemoteObject("memory://x/a.rdae")
+    assert not made.is_there()
+    assert made.write(iter([b"one ", b"two"]), force=False) == 7
+    assert (made.is_there(), made.size(), read("memory://x/a.rdae")) == (True, 7, b"one two")
+    with pytest.raises(OutputExistsError, match="already there; --force replaces it"):
+        made.write(b"other", force=False)
+    made.write(b"other", force=True)
+    assert read("memory://x/a.rdae") == b"other"
+    with pytest.raises(OutputExistsError, match="never overwritten"):
+        made.check(force=True, inputs=made.identity())
+
+
+def test_objects_are_found_below_folders_and_by_patterns_in_order(memory: Any) -> None:
+    for name in ("b", "a", "deep/c"):
+        memory.pipe_file(f"/x/{name}.png", b"")
+    assert is_folder("memory://x")
+    assert not is_folder("memory://x/a.png")
+    assert [(url, path.as_posix()) for url, path in objects_below("memory://x")] == [
+        ("memory:///x/a.png", "a.png"),
+        ("memory:///x/b.png", "b.png"),
+        ("memory:///x/deep/c.png", "deep/c.png"),
+    ]
+    assert objects_matching("memory://x/*.png") == ["memory:///x/a.png", "memory:///x/b.png"]
+
+
+def test_no_object_is_read_beyond_the_most_that_is(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory.pipe_file("/x", b"12345")
+    monkeypatch.setattr(urls, "MAX_FILE_BYTES", 4)
+    with pytest.raises(StreamError, match="5 bytes, expected at most 4"):
+        read("memory://x")
+
+
+def test_a_store_that_shows_half_objects_gets_a_new_name_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Halves(MemoryFileSystem):  # type: ignore[misc]
+        """A store that shows what has come so far."""
+
+        protocol = "halves"
+        fails = False
+
+        @classmethod
+        def _strip_protocol(cls, path: str) -> str:
+            return str(super()._strip_protocol(path.replace("halves://", "memory://")))
+
+        def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
+            super().pipe_file(path, value[: len(value) // 2] if self.fails else value, **options)
+            if self.fails:
+                raise OSError("the line is cut")
+
+    fsspec.register_implementation("halves", Halves, clobber=True)
+    store = fsspec.filesystem("halves")
+    for force in (False, True):
+        RemoteObject("halves://x/a.rdae").write(b"whole", force=force)
+    assert store.cat_file("/x/a.rdae") == b"whole"
+    monkeypatch.setattr(Halves, "fails", True)
+    with pytest.raises(OSError, match="the line is cut"):
+        RemoteObject("halves://x/a.rdae").write(b"another", force=True)
+    assert store.find("/x") == ["/x/a.rdae"]
+    assert store.cat_file("/x/a.rdae") == b"whole"
+
+
+def test_errors_of_backends_are_of_one_kind(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(FileNotFoundError) as none:
+        read("memory://none")
+    assert (none.value.strerror, none.value.filename) == ("No such file or directory", "memory://none")
+
+    def strange(*_: object, **__: object) -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(type(memory), "exists", strange)
+    with pytest.raises(OSError, match="RuntimeError: odd"):
+        RemoteObject("memory://x").is_there()
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    with pytest.raises(MissingExtraError, match="s3 URLs need another package"):
+        read("s3://bucket/a")
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'rdae\[fsspec\]'"):
+        read("memory://x")
