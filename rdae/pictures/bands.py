@@ -15,7 +15,7 @@ from rdae.errors import PictureError
 from rdae.pictures import png
 
 FLOWING_FORMATS = frozenset({"PNG", "PPM"})
-FLOWING_PIXELS = 1 << 22
+FLOWING_PIXELS = 1 << 18
 """Larger pictures are written as they come."""
 
 

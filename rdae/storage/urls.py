@@ -30,7 +30,11 @@ def is_url(text: str) -> bool:
 
 def without_file_scheme(text: str) -> str:
     """The path that a file:// URL means, or the text itself."""
-    return url2pathname(urlsplit(text).path) if text.lower().startswith("file://") else text
+    if not text.lower().startswith("file://"):
+        return text
+    from urllib.request import url2pathname  # only here: it brings a client for HTTP
+
+    return url2pathname(urlsplit(text).path)
 
 
 @dataclass(frozen=True)
