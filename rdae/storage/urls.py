@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from rdae.errors import MissingExtraError, OutputExistsError, RdaeError
 from rdae.storage.files import MAX_FILE_BYTES, Data, Identity, read_bounded, whole
