@@ -17,7 +17,7 @@ from click.core import ParameterSource
 from rdae.errors import TrainingError
 from rdae.networks.architecture import Architecture
 from rdae.training import settings as from_text
-from rdae.training.config import PARTS, TrainingConfig
+from rdae.training.config import OBJECTIVES, PARTS, TrainingConfig
 
 from .progress import PassingLine
 
@@ -58,7 +58,16 @@ def setting(flag: str, help_text: str, kind: Any = float) -> Callable[[Decorated
 @setting("--precision", "Of the networks; the rest is float32.", click.Choice(["float32", "bf16"]))
 @click.option("--quality", type=float, nargs=2, metavar="LOW HIGH", help="Train for these qualities only.")
 @click.option("--beta", type=float, help="Train for one trade-off only: bpp + BETA * MSE, 0.0004 to 0.4.")
-@setting("--objective", "The distortion in the loss.", click.Choice(["mse", "ms-ssim"]))
+@setting("--objective", "The distortion in the loss.", click.Choice(list(OBJECTIVES)))
+@click.option(
+    "--mse-share",
+    type=click.FloatRange(0, 1),
+    nargs=2,
+    default=DEFAULT["mse_share"],
+    show_default=True,
+    metavar="LOW HIGH",
+    help="Of the distortion by ssimulacra2, the MSE's share at quality 0, and from 50 on.",
+)
 @click.option("--only", metavar="PART,…", help=f"Train these alone, of {', '.join(PARTS)}; the rest stays.")
 @click.option("--rounded", is_flag=True, help="Train on truly rounded latents, without noise.")
 @click.option(

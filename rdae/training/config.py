@@ -17,6 +17,9 @@ PARTS: dict[str, tuple[str, ...]] = {
 }
 """Parts of a model that can be trained alone: beginnings of the names of their parameters."""
 
+OBJECTIVES = {"mse": 64, "ms-ssim": 192, "ssimulacra2": 256}
+"""The distortions that a loss can have, and the smallest crop that each can measure."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
@@ -30,7 +33,8 @@ class TrainingConfig:
     steps, hours: the budget; exactly one is set. `hours` counts time spent training, over all resumptions.
     batch, crop: pictures a step, of all processes together, and their side in pixels, a multiple of 64.
     crops: (side, share of the budget until which it is used) of smaller crops that come before.
-    objective: "mse" or "ms-ssim", the distortion in the loss.
+    objective: the distortion in the loss (OBJECTIVES).
+    mse_share: of a distortion by SSIMULACRA2, the share that the MSE has: at quality 0, and from quality 50 on.
     only: parts that are trained, the others being frozen (PARTS); none means all.
     rounded: rate and distortion of truly rounded latents, with noise only for gradients that rounding lacks, and the
         prior rounded from the start.
@@ -54,6 +58,7 @@ class TrainingConfig:
     crop: int = 256
     crops: tuple[tuple[int, float], ...] = ()
     objective: str = "mse"
+    mse_share: tuple[float, float] = (0.8, 0.3)
     only: tuple[str, ...] = ()
     rounded: bool = False
     weights: tuple[tuple[str, float], ...] = ()
@@ -83,11 +88,16 @@ class TrainingConfig:
             raise ValueError("set exactly one of steps and hours")
         if not self.data:
             raise ValueError("no training data given")
+        if self.objective not in OBJECTIVES:
+            raise ValueError(f"objective is {self.objective!r}, expected one of {', '.join(OBJECTIVES)}")
         for side in (self.crop, *(side for side, _ in self.crops)):
             if side < 64 or side % 64:
                 raise ValueError(f"crop is {side}, expected a multiple of 64")
-            if self.objective == "ms-ssim" and side < 192:
-                raise ValueError(f"crop is {side}, expected at least 192 for MS-SSIM")
+            if side < OBJECTIVES[self.objective]:
+                least = OBJECTIVES[self.objective]
+                raise ValueError(f"crop is {side}, expected at least {least} for {self.objective}")
+        if not all(0 <= share <= 1 for share in self.mse_share):
+            raise ValueError(f"mse_share is {self.mse_share}, expected two numbers in 0..1")
         if self.crops and not all(
             a < b for a, b in itertools.pairwise((0, *(until for _, until in self.crops), 1))
         ):
@@ -98,8 +108,6 @@ class TrainingConfig:
             raise ValueError(
                 f"quality range {self.quality_low}..{self.quality_high} is not within 0..{MAX_INDEX}"
             )
-        if self.objective not in ("mse", "ms-ssim"):
-            raise ValueError(f"objective is {self.objective!r}, expected mse or ms-ssim")
         if not set(self.only) <= set(PARTS):
             raise ValueError(f"only is {', '.join(self.only)}, expected some of {', '.join(PARTS)}")
         if not all(math.isfinite(weight) and weight >= 0 for _, weight in self.weights):
@@ -128,6 +136,8 @@ class TrainingConfig:
             values[name] = tuple(values.get(name, ()))
         for name in ("crops", "weights"):
             values[name] = tuple((first, second) for first, second in values.get(name, ()))
+        if "mse_share" in values:
+            values["mse_share"] = tuple(values["mse_share"])
         return cls(**values)
 
     @property

@@ -10,10 +10,9 @@ import torch
 
 from rdae.training import objective
 from rdae.training.autoencoder import Autoencoder
-from rdae.training.config import TrainingConfig
+from rdae.training.config import OBJECTIVES, TrainingConfig
 from rdae.training.data.pool import Pool
 from rdae.training.distributed import Group
-from rdae.training.ms_ssim import MIN_SIDE
 from rdae.training.precision import ieee_float32
 
 POINTS = 6
@@ -23,14 +22,14 @@ SIDE = 512
 
 def least_side(config: TrainingConfig) -> int:
     """Return the shorter side, in pixels, that validation pictures must have."""
-    return 64 if config.objective == "mse" else -(-MIN_SIDE // 64) * 64
+    return OBJECTIVES[config.objective]
 
 
 @torch.no_grad()
 def measure(
     model: Autoencoder, pictures: Pool, config: TrainingConfig, group: Group, stopped: Callable[[], bool]
 ) -> list[dict[str, Any]]:
-    """Return a row for each quality: index, and the pictures' mean bpp, psnr, loss, and ms_ssim if that is trained for.
+    """Return a row for each quality: index, and the pictures' mean bpp, psnr, loss, and the score trained for.
 
     model: in the state that is to be measured.  Each process measures its share of the pictures.
     stopped: asked between pictures; if it says yes, which only a process by itself may, the list is empty.
@@ -40,16 +39,16 @@ def measure(
     spread = (low + round((high - low) * i / (POINTS - 1)) for i in range(POINTS))
     rows = []
     for index in sorted(set(spread)):
-        sums = [0.0] * 5  # bpp, psnr, loss, ms_ssim, pictures
+        sums = [0.0] * 5  # bpp, psnr, loss, score, pictures
         for number in range(group.rank, len(pictures.pictures), group.world):
             if stopped():
                 return []
             measured = _one(model, pictures, number, index, config)
             sums = [total + value for total, value in zip(sums, (*measured, 1.0), strict=True)]
         *totals, count = group.total(sums)
-        bpp, psnr, loss, similarity = (value / count for value in totals)
+        bpp, psnr, loss, score = (value / count for value in totals)
         row: dict[str, Any] = {"index": index, "bpp": bpp, "psnr": psnr, "loss": loss}
-        rows.append(row if config.objective == "mse" else row | {"ms_ssim": similarity})
+        rows.append(row if config.objective == "mse" else row | {config.objective.replace("-", "_"): score})
     return rows
 
 
@@ -61,7 +60,9 @@ def _one(
     with ieee_float32():  # as files will be made
         output = model(x.contiguous(memory_format=torch.channels_last), indices)
     output = type(output)(output.x_hat.clamp(0, 1), output.bits_y, output.bits_z)
-    terms = objective.terms(x, output, indices, config.loss_power, config.objective)
+    terms = objective.terms(
+        x, output, indices, config.loss_power, config.objective, mse_share=config.mse_share
+    )
     psnr = 10 * math.log10(255**2 / max(float(terms.mse), 1e-9))
-    similarity = 0.0 if terms.ms_ssim is None else float(terms.ms_ssim)
-    return float(terms.bpp), psnr, float(terms.loss), similarity
+    score = 0.0 if terms.score is None else float(terms.score)
+    return float(terms.bpp), psnr, float(terms.loss), score

@@ -1,0 +1,117 @@
+"""SSIMULACRA2 as an objective: the package's score, with gradients that can be used."""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_model
+
+pytest.importorskip("torch", reason="torch is not installed: pip install -e '.[train]'")
+
+import torch
+from PIL import Image
+
+from rdae.evaluation import perceptual
+from rdae.metrics import Picture
+from rdae.training import ssimulacra2
+
+pytest.importorskip("ssimulacra2")
+
+SIDE = 256
+KODAK = os.environ.get("RDAE_KODAK", "")  # their folder
+
+
+def tensor(picture: Picture) -> torch.Tensor:
+    return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
+
+
+def as_jpeg(picture: Picture, quality: int) -> Picture:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
+    return np.asarray(Image.open(buffer))
+
+
+def score(first: Picture, second: Picture) -> float:
+    return float(ssimulacra2.score(ssimulacra2.error(tensor(first), tensor(second))))
+
+
+@pytest.mark.parametrize("size", [(SIDE, SIDE), (ssimulacra2.MIN_SIDE, 300), (271, 259)])
+def test_it_is_the_score_of_the_package(size: tuple[int, int]) -> None:
+    picture = tiny_model.photo(*size)
+    for quality in (15, 50, 90):
+        decoded = as_jpeg(picture, quality)
+        assert score(picture, decoded) == pytest.approx(perceptual.ssimulacra2(picture, decoded), abs=0.05)
+    assert score(picture, picture) == pytest.approx(100, abs=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not KODAK, reason="RDAE_KODAK does not name the folder of the Kodak pictures")
+@pytest.mark.parametrize("number", [3, 8, 19, 23])
+def test_it_is_the_score_of_the_package_on_photographs(number: int) -> None:
+    picture = np.asarray(Image.open(Path(KODAK) / f"kodim{number:02d}.png").convert("RGB"))
+    for part in (picture, picture[100:356, 100:356]):
+        for quality in (15, 50, 90):
+            decoded = as_jpeg(part, quality)
+            assert score(part, decoded) == pytest.approx(perceptual.ssimulacra2(part, decoded), abs=0.3)
+
+
+def test_each_picture_of_a_batch_has_its_own() -> None:
+    a, b = tensor(tiny_model.photo(SIDE, SIDE)), tensor(tiny_model.noise(1, SIDE, SIDE))
+    both = ssimulacra2.error(torch.cat([a, b]), torch.cat([b, b]))
+    assert float(both[0]) == pytest.approx(float(ssimulacra2.error(a, b)), rel=1e-4)
+    assert float(both[1]) == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize("found", ["equal", "black", "flat", "beyond"])
+def test_its_gradient_is_finite(found: str) -> None:
+    original = tensor(tiny_model.photo(SIDE, SIDE))
+    flat = torch.full_like(original, 0.5)
+    pairs = {
+        "equal": (original, original),
+        "black": (torch.zeros_like(original), torch.zeros_like(original)),
+        "flat": (flat, flat),
+        "beyond": (original, 3 * original - 1),
+    }
+    first, second = pairs[found]
+    second = second.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(ssimulacra2.error(first, second).sum(), second)
+    assert bool(gradient.isfinite().all())
+
+
+def test_its_gradient_leads_to_the_original() -> None:
+    original = tensor(tiny_model.photo(SIDE, SIDE))
+    grain = 0.1 * torch.randn(original.shape, generator=torch.Generator().manual_seed(0))
+    found = (original + grain).clamp(0, 1).requires_grad_()
+    before = ssimulacra2.error(original, found)
+    (gradient,) = torch.autograd.grad(before.sum(), found)
+    better = found.detach() - 1e-2 * gradient / gradient.abs().max()
+    assert ssimulacra2.error(original, better) < before.detach()
+
+
+def test_a_picture_too_small_for_the_coarsest_scale_is_refused() -> None:
+    small = torch.zeros(1, 3, 300, ssimulacra2.MIN_SIDE - 1)
+    with pytest.raises(ValueError, match=f"at least {ssimulacra2.MIN_SIDE}"):
+        ssimulacra2.error(small, small)
+
+
+def test_the_loss_mixes_it_with_the_squared_error_by_quality() -> None:
+    from rdae.quality import beta
+    from rdae.training.autoencoder import Output
+    from rdae.training.objective import SSIMULACRA2_SCALE, terms
+
+    x = tensor(tiny_model.photo(SIDE, SIDE)).repeat(4, 1, 1, 1)
+    x_hat = (x + 0.05 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    output = Output(x_hat, torch.full((4,), float(SIDE**2)), torch.zeros(4))
+    index = torch.tensor([0, 200, 400, 800])
+    found = terms(x, output, index, 0.0, "ssimulacra2", mse_share=(0.9, 0.2))
+    seen = ssimulacra2.error(x, x_hat)
+    assert found.score is not None
+    torch.testing.assert_close(found.score, ssimulacra2.score(seen))
+    for place, share in enumerate((0.9, 0.55, 0.2, 0.2)):
+        distortion = share * found.mse[place] + (1 - share) * SSIMULACRA2_SCALE * seen[place]
+        expected = 1 + beta(int(index[place])) * float(distortion)
+        assert float(found.loss[place]) == pytest.approx(expected, rel=1e-4)
+    only_mse = terms(x, output, index, 0.4, "ssimulacra2", mse_share=(1, 1))
+    torch.testing.assert_close(only_mse.loss, terms(x, output, index, 0.4).loss)
