@@ -173,7 +173,7 @@ def decoded_rows(
         first, last = max(top, vertical[0]), min(bottom, vertical[1])
         if first >= last:
             continue
-        row = np.empty((model.architecture.latents, last - first, horizontal[1] - horizontal[0]), np.int32)
+        tiles: list[Int32s] = []
         for payload, (left, right) in zip(payloads[number * len(columns) :], columns, strict=False):
             start, end = max(left, horizontal[0]), min(right, horizontal[1])
             if start < end:
@@ -181,12 +181,18 @@ def decoded_rows(
                 tile = latents.read(payload, model.prior, header.quality_index, size, clock)
                 digest.add(tile)
                 decoded += 1
-                wanted = tile.y64[:, first - top : last - top, start - left : end - left]
-                row[:, :, start - horizontal[0] : end - horizontal[0]] = wanted
-        yield row
+                tiles.append(tile.y64[:, first - top : last - top, start - left : end - left])
+        yield _taken_together(tiles)
     checksum = parsed.latent_checksum
     if checksum is not None and decoded == len(payloads) and checksum != digest.checksum:
         raise CorruptError("the decoded latents are not those that were encoded")
+
+
+def _taken_together(tiles: list[Int32s]) -> Int32s:
+    """Return a row of tiles as one, and leave none of them in the list: while others work they would take memory."""
+    row = tiles[0] if len(tiles) == 1 else np.concatenate(tiles, axis=2)
+    tiles.clear()
+    return row
 
 
 def picture_of(rows: Iterable[Int32s], model: Model, header: Header) -> Levels:

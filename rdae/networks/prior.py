@@ -23,7 +23,7 @@ from rdae.quality import anchor_weights
 SYMBOL_MAX = 2**20
 """Largest magnitude of a coded residual; a decoder that meets a larger one refuses the file."""
 
-WINDOW = 1 << 13
+WINDOW = 1 << 12
 """Positions of latents that the context model works on at a time; more would only take memory."""
 
 Int32s = npt.NDArray[np.int32]

@@ -28,7 +28,7 @@ Span = tuple[int, int]  # first, and one past the last
 BAND_BYTES = 4 << 20
 """Of a band's widest array, the expanded features of a block at 1/8."""
 
-COLUMN = 256
+COLUMN = 128
 """Latents across that go through a transform at a time, and those beside them."""
 
 EDGE = np.iinfo(np.int64).max
