@@ -47,13 +47,13 @@ def unsort(latents: npt.NDArray[_Number], planes: npt.NDArray[_Number]) -> None:
 def _places(planes: npt.NDArray[_Number]) -> list[tuple[int, int, npt.NDArray[_Number]]]:
     """Return (cell, step, part): where in planes (latents, h, w) a step codes at a cell."""
     size = planes.shape[0] // GROUPS
-    places = []
+    slots = []
     for cell in range(GROUPS):
         row, column = divmod(cell, 2)
         for step in STEPS:
             group = (cell - step) % GROUPS
-            places.append((cell, step, planes[group * size : (group + 1) * size, row::2, column::2]))
-    return places
+            slots.append((cell, step, planes[group * size : (group + 1) * size, row::2, column::2]))
+    return slots
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,8 @@ class Model:
     """Everything that turns pictures into latents and back.
 
     name: what people call it; sha256: of its weights file, whose first four bytes a file carries.
-    tensors: the weights file's, by name.  graphs: by name, `rdae.networks.graphs`.
+    tensors: the weights file's, by name.  graphs: by name, `rdae.networks.graphs`.  reopen: opens the model of a source
+    again, if it still has that hash.
     """
 
     name: str
@@ -43,12 +44,11 @@ class Model:
     tensors: Mapping[str, npt.NDArray[Any]]
     graphs: Mapping[str, Graph]
     source: Source
+    reopen: Callable[[Source, str], Model]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Go to another process, or into a copy, as the path and hash: graphs and threads cannot travel."""
-        from rdae.networks.weights import open_again
-
-        return open_again, (self.source, self.sha256)
+        return self.reopen, (self.source, self.sha256)
 
     @property
     def device(self) -> str:

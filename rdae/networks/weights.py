@@ -141,6 +141,7 @@ def _build(
         tensors=tensors,
         graphs=opened,
         source=Source(path.absolute(), device.name, threads),
+        reopen=open_again,
     )
 
 

@@ -20,7 +20,7 @@ from rdae.networks import registry, weights
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
 
-KILOBYTE_FILE_BYTES = 300 * MEGA
+KILOBYTE_FILE_BYTES = 500 * MEGA
 MINI_PATH = GOLDEN / "v1.0" / "mini.safetensors"
 
 
@@ -36,7 +36,7 @@ class Bound:
         return self.base + self.per_pixel * pixels + self.per_file_byte * file_bytes
 
 
-PUBLISHED = Bound(100 * MEGA, 50, 6)  # what the README promises
+PUBLISHED = Bound(150 * MEGA, 60, 6)  # what the README promises
 MINI = Bound(60 * MEGA, 25, 6)  # of the smallest model, whose networks are narrow and whose latents are few
 
 
