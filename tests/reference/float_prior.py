@@ -21,8 +21,8 @@ from rdae.networks.architecture import Architecture
 from rdae.networks.layers import CONTEXT_MAX
 from rdae.networks.model import Model
 from rdae.networks.prior import Prediction, Prior, Progress
-from rdae.training.export import graphs as graph_maker
-from rdae.training.export.graphs import Draft, Value
+from rdae.training.export.graphs import prior
+from rdae.training.export.graphs.draft import Draft, Value
 
 Floats = npt.NDArray[np.float64]
 
@@ -49,9 +49,9 @@ def float_graphs(architecture: Architecture, tensors: Any) -> dict[str, bytes]:
     for name in graphs.EXACT - {graphs.CHECK}:
         draft = FloatDraft(name, stored(tensors))
         if name == "hyper_synthesis":
-            graph_maker._hyper_synthesis(draft, architecture)
+            prior.hyper_synthesis(draft, architecture)
         else:
-            graph_maker._context(draft, architecture, int(name.removeprefix("context.")))
+            prior.context(draft, architecture, int(name.removeprefix("context.")))
         made[name] = draft.finish()
     return made
 

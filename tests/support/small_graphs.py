@@ -14,9 +14,9 @@ from rdae.networks.devices import CPU
 from rdae.networks.layers import EXACT_BOUND, LayerSpec, prior_layers
 from rdae.networks.prior import NormaliserTables, Prior
 from rdae.networks.runtime import Graph
-from rdae.training.export import graphs as graph_maker
 from rdae.training.export import tables
-from rdae.training.export.graphs import Draft, Stored
+from rdae.training.export.graphs import prior
+from rdae.training.export.graphs.draft import Draft, Stored
 
 Array = npt.NDArray[Any]
 Parts = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]
@@ -68,7 +68,7 @@ def layer_graph(spec: LayerSpec, parts: Parts, threads: int = 1) -> Graph:
     tensors = {f"prior.{spec.name}.{part}": value for part, value in integers(parts).items()}
     draft = Draft("layer", stored(tensors))
     x = draft.input("x", [1, spec.channels_in, "height", "width"])
-    draft.output("y", graph_maker._exact(draft, x, spec))
+    draft.output("y", prior.exact_layer(draft, x, spec))
     return graph_of(draft.finish(), tensors, threads)
 
 
@@ -88,9 +88,9 @@ def prior_graphs(architecture: Architecture) -> dict[str, bytes]:
     for name in graphs.EXACT - {graphs.CHECK}:
         draft = Draft(name, stored(shapes))
         if name == "hyper_synthesis":
-            graph_maker._hyper_synthesis(draft, architecture)
+            prior.hyper_synthesis(draft, architecture)
         else:
-            graph_maker._context(draft, architecture, int(name.removeprefix("context.")))
+            prior.context(draft, architecture, int(name.removeprefix("context.")))
         made[name] = draft.finish()
     return made
 
