@@ -18,9 +18,10 @@ MS_SSIM_SCALE = 1280.0
 pairs of weights that CompressAI trains its eight qualities with have ratios of 1222 to 1333 on this scale."""
 
 
-SSIMULACRA2_SCALE = 8.0
-"""SSIMULACRA2's error counts this many times as much as the MSE, so that a β means about the same quality for both.
-With weights trained by MSE the ratio is 5.9 at quality 0, 6.9 at 50 and 12 at 100 (ten photographs, 256x256 each)."""
+SSIMULACRA2_SCALES = (6.0, 12.0)
+"""SSIMULACRA2's error counts so many times as much as the MSE, at quality 0 and at 100, rising with the square, so that
+a β means about the same quality for both.  With weights trained by MSE the ratio is 5.9 at quality 0, 6.9 at 50, 8.7 at
+75 and 12 at 100 (ten photographs, 256x256 each)."""
 
 MSE_SHARE_UNTIL = MAX_INDEX // 2
 """Quality index up to which the MSE's share changes.  Its score is about 60; SSIMULACRA2 follows people's votes down to
@@ -51,6 +52,12 @@ def mse_shares(index: Tensor, ends: Sequence[float]) -> Tensor:
     return low + (high - low) * (index.float() / MSE_SHARE_UNTIL).clamp(max=1)
 
 
+def ssimulacra2_scales(index: Tensor) -> Tensor:
+    """What SSIMULACRA2's error is multiplied by at quality indices (B,)."""
+    low, high = SSIMULACRA2_SCALES
+    return low + (high - low) * (index.float() / MAX_INDEX) ** 2
+
+
 def terms(
     x: Tensor,
     output: Output,
@@ -63,8 +70,8 @@ def terms(
     """Compute the objective of pictures x (B, 3, H, W) in 0..1 at quality indices (B,).
 
     objective: "mse"; "ms-ssim" for a distortion of MS_SSIM_SCALE * (1 - MS-SSIM); or "ssimulacra2" for the MSE and
-    SSIMULACRA2_SCALE times the error before that measure's curve, of which the MSE gets `mse_share` (see `mse_shares`):
-    it sees what the measure is blind to, such as lines beside edges.
+    the error before that measure's curve, scaled like it, of which the MSE gets `mse_share` (see `mse_shares`): it
+    sees what the measure is blind to, such as lines beside edges.
     Rate grows about as sqrt(β); a weight of β^-loss_power (1 at the middle quality) lets every quality count.
     """
     beta = betas(index)
@@ -77,7 +84,7 @@ def terms(
     elif objective == "ssimulacra2":
         seen, share = ssimulacra2.error(x, output.x_hat), mse_shares(index, mse_share)
         score = ssimulacra2.score(seen.detach())
-        error = share * mse + (1 - share) * SSIMULACRA2_SCALE * seen
+        error = share * mse + (1 - share) * ssimulacra2_scales(index) * seen
     else:
         error = mse
     middle = BETA_MIN * 10.0 ** (BETA_DECADES / 2)

@@ -99,7 +99,7 @@ def test_a_picture_too_small_for_the_coarsest_scale_is_refused() -> None:
 def test_the_loss_mixes_it_with_the_squared_error_by_quality() -> None:
     from rdae.quality import beta
     from rdae.training.autoencoder import Output
-    from rdae.training.objective import SSIMULACRA2_SCALE, terms
+    from rdae.training.objective import terms
 
     x = tensor(tiny_model.photo(SIDE, SIDE)).repeat(4, 1, 1, 1)
     x_hat = (x + 0.05 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
@@ -109,8 +109,8 @@ def test_the_loss_mixes_it_with_the_squared_error_by_quality() -> None:
     seen = ssimulacra2.error(x, x_hat)
     assert found.score is not None
     torch.testing.assert_close(found.score, ssimulacra2.score(seen))
-    for place, share in enumerate((0.9, 0.55, 0.2, 0.2)):
-        distortion = share * found.mse[place] + (1 - share) * SSIMULACRA2_SCALE * seen[place]
+    for place, (share, scale) in enumerate(((0.9, 6.0), (0.55, 6.375), (0.2, 7.5), (0.2, 12.0))):
+        distortion = share * found.mse[place] + (1 - share) * scale * seen[place]
         expected = 1 + beta(int(index[place])) * float(distortion)
         assert float(found.loss[place]) == pytest.approx(expected, rel=1e-4)
     only_mse = terms(x, output, index, 0.4, "ssimulacra2", mse_share=(1, 1))
