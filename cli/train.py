@@ -186,9 +186,9 @@ def train(
         if quality is not None and beta is not None:
             raise click.UsageError("--quality and --beta both choose the trade-off: give one of them.")
 
-    from rdae.training import need_torch
+    from rdae.training import need_packages
 
-    need_torch("rdae train")
+    need_packages("rdae train")
     from rdae.training import checkpoint
 
     there = checkpoint.exists(run) and not profile

@@ -112,9 +112,9 @@ def measure(
     without PyTorch; TrainingError if the file has nothing to train on.
     """
     from rdae import open_model
-    from rdae.training import need_torch
+    from rdae.training import need_packages
 
-    need_torch("rdae relaxation")  # which waits until something is measured: figures do without it
+    need_packages("rdae relaxation")  # which waits until something is measured: figures do without it
     from rdae.training import warm_start
     from rdae.training.autoencoder import Autoencoder
     from rdae.training.precision import use_threads

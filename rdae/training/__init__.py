@@ -5,7 +5,7 @@ from __future__ import annotations
 from rdae.errors import MissingExtraError
 
 
-def need_torch(purpose: str) -> None:
+def need_packages(purpose: str) -> None:
     """MissingExtraError, which says what for (`purpose`), unless PyTorch is here."""
     try:
         import torch  # noqa: F401
