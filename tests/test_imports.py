@@ -19,7 +19,18 @@ PACKAGE = ROOT / "rdae"
 
 LAYERS: tuple[set[str], ...] = (
     # The ground: these may import each other.
-    {"errors", "quality", "metrics", "targets", "clock", "effort", "processors", "limits"},
+    {
+        "errors",
+        "quality",
+        "metrics",
+        "objective",
+        "ssimulacra2",
+        "targets",
+        "clock",
+        "effort",
+        "processors",
+        "limits",
+    },
     {"storage"},
     {"networks", "pictures"},
     {"codec"},

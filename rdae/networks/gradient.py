@@ -149,35 +149,53 @@ def _scales(model: Model, index: int) -> Scales:
     )
 
 
-class Distortion:
-    """The squared error of what a model's synthesis makes of latents, at a quality index, with its gradient."""
+class SquaredError:
+    """How far what a model's synthesis makes of latents is from a target, at a quality index, with its gradient."""
 
-    def __init__(self, model: Model, index: int, levels: Levels, size: tuple[int, int]) -> None:
-        """Take levels, uint8 (H, W, 3), of at most 16 times `size`, (h, w); beyond them anything may be decoded."""
-        missing = (PATCH * size[0] - levels.shape[0], PATCH * size[1] - levels.shape[1])
-        around = ((0, missing[0]), (0, missing[1]), (0, 0))
+    def __init__(self, model: Model, index: int, pixels: tuple[int, int], size: tuple[int, int]) -> None:
+        """Take the height and width of the levels that count, of at most 16 times `size`, (h, w) of the latents.
+
+        Beyond them anything may be decoded.
+        """
+        self._missing = (PATCH * size[0] - pixels[0], PATCH * size[1] - pixels[1])
+        self._pixels = pixels
         gains = model.transforms.gains
         self._graph = model.graphs["gradient.synthesis"]
         self._inputs = {
             "restore": gains.restore[index].reshape(1, -1, 1, 1),
             "gain": gains.synthesis[index].reshape(1, -1, 1, 1),
-            "target": _patches(np.pad(levels, around)),
             "inside": np.ones((1, 1, 1, 1), np.float32),
         }
-        if any(missing):
-            self._inputs["inside"] = _patches(np.pad(np.ones_like(levels), around))
+        if any(self._missing):
+            self._inputs["inside"] = self._padded(np.ones((*pixels, 3), np.uint8))
 
-    def squares(self, y_hat: Floats) -> tuple[float, Floats]:
-        """Return the sum of squared errors of real levels around 0..255, and its gradient for ŷ.
+    def aim_at(self, target: Levels | Floats) -> None:
+        """From now on measure how far it is to a target, levels (H, W, 3)."""
+        self._inputs["target"] = self._padded(target)
 
-        y_hat: in quantisation steps, float32 (latents, h, w); the gradient has its shape.
+    def measure(self, y_hat: Floats) -> tuple[float, Floats, Levels]:
+        """Return the sum of squared errors of real levels around 0..255, its gradient for ŷ, and the levels of a file.
+
+        y_hat: in quantisation steps, float32 (latents, h, w); the gradient has its shape.  Levels: uint8 (H, W, 3).
         """
-        squares, gradient = self._graph.run(y=y_hat[None], **self._inputs)
-        return float(squares), gradient[0]
+        squares, gradient, levels = self._graph.run(y=y_hat[None], **self._inputs)
+        height, width = self._pixels
+        return float(squares), gradient[0], _picture(levels)[:height, :width]
+
+    def _padded(self, levels: npt.NDArray[Any]) -> Floats:
+        return _patches(np.pad(levels, ((0, self._missing[0]), (0, self._missing[1]), (0, 0))))
 
 
-def _patches(levels: Levels) -> Floats:
+def _patches(levels: npt.NDArray[Any]) -> Floats:
     """(16 h, 16 w, 3) -> float32 (1, 192, 2 h, 2 w): 8x8 patches, (3, 8, 8) along channels."""
     height, width = levels.shape[0] // SIDE, levels.shape[1] // SIDE
     patches = levels.reshape(height, SIDE, width, SIDE, 3).transpose(4, 1, 3, 0, 2)
     return patches.reshape(1, -1, height, width).astype(np.float32)
+
+
+def _picture(patches: Floats) -> Levels:
+    """The other way round, rounded as in a file: float32 (1, 192, 2 h, 2 w) -> uint8 (16 h, 16 w, 3)."""
+    height, width = patches.shape[2:]
+    levels = np.clip(np.rint(patches), 0, 255).astype(np.uint8)
+    picture = levels.reshape(3, SIDE, SIDE, height, width).transpose(3, 1, 4, 2, 0)
+    return picture.reshape(height * SIDE, width * SIDE, 3)

@@ -16,6 +16,7 @@ from rdae.networks.exact_synthesis import ExactSynthesis
 from rdae.networks.prior import Prior
 from rdae.networks.runtime import Graph
 from rdae.networks.transforms import Transforms
+from rdae.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,13 +32,15 @@ class Source:
 class Model:
     """Everything that turns pictures into latents and back.
 
-    name: what people call it; sha256: of its weights file, whose first four bytes a file carries.
+    name: what people call it; sha256: of its weights file, whose first four bytes a file carries.  objective: what it
+    was trained for, which an encoder's search goes by.
     tensors: the weights file's, by name.  graphs: by name, `rdae.networks.graphs`.  reopen: opens the model of a source
     again, if it still has that hash.
     """
 
     name: str
     sha256: str
+    objective: Objective
     architecture: Architecture
     transforms: Transforms
     prior: Prior

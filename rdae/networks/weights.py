@@ -30,6 +30,7 @@ from rdae.networks.registry import damage, default_path, find, manifest_of, sha2
 from rdae.networks.runtime import Graph
 from rdae.networks.tables import Tables
 from rdae.networks.transforms import Gains, Transforms
+from rdae.objective import Objective
 from rdae.processors import available_processors
 from rdae.quality import MAX_INDEX
 
@@ -135,6 +136,7 @@ def _build(
     return Model(
         name=path.stem,
         sha256=sha256,
+        objective=Objective.of_manifest(manifest),
         architecture=architecture,
         transforms=Transforms(architecture, opened, _gains(architecture, tensors)),
         prior=prior,

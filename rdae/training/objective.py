@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from rdae.objective import MSE_SHARE_UNTIL, SSIMULACRA2_SCALES
 from rdae.quality import BETA_DECADES, BETA_MIN, MAX_INDEX
 from rdae.training import ssimulacra2
 from rdae.training.autoencoder import Output, distortion
@@ -16,16 +17,6 @@ from rdae.training.ms_ssim import ms_ssim
 MS_SSIM_SCALE = 1280.0
 """1 - MS-SSIM counts this many times as much as the MSE, so that a β means about the same quality for both.  The
 pairs of weights that CompressAI trains its eight qualities with have ratios of 1222 to 1333 on this scale."""
-
-
-SSIMULACRA2_SCALES = (6.0, 12.0)
-"""SSIMULACRA2's error counts so many times as much as the MSE, at quality 0 and at 100, rising with the square, so that
-a β means about the same quality for both.  With weights trained by MSE the ratio is 5.9 at quality 0, 6.9 at 50, 8.7 at
-75 and 12 at 100 (ten photographs, 256x256 each)."""
-
-MSE_SHARE_UNTIL = MAX_INDEX // 2
-"""Quality index up to which the MSE's share changes.  Its score is about 60; SSIMULACRA2 follows people's votes down to
-some 40, quality 30, and by what serves above, edges got ghosts beside them below."""
 
 
 @dataclasses.dataclass(frozen=True)

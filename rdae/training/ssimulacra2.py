@@ -15,54 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rdae.ssimulacra2 import BIAS, C2, LEAST, OPSIN, RADIUS, SIGMA, TOTAL, WEIGHTS
+
 MIN_SIDE = 8 * 2**5 - 31
 """Pixels of the shorter side, below which the package leaves the coarsest scale out and the weights shift."""
-
-# (mean SSIM, mean artefacts, mean blur, 4-norm of SSIM, of artefacts, of blur) by scale and channel.
-_Weights = tuple[float, float, float, float, float, float]
-_X, _Y, _B = range(3)
-WEIGHTS: tuple[dict[int, _Weights], ...] = (
-    {_Y: (0, 0, 0, 7.466890328078848, 0, 17.445833984131262)},
-    {
-        _X: (0, 0, 0, 1.1041726426657346, 0, 0),
-        _Y: (0, 0, 0, 6.683678146179332, 0, 1.027889937768264),
-    },
-    {
-        _X: (0, 0, 0, 1.8422455520539298, 11.441172603757666, 0),
-        _Y: (225.20515300849274, 0, 0, 19.213238186143016, 0, 0),
-    },
-    {
-        _X: (0, 0, 0, 1.8787594979546387, 10.94906990605142, 0),
-        _Y: (176.39317598450694, 0, 0, 24.43300999870476, 0.28520802612117757, 0),
-        _B: (0, 0, 0, 8.826982764996862, 23.19243343998926, 0),
-    },
-    {
-        _X: (0, 0.9677937080626833, 0, 0, 0.9981766977854967, 0),
-        _Y: (0, 0, 0, 34.77906344483772, 44.835625328877896, 0),
-        _B: (
-            95.1080498811086,
-            0.9863978034400682,
-            0.9834382792465353,
-            0,
-            171.2667255897307,
-            0.9807858872435379,
-        ),
-    },
-)
-"""Published weights by scale, finest first.  Those below 0.01 are left out: all of them together are 0.02."""
-
-_SCALE = 0.9562382616834844  # of the weighted sum, before the curve
-_C2 = 0.0009
-_SIGMA, _RADIUS = 1.5, 5  # of the window, in pixels
-_OPSIN = (
-    (0.30, 0.622, 0.078),
-    (0.23, 0.692, 0.078),
-    (0.24342268924547819, 0.20476744424496821, 0.55180986650955360),
-)
-_BIAS = 0.0037930732552754493
-
-_LEAST = 1e-28
-"""Added to the mean of fourth powers, whose root has no slope at 0: equal pictures get a gradient of 0."""
 
 
 def error(first: Tensor, second: Tensor) -> Tensor:
@@ -85,7 +41,7 @@ def error(first: Tensor, second: Tensor) -> Tensor:
             maps = _maps(_xyb(x)[:, channels], _xyb(y)[:, channels])
             rows = torch.tensor([weights[channel] for channel in channels], device=x.device)
             total = total + _weigh(maps, rows)
-        return total * _SCALE
+        return total * TOTAL
 
 
 def score(error: Tensor) -> Tensor:
@@ -102,8 +58,8 @@ def _linear(x: Tensor) -> Tensor:
 
 def _xyb(linear: Tensor) -> Tensor:
     """Linear light -> X, Y, B, all made positive: (B, 3, H, W) -> the same."""
-    matrix = torch.tensor(_OPSIN, device=linear.device)[:, :, None, None]
-    l, m, s = ((F.conv2d(linear, matrix) + _BIAS) ** (1 / 3) - _BIAS ** (1 / 3)).unbind(1)
+    matrix = torch.tensor(OPSIN, device=linear.device)[:, :, None, None]
+    l, m, s = ((F.conv2d(linear, matrix) + BIAS) ** (1 / 3) - BIAS ** (1 / 3)).unbind(1)
     y = 0.5 * (l + m)
     return torch.stack([7 * (l - m) + 0.42, y + 0.01, s - y + 0.55], dim=1)
 
@@ -113,7 +69,7 @@ def _maps(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     mean_x, mean_y = _blur(x), _blur(y)
     covariance = _blur(x * y) - mean_x * mean_y
     variances = _blur(x * x) - mean_x**2 + _blur(y * y) - mean_y**2
-    similarity = (1 - (mean_x - mean_y) ** 2) * (2 * covariance + _C2) / (variances + _C2)
+    similarity = (1 - (mean_x - mean_y) ** 2) * (2 * covariance + C2) / (variances + C2)
     edges = (1 + (y - mean_y).abs()) / (1 + (x - mean_x).abs()) - 1
     return F.relu(1 - similarity), edges
 
@@ -134,7 +90,7 @@ def _norm(found: Tensor, power: int) -> Tensor:
     """Mean, or 4-norm, of each channel: (B, C, H, W), 0 or more -> (B, C)."""
     if power == 1:
         return found.mean(dim=(2, 3))
-    return ((found * found) ** 2).mean(dim=(2, 3)).add(_LEAST) ** 0.25
+    return ((found * found) ** 2).mean(dim=(2, 3)).add(LEAST) ** 0.25
 
 
 def _blur(maps: Tensor) -> Tensor:
@@ -149,10 +105,10 @@ def _blur(maps: Tensor) -> Tensor:
 @functools.lru_cache(maxsize=64)
 def _bands(side: int, device: torch.device, *, mirrored: bool) -> Tensor:
     """Return the window around each place: (side, side)."""
-    window = [math.exp(-(i**2) / (2 * _SIGMA**2)) for i in range(-_RADIUS, _RADIUS + 1)]
+    window = [math.exp(-(i**2) / (2 * SIGMA**2)) for i in range(-RADIUS, RADIUS + 1)]
     bands = torch.zeros(side, side)
     for row in range(side):
-        for offset, value in enumerate(window, -_RADIUS):
+        for offset, value in enumerate(window, -RADIUS):
             column = row + offset
             if mirrored:
                 column = -1 - column if column < 0 else min(column, 2 * side - 1 - column)

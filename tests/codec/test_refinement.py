@@ -33,7 +33,8 @@ from rdae.codec.tiles import Grid
 from rdae.effort import MAX_EFFORT
 from rdae.networks.model import Model
 from rdae.networks.tables import Tables
-from rdae.quality import beta
+from rdae.objective import Objective
+from rdae.ssimulacra2 import Original
 
 INDEX = 400
 SHORT, LONG = plans(2)
@@ -62,11 +63,23 @@ def searched(model: Model, picture: Levels, plan: Plan, report: Report | None = 
     return refine(model, picture, y, whole_of(y), aim, plan.stages, report)
 
 
+@pytest.fixture(scope="module")
+def seeing(model: Model) -> Model:
+    """The same, as if it had been trained by SSIMULACRA2."""
+    return dataclasses.replace(model, objective=Objective("ssimulacra2", (0.8, 0.3)))
+
+
 def cost_of(model: Model, picture: Levels, found: latents.Quantised, aim: Aim) -> float:
-    """Bits + β·squared errors of what a decoder makes of it."""
+    """Bits + β·distortion of what a decoder makes of it."""
     bands = model.transforms.synthesise([found.latents.y64], aim.index)
-    levels = np.concatenate(list(bands))[: picture.shape[0], : picture.shape[1]].astype(float)
-    return found.rate_bits() + aim.beta * float(np.square(levels - picture).sum()) / 3
+    levels = np.concatenate(list(bands))[: picture.shape[0], : picture.shape[1]]
+    weights = model.objective.weights(aim.asked)
+    distortion = weights.squares * float(np.square(levels.astype(float) - picture).sum()) / 3
+    if weights.seen and min(picture.shape[:2]) < 8:
+        distortion /= weights.squares  # they alone count then
+    elif weights.seen:
+        distortion += weights.seen * picture[..., 0].size * Original(picture).error(levels)
+    return found.rate_bits() + aim.beta * distortion
 
 
 # What searches do
@@ -87,6 +100,29 @@ def test_a_search_is_never_worse_than_what_it_began_with(
     for each in (found.plain, found.best):
         assert each.cost == pytest.approx(cost_of(model, picture, each.quantised, aim), rel=1e-9)
         assert each.bits == each.quantised.rate_bits()
+
+
+@pytest.mark.parametrize("plan", [SHORT, LONG], ids=["short", "long"])
+@pytest.mark.parametrize("size", [(96, 128), (1, 1), (17, 33), (40, 70)])
+def test_a_model_trained_to_be_looked_at_is_searched_by_what_is_seen(
+    seeing: Model, size: tuple[int, int], plan: Plan
+) -> None:
+    picture, aim = tiny_model.photo(*size), plan.aim(INDEX)
+    found = searched(seeing, picture, plan)
+    costs = [each.cost for each in found.history]
+    assert all(later <= earlier for earlier, later in itertools.pairwise(costs))
+    for each in (found.plain, found.best):
+        assert each.cost == pytest.approx(cost_of(seeing, picture, each.quantised, aim), rel=1e-6)
+
+
+def test_a_search_by_what_is_seen_finds_what_one_by_squares_does_not(model: Model, seeing: Model) -> None:
+    picture, aim = tiny_model.photo(96, 128), LONG.aim(INDEX)
+    found, other = (searched(each, picture, LONG) for each in (seeing, model))
+    saved, elsewhere = (
+        found.plain.cost - cost_of(seeing, picture, each.best.quantised, aim) for each in (found, other)
+    )
+    assert saved > 1.2 * elsewhere
+    assert saved > 0.01 * found.plain.bits
 
 
 def test_a_search_saves_something(model: Model) -> None:
@@ -306,9 +342,9 @@ def test_levels_begin_alike_and_grow() -> None:
 
 
 def test_long_searches_aim_at_coarser_steps_and_the_same_beta() -> None:
-    assert SHORT.aim(INDEX) == Aim(INDEX, beta(INDEX))
-    assert LONG.aim(INDEX) == Aim(INDEX - LONG.coarser, beta(INDEX))
-    assert LONG.aim(10) == Aim(0, beta(10))
+    assert SHORT.aim(INDEX) == Aim(INDEX, INDEX)
+    assert LONG.aim(INDEX) == Aim(INDEX - LONG.coarser, INDEX)
+    assert LONG.aim(10) == Aim(0, 10)
 
 
 def test_a_cost_is_better_only_beyond_doubt() -> None:

@@ -13,12 +13,14 @@ import tiny_model
 from rdae.codec import latents
 from rdae.codec.refinement import Box
 from rdae.codec.refinement.code_lengths import CodeLengths
-from rdae.codec.refinement.descent import Cost, gradient, relaxed_cost
+from rdae.codec.refinement.descent import Cost, gradient, relax
+from rdae.codec.refinement.judging import Judge, Pursuit
 from rdae.codec.refinement.rounding import Rounding
 from rdae.networks.architecture import TINY, Architecture
-from rdae.networks.gradient import Distortion, RelaxedPrior, sort, unsort
+from rdae.networks.gradient import RelaxedPrior, SquaredError, sort, unsort
 from rdae.networks.graphs import STEPS
 from rdae.networks.model import Model
+from rdae.objective import Weights
 
 DEEP = dataclasses.replace(TINY, synthesis_coarse=2, synthesis_fine=0, context_deeper=2, context_trunks=4)
 WIDE = dataclasses.replace(TINY, fine=32, latents=64, hyper_width=16, context_width=16)
@@ -31,6 +33,7 @@ SOFT = Rounding(steepness=3.0, temperature=0.8, noise=False)
 NOISY = Rounding(steepness=4.0, temperature=0.9, noise=True)
 
 Floats = npt.NDArray[np.float32]
+Levels = npt.NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module", params=[TINY, DEEP, WIDE], ids=["tiny", "deep", "wide"])
@@ -44,9 +47,25 @@ def analysed(model: Model, height: int, width: int) -> Floats:
     return np.concatenate(list(bands), axis=1)
 
 
-def cost_of(
-    model: Model, y: Floats, levels: npt.NDArray[np.uint8], weight: float, core: Box | None = None
-) -> Cost:
+def error_from(model: Model, levels: Levels, size: tuple[int, ...]) -> SquaredError:
+    """The squared error from levels (H, W, 3), of latents (h, w)."""
+    error = SquaredError(model, INDEX, (levels.shape[0], levels.shape[1]), (size[0], size[1]))
+    error.aim_at(levels)
+    return error
+
+
+def relaxed_cost(
+    cost: Cost, error: SquaredError, y: Floats, rounding: Rounding, source: np.random.Generator
+) -> float:
+    """Bits + weight * squares, of which `gradient` is the gradient."""
+    now = relax(cost, y, rounding, source)
+    unsort(now.y_hat, cost.place.cut(cost.view))
+    exist = np.broadcast_to(sort(np.ones((4, *cost.place.size), bool))[:, :1], y.shape)
+    bits = cost.code_lengths.bits(now.symbols[exist], now.rows[exist])
+    return bits + cost.weight * error.measure(cost.view)[0]
+
+
+def cost_of(model: Model, y: Floats, levels: Levels, weight: float, core: Box | None = None) -> Cost:
     size = (y.shape[1], y.shape[2])
     whole = Box(0, 0, *size)
     z = model.hyper_analyse(y, INDEX)
@@ -54,7 +73,7 @@ def cost_of(
     return Cost(
         prior=RelaxedPrior(model, INDEX, features),
         code_lengths=CodeLengths.of(model.prior.y_tables),
-        distortion=Distortion(model, INDEX, levels, size),
+        pursuit=Pursuit(error_from(model, levels, size), Judge(levels, Weights(1.0, 0.0)), levels),
         weight=weight,
         skip_below=model.prior.skip_below,
         core=core or whole,
@@ -85,7 +104,9 @@ def test_the_relaxed_rate_is_the_files(model: Model, size: tuple[int, int]) -> N
     picture = tiny_model.photo(*size)
     y = analysed(model, *size)
     cost = cost_of(model, y, picture, 0.0)
-    bits = relaxed_cost(cost, sort(y), HARD, np.random.default_rng(0))
+    bits = relaxed_cost(
+        cost, error_from(model, picture, y.shape[1:]), sort(y), HARD, np.random.default_rng(0)
+    )
     quantised = latents.quantise(y, model.hyper_analyse(y, INDEX), model.prior, INDEX)
     of_z, *of_y = quantised.symbols
     exact = sum(part.tables.bits(part.symbols, part.rows) for part in of_y)
@@ -101,15 +122,15 @@ def test_the_relaxed_rate_is_the_files(model: Model, size: tuple[int, int]) -> N
 def test_the_squared_error_has_its_gradient(model: Model, size: tuple[int, int], spread: float) -> None:
     picture = tiny_model.photo(*size)
     y_hat = np.rint(spread * analysed(model, *size))
-    distortion = Distortion(model, INDEX, picture, (y_hat.shape[1], y_hat.shape[2]))
-    _, found = distortion.squares(y_hat)
+    error = error_from(model, picture, y_hat.shape[1:])
+    _, found, _ = error.measure(y_hat)
     assert found.shape == y_hat.shape
     rng = np.random.default_rng(1)
     for way in (found, rng.normal(size=y_hat.shape) * np.abs(found)):
         direction = (way / np.linalg.norm(way)).astype(np.float32)
         step = 2e-3 * np.linalg.norm(y_hat)
-        above, _ = distortion.squares(y_hat + step * direction)
-        below, _ = distortion.squares(y_hat - step * direction)
+        above, *_ = error.measure(y_hat + step * direction)
+        below, *_ = error.measure(y_hat - step * direction)
         expected = float(np.vdot(found, direction))
         scale = max(abs(expected), 0.2 * float(np.linalg.norm(found)))
         assert abs((above - below) / (2 * step) - expected) < 0.02 * scale
@@ -118,12 +139,13 @@ def test_the_squared_error_has_its_gradient(model: Model, size: tuple[int, int],
 def test_the_squared_error_is_that_of_the_levels_a_decoder_makes(model: Model) -> None:
     picture = tiny_model.photo(70, 90)
     y_hat = np.rint(analysed(model, 70, 90))
-    squares, _ = Distortion(model, INDEX, picture, (5, 6)).squares(y_hat)
+    squares, _, made = error_from(model, picture, (5, 6)).measure(y_hat)
     (levels,) = model.transforms.synthesise([(64 * y_hat).astype(np.int32)], INDEX)
     error = levels[:70, :90].astype(float) - picture
     inside = (levels[:70, :90] > 0) & (levels[:70, :90] < 255)  # the search does not clip
     assert inside.mean() > 0.9
     assert squares == pytest.approx(np.square(error).sum(), rel=0.1)
+    assert np.abs(made.astype(int) - levels[:70, :90]).max() <= 1  # the synthesis sums up in another order
 
 
 @pytest.mark.parametrize("size", [(64, 96), (80, 48), (17, 33), (16, 16)])
@@ -132,7 +154,7 @@ def test_rate_and_distortion_have_their_gradient(model: Model, size: tuple[int, 
     """Without rounding, whose own derivative is tested by itself, and with nothing that is not coded."""
     y = analysed(model, *size)
     cost = dataclasses.replace(cost_of(model, y, tiny_model.photo(*size), weight), skip_below=0)
-    start = sort(y)
+    start, error = sort(y), error_from(model, tiny_model.photo(*size), y.shape[1:])
     found = gradient(cost, start, NONE, np.random.default_rng(0))
     errors = []
     for seed in range(5):
@@ -140,7 +162,7 @@ def test_rate_and_distortion_have_their_gradient(model: Model, size: tuple[int, 
         direction = (way / np.linalg.norm(way)).astype(np.float32)
         step = np.float32(2e-3)
         above, below = (
-            relaxed_cost(cost, start + sign * step * direction, NONE, np.random.default_rng(0))
+            relaxed_cost(cost, error, start + sign * step * direction, NONE, np.random.default_rng(0))
             for sign in (1, -1)
         )
         expected = float(np.vdot(found, direction))

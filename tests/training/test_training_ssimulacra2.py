@@ -97,6 +97,7 @@ def test_a_picture_too_small_for_the_coarsest_scale_is_refused() -> None:
 
 
 def test_the_loss_mixes_it_with_the_squared_error_by_quality() -> None:
+    from rdae.objective import Objective
     from rdae.quality import beta
     from rdae.training.autoencoder import Output
     from rdae.training.objective import terms
@@ -111,6 +112,8 @@ def test_the_loss_mixes_it_with_the_squared_error_by_quality() -> None:
     torch.testing.assert_close(found.score, ssimulacra2.score(seen))
     for place, (share, scale) in enumerate(((0.9, 6.0), (0.55, 6.375), (0.2, 7.5), (0.2, 12.0))):
         distortion = share * found.mse[place] + (1 - share) * scale * seen[place]
+        weights = Objective("ssimulacra2", (0.9, 0.2)).weights(int(index[place]))  # an encoder's
+        assert weights == pytest.approx((share, (1 - share) * scale))
         expected = 1 + beta(int(index[place])) * float(distortion)
         assert float(found.loss[place]) == pytest.approx(expected, rel=1e-4)
     only_mse = terms(x, output, index, 0.4, "ssimulacra2", mse_share=(1, 1))

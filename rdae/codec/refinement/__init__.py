@@ -1,7 +1,7 @@
 """Refinement: an encoder that looks for better latents of one picture, at no cost to whoever decodes it.
 
-y -> context steps in real numbers, code lengths -> rate   \
-  -> synthesis                                -> distortion / -> gradient -> y, step by step; then it is rounded
+y -> context steps in real numbers, code lengths -> rate        \
+  -> synthesis -> levels, which a judge compares   -> distortion / -> gradient -> y, step by step; then it is rounded
 
 The analysis is the same function for all pictures, and rounds each latent as if it were alone.  What fits one picture
 best is found by descent on R + βD itself (Campos et al. 2019, arXiv:1906.01223), where rounding is relaxed so that

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from rdae.codec.refinement.code_lengths import CodeLengths
+from rdae.codec.refinement.judging import Pursuit
 from rdae.codec.refinement.plans import Stage
 from rdae.codec.refinement.rounding import Rounding, soft_round
 from rdae.codec.refinement.windows import Box
 from rdae.networks.architecture import GROUPS
-from rdae.networks.gradient import Distortion, Prediction, RelaxedPrior, sort, unsort
+from rdae.networks.gradient import Prediction, RelaxedPrior, sort, unsort
 from rdae.networks.graphs import STEPS
 from rdae.networks.layers import CONTEXT_MAX, INDEX_MAX, MEAN_MAX
 from rdae.networks.normaliser import SCALES
@@ -28,14 +29,14 @@ TINY = 1e-12
 class Cost:
     """R + βD of a window's latents, as a function of real numbers.
 
-    weight: β / 3, of the sum of squared errors of the three levels of a pixel.  skip_below: latents with a smaller
+    pursuit: tells of the distortion, weight: β / 3, of three times that.  skip_below: latents with a smaller
     scale index are not coded.  core: what is refined of what the prior sees; latents beside it are rounded as they are.
     view: ŷ of all that the synthesis sees, (latents, h, w), of which `place` is what the prior sees.
     """
 
     prior: RelaxedPrior
     code_lengths: CodeLengths
-    distortion: Distortion
+    pursuit: Pursuit
     weight: float
     skip_below: int
     core: Box
@@ -89,7 +90,7 @@ def gradient(cost: Cost, y: Floats, rounding: Rounding, source: np.random.Genera
     """Return the gradient of R + βD for sorted latents, of their shape; arguments as in `relax`."""
     now = relax(cost, y, rounding, source)
     scales = cost.prior.scales
-    found = sort(cost.place.cut(cost.distortion.squares(_view(cost, now))[1]))
+    found = sort(cost.place.cut(cost.pursuit.gradient(_view(cost, now))))
     found *= cost.weight  # is the gradient for ŷ, becomes that for y from the last step to the first
     of_known = np.zeros_like(y)
     for step in reversed(STEPS):
@@ -115,14 +116,6 @@ def gradient(cost: Cost, y: Floats, rounding: Rounding, source: np.random.Genera
     if any(side % 2 for side in cost.place.size):
         found *= _existing(cost.place.size)
     return found
-
-
-def relaxed_cost(cost: Cost, y: Floats, rounding: Rounding, source: np.random.Generator) -> float:
-    """Return R + βD, in bits, of which `gradient` is the gradient."""
-    now = relax(cost, y, rounding, source)
-    exist = np.broadcast_to(_existing(cost.place.size), y.shape)
-    bits = cost.code_lengths.bits(now.symbols[exist], now.rows[exist])
-    return bits + cost.weight * cost.distortion.squares(_view(cost, now))[0]
 
 
 def _view(cost: Cost, latents: RelaxedLatents) -> Floats:

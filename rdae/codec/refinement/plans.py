@@ -39,10 +39,15 @@ curves of rate and distortion that searches reach at the same β, this one is lo
 
 @dataclasses.dataclass(frozen=True)
 class Aim:
-    """The quality index of the steps, 0..800, and β, the weight of the distortion."""
+    """The quality index of the quantisation steps, and that which was asked for, 0..800."""
 
     index: int
-    beta: float
+    asked: int
+
+    @property
+    def beta(self) -> float:
+        """The weight of the distortion."""
+        return beta(self.asked)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Plan:
 
     def aim(self, quality_index: int) -> Aim:
         """Return what it aims at when asked for a quality index 0..800."""
-        return Aim(max(0, quality_index - self.coarser), beta(quality_index))
+        return Aim(max(0, quality_index - self.coarser), quality_index)
 
     @property
     def steps(self) -> int:

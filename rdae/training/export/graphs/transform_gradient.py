@@ -43,10 +43,10 @@ class _GatedBlock:
 
 
 def synthesis_gradient(draft: Draft, architecture: Architecture) -> None:
-    """ŷ in steps -> the sum of squared errors of its levels, real numbers, and the gradient of that for ŷ.
+    """ŷ in steps -> the sum of squared errors of its levels, the gradient of that for ŷ, and these levels.
 
-    target: levels as patches of 8x8 pixels, (3, 8, 8) along channels, as the last layer makes them.  inside: 1 for
-    levels that count, else 0; one number if all of them do.
+    Levels are real numbers around 0..255, as patches of 8x8 pixels, (3, 8, 8) along channels, which is how the last
+    layer makes them.  target: what they should be.  inside: 1 for levels that count, else 0; one number if all do.
     """
     latents, fine = architecture.latents, architecture.fine
     y = draft.input("y", [1, latents, *COARSE])
@@ -77,8 +77,8 @@ def synthesis_gradient(draft: Draft, architecture: Architecture) -> None:
     bias = draft.op(
         "Mul", draft.op("Add", draft.real("synthesis.to_pixels.bias"), draft.constant(0.5)), levels
     )
-    error = draft.op("Sub", draft.conv(h, to_pixels, bias, shape=[192, *FINE]), target)
-    error = draft.op("Mul", error, inside)
+    made = draft.conv(h, to_pixels, bias, shape=[192, *FINE])
+    error = draft.op("Mul", draft.op("Sub", made, target), inside)
     draft.output("squares", draft.op("ReduceSumSquare", error, keepdims=0))
     twice = draft.op("Add", to_pixels, to_pixels)
     g = draft.conv(error, draft.transposed(twice), shape=[fine, *FINE])
@@ -89,6 +89,7 @@ def synthesis_gradient(draft: Draft, architecture: Architecture) -> None:
     for block in reversed(coarse):
         g = _block_back(draft, g, block)
     draft.output("gradient", draft.op("Mul", g, restore))
+    draft.output("levels", made)
 
 
 def _gated_block(draft: Draft, x: Value, name: str, shape: Shape) -> tuple[Value, _GatedBlock]:

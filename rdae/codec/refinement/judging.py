@@ -1,0 +1,80 @@
+"""How far decoded levels are from the original by what the model was trained for, and which way is nearer.
+
+The descent knows one error whose gradient the networks' graph computes: the squared error from a target.  If squares
+are all that counts, the target is the original.  Else it is a picture beside what is decoded now, in the direction in
+which the distortion falls most: the squared error from there has the distortion's gradient.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from rdae.networks.gradient import SquaredError
+from rdae.objective import Weights
+from rdae.ssimulacra2 import MIN_SIDE, Original
+
+Floats = npt.NDArray[np.float32]
+Levels = npt.NDArray[np.uint8]
+
+
+class Judge:
+    """Judges what is decoded in the place of a part of a picture."""
+
+    def __init__(self, levels: Levels, weights: Weights) -> None:
+        """Take uint8 (H, W, 3) and what errors weigh.  Parts too small for SSIMULACRA2 are judged by squares alone."""
+        self._levels: Levels = levels
+        seen = weights.seen > 0 and min(levels.shape[:2]) >= MIN_SIDE
+        self.weights = weights if seen else Weights(1.0, 0.0)
+        self._original = Original(levels) if seen else None
+
+    @property
+    def squares_alone(self) -> bool:
+        """Tell if nothing but squared errors counts."""
+        return self._original is None
+
+    def distortion(self, made: Levels) -> float:
+        """Return the distortion of levels of the same shape, times the number of pixels."""
+        error = made.astype(np.int32)
+        error -= self._levels
+        squares = int(np.square(error, out=error).sum(dtype=np.int64)) / 3
+        if self._original is None:
+            return squares
+        return self.weights.squares * squares + self.weights.seen * self._pixels * self._original.error(made)
+
+    def target(self, made: Levels) -> Levels | Floats:
+        """Return levels (H, W, 3), the squared error from which has at `made` three times the distortion's gradient.
+
+        Three times, as the squared error is a sum over a pixel's three levels, and the distortion their mean.
+        """
+        if self._original is None:
+            return self._levels
+        _, gradient = self._original.gradient(made)
+        gradient *= -1.5 * self.weights.seen * self._pixels
+        gradient += made
+        gradient -= np.float32(self.weights.squares) * (made.astype(np.float32) - self._levels)
+        return gradient
+
+    @property
+    def _pixels(self) -> int:
+        return self._levels.size // 3
+
+
+class Pursuit:
+    """The squared error of latents from a target that moves on as they do."""
+
+    def __init__(self, error: SquaredError, judge: Judge, made: Levels) -> None:
+        """Take what is decoded of the latents that the descent begins with."""
+        self._error, self._judge = error, judge
+        error.aim_at(judge.target(made))
+
+    def gradient(self, y_hat: Floats) -> Floats:
+        """Return the gradient for ŷ, in steps (latents, h, w), of three times the distortion.
+
+        What SSIMULACRA2 sees is taken from the call before, where the target was found, so that the networks are gone
+        through once: steps are short.
+        """
+        _, gradient, made = self._error.measure(y_hat)
+        if not self._judge.squares_alone:
+            self._error.aim_at(self._judge.target(made))
+        return gradient
