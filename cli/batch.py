@@ -202,7 +202,7 @@ _MANNER = (
         "--model",
         metavar="NAME|PATH",
         type=click.Path(),
-        help=f"{MODEL_HELP}  [default: rdae-base to compress, else the one that the file names]",
+        help=f"{MODEL_HELP}  [default: as --tune says to compress, else the one that the file names]",
     ),
     device_option,
     click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each file, a line each."),

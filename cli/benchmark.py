@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import device_option, finite, model_option, threads_option
+from .options import device_option, finite, model_options, threads_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ LIBRARY_PEERS = ("jpeg", "webp", "avif", "jxl")
     callback=finite,
     help="Of the .rdae files, 0 to 100.",
 )
-@model_option
+@model_options
 @device_option
 @click.option(
     "--repeat", type=click.IntRange(1), default=5, show_default=True, help="Rounds; the median counts."

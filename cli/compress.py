@@ -16,7 +16,7 @@ from rdae.storage.names import SUFFIX
 from rdae.targets import Kind
 
 from .batch import Request, many_files
-from .options import effort_option, finite
+from .options import effort_option, finite, one_of_model_and_tune, tune_option
 from .progress import SearchLine
 from .signals import Interruption, finishing
 
@@ -73,6 +73,7 @@ class UntilAsked:
     callback=finite,
     help="0: smallest file; 100: best picture.",
 )
+@tune_option
 @click.option("--bpp", type=POSITIVE, help="Instead of a quality: at most so many bits per pixel.")
 @click.option(
     "--size",
@@ -109,6 +110,7 @@ def compress(
     *,
     request: Request,
     model: str | None,
+    tune: str | None,
     device: str | None,
     quality: float,
     bpp: float | None,
@@ -132,6 +134,7 @@ def compress(
     chosen = context.get_parameter_source("quality") is ParameterSource.COMMANDLINE
     if len(targets) + chosen > 1:
         raise click.UsageError("--quality, --bpp, --size, --psnr and --ms-ssim exclude each other.")
+    one_of_model_and_tune(model, tune)
     interruption = Interruption()
     draw = not (request.quiet or request.as_json)
     task = Compress(
@@ -141,6 +144,7 @@ def compress(
         verify=verify,
         metadata=not strip,
         model=model,
+        tune=tune,
         device=device,
         threads=request.threads_each,
         watch=functools.partial(SearchLine, interruption=interruption, draw=draw) if request.alone else None,

@@ -8,7 +8,7 @@ import click
 
 from rdae.effort import MAX_EFFORT
 
-from .options import device_option, model_option, threads_option
+from .options import device_option, model_options, threads_option
 from .options import qualities as list_of_qualities
 from .progress import CountLine
 
@@ -67,7 +67,7 @@ def _settings(
     type=click.Path(path_type=Path),
     help="Draw bits saved against seconds to this file: .png, .svg or .pdf.",
 )
-@model_option
+@model_options
 @device_option
 @threads_option()
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the table as Markdown.")

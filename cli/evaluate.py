@@ -11,7 +11,7 @@ import click
 
 from rdae.errors import RdaeError
 
-from .options import device_option, effort_option, model_option, threads_option
+from .options import device_option, effort_option, model_options, threads_option
 from .progress import CountLine
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--csv", "csv_output", type=click.Path(path_type=Path), help="Write all points as a table to this file."
 )
-@model_option
+@model_options
 @device_option
 @click.option(
     "--peers",

@@ -11,7 +11,7 @@ from rdae.batch.models import ModelOpener
 from rdae.errors import BatchError, describe
 
 from .messages import Failure, one_line
-from .options import threads_option
+from .options import one_of_model_and_tune, threads_option, tune_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 )
 @click.option("--arrays", is_flag=True, help="Write maps.npz too: all numbers, by channel and position.")
 @click.option("--model", help="Weights to use: a name or a file; default: those that FILE names.")
+@tune_option
 @threads_option()
 @click.option("-f", "--force", is_flag=True, help="Replace maps that are already there.")
 def inspect(
@@ -58,6 +59,7 @@ def inspect(
     channels: int,
     arrays: bool,
     model: str | None,
+    tune: str | None,
     threads: int | None,
     force: bool,
 ) -> None:
@@ -73,12 +75,13 @@ def inspect(
     from rdae.reporting.maps import maps_of
     from rdae.storage.files import check_output, identities, write_atomically
 
+    one_of_model_and_tune(model, tune)
     inputs = identities([file, *([original] if original else [])])
     for name in inspection.NAMES:
         check_output(output / name, force=force, inputs=inputs)
-    opener = ModelOpener(model, threads=threads)
+    opener = ModelOpener(model, tune=tune, threads=threads)
     try:
-        data, opened, picture = _read(file, original, quality, opener)
+        data, opened, picture = _read(file, original, quality, tune, opener)
         maps = maps_of(data, opened.loaded)
     except BatchError:
         raise
@@ -102,7 +105,7 @@ def inspect(
 
 
 def _read(
-    file: Path, original: Path | None, quality: float | None, opener: ModelOpener
+    file: Path, original: Path | None, quality: float | None, tune: str | None, opener: ModelOpener
 ) -> tuple[bytes, Model, Levels | None]:
     """The bytes of an .rdae file, the model that reads them, and the picture they were made of, if it is known."""
     from rdae.codec.container import MAGIC, parse
@@ -120,6 +123,8 @@ def _read(
         if is_rdae:
             if quality is not None:
                 raise click.UsageError("-q is for a picture; an .rdae file has its quality.")
+            if tune is not None:
+                raise click.UsageError("--tune is for a picture; an .rdae file names its model.")
             data = read_container(opened)
             picture = None if original is None else _shown(read_raster(original))
             return data, opener.for_file(parse(data).header), picture

@@ -84,7 +84,7 @@ def _print_versions(context: click.Context) -> None:
 
     click.echo(f"rdae {rdae.__version__}")
     try:
-        path = registry.default_path()
+        path = registry.tuned_path()
         click.echo(f"model {path.stem} {str(registry.manifest_of(path)['sha256'])[: 2 * registry.ID_BYTES]}")
     except (RdaeError, OSError) as error:
         click.echo(f"model missing ({describe(error)})")

@@ -1,5 +1,6 @@
 """rdae models: which models are installed, under which name, and where."""
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -18,10 +19,10 @@ def models(*, as_json: bool, check: bool) -> None:
     """List the installed models: name, id by which files name them, size, path.
 
     The folders of RDAE_MODEL_PATH are searched first, then the user's folder, then the package. `rdae compress`
-    takes the package's own model unless told otherwise, `rdae decompress` the one that a file names. Exit status 1 if
-    --check finds one damaged.
+    takes the published model of its --tune, the package's own if it is there, `rdae decompress` the one that a file
+    names. Exit status 1 if --check finds one damaged.
     """
-    default = _default()
+    tunes = _tunes()
     rows = []
     for entry in registry.installed():
         row: dict[str, Any] = {
@@ -30,7 +31,8 @@ def models(*, as_json: bool, check: bool) -> None:
             "sha256": entry.sha256 or None,
             "bytes": entry.size_bytes,
             "path": str(entry.path),
-            "default": entry.path == default,
+            "tune": tunes.get(entry.path),
+            "default": tunes.get(entry.path) == registry.DEFAULT_TUNE,
             "problem": (entry.check() if check else entry.problem) or None,
         }
         rows.append(row)
@@ -46,15 +48,18 @@ def models(*, as_json: bool, check: bool) -> None:
         sys.exit(1)
 
 
-def _default() -> Path | None:
-    try:
-        return registry.default_path()
-    except WeightsError:
-        return None
+def _tunes() -> dict[Path, str]:
+    """What --tune says for these weights."""
+    found: dict[Path, str] = {}
+    for tune in registry.TUNES:
+        with contextlib.suppress(WeightsError):
+            found[registry.tuned_path(tune)] = tune
+    return found
 
 
 def _line(row: dict[str, Any], *, checked: bool) -> str:
     state = row["problem"] or ("sound" if checked else "")
-    notes = ", ".join(note for note in ("default" if row["default"] else "", state) if note)
+    tune = f"tune {row['tune']}" if row["tune"] else ""
+    notes = ", ".join(note for note in (tune, "default" if row["default"] else "", state) if note)
     end = f"  ({notes})" if notes else ""
     return f"{row['name']:16}  {row['id'] or '-':8}  {row['bytes']:>11,} bytes  {row['path']}{end}"

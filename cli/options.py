@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 import click
 
 from rdae.effort import DEFAULT_EFFORT, MAX_EFFORT
-from rdae.networks import devices
+from rdae.networks import devices, registry
 
 MODEL_HELP = "An installed model's name (see rdae models) or a weights file."
+MODEL_DEFAULT = "[default: as --tune says]"
 THREADS_DEFAULT = "[default: as many as this process may have processors]"
 
 
@@ -26,14 +28,34 @@ class LocationType(click.ParamType):  # type: ignore[type-arg]
         return click.Path().shell_complete(context, param, incomplete)
 
 
-def model_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The option of commands that run one model: `model`, a Path or None."""
+def tune_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option of all that choose a model to compress with: `tune`, one of registry.TUNES or None."""
     return click.option(
-        "--model",
-        metavar="NAME|PATH",
-        type=click.Path(path_type=Path),
-        help=f"{MODEL_HELP}  [default: rdae-base]",
+        "--tune",
+        type=click.Choice(list(registry.TUNES)),
+        help="Which of the published models: the one best in PSNR, or best for the eye. Without --model.  "
+        f"[default: {registry.DEFAULT_TUNE}]",
     )(command)
+
+
+def one_of_model_and_tune(model: object, tune: object) -> None:
+    """Wrong usage if both are given."""
+    if model is not None and tune is not None:
+        raise click.UsageError("--model and --tune exclude each other.")
+
+
+def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of commands that run one model: `model`, a name or the path of weights, or None, by --tune too."""
+
+    @functools.wraps(command)
+    def with_model(*, model: Path | None, tune: str | None, **values: Any) -> Any:
+        one_of_model_and_tune(model, tune)
+        return command(model=model if tune is None else registry.tuned_path(tune), **values)
+
+    option = click.option(
+        "--model", metavar="NAME|PATH", type=click.Path(path_type=Path), help=f"{MODEL_HELP}  {MODEL_DEFAULT}"
+    )
+    return option(tune_option(with_model))
 
 
 def device_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from .options import model_options, threads_option
 from .options import qualities as list_of_qualities
-from .options import threads_option
 from .progress import CountLine
 
 
@@ -22,9 +22,7 @@ from .progress import CountLine
     help="Qualities to measure, 0 to 100, with commas between them.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Result file (JSON), for rdae plot.")
-@click.option(
-    "--model", metavar="NAME|PATH", help="An installed model's name or a weights file.  [default: rdae-base]"
-)
+@model_options
 @click.option(
     "--draws",
     type=click.IntRange(min=1),
@@ -40,7 +38,7 @@ def relaxation(
     images: tuple[Path, ...],
     qualities: list[float],
     output: Path | None,
-    model: str | None,
+    model: Path | None,
     draws: int,
     threads: int | None,
     force: bool,
@@ -58,7 +56,7 @@ def relaxation(
     from rdae.storage.files import check_output, write_atomically
 
     pictures = collect_pictures(images)
-    path = registry.find(model) if model else registry.default_path()
+    path = registry.tuned_path() if model is None else registry.find(model)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
         check_output(output, force=force)

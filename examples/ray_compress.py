@@ -21,6 +21,7 @@ import ray
 import ray.data
 
 from rdae import batch
+from rdae.networks.registry import TUNES
 from rdae.pictures import SUFFIXES
 from rdae.storage.urls import is_url
 
@@ -28,8 +29,8 @@ from rdae.storage.urls import is_url
 class Compressor:
     """What each worker has: a task, whose model is opened once, and one thread."""
 
-    def __init__(self, quality: float, model: str | None) -> None:
-        self.task = batch.Compress(quality=quality, model=model, threads=1)
+    def __init__(self, quality: float, model: str | None, tune: str | None) -> None:
+        self.task = batch.Compress(quality=quality, model=model, tune=tune, threads=1)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Compress one picture; one that is bad is a row with an error, and the others go on."""
@@ -66,14 +67,16 @@ def main() -> int:
     parser.add_argument(
         "--workers", type=int, default=2, help="how many, each with one processor and one model (2)"
     )
-    parser.add_argument("--model", help="an installed model's name or a weights file (rdae-base)")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--model", help="an installed model's name or a weights file")
+    chosen.add_argument("--tune", choices=TUNES, help="which of the published models")
     options = parser.parse_args()
     rows = missing(options.source, options.target)
     failed = 0
     if rows:
         done = ray.data.from_items(rows).map(
             Compressor,
-            fn_constructor_kwargs={"quality": options.quality, "model": options.model},
+            fn_constructor_kwargs={"quality": options.quality, "model": options.model, "tune": options.tune},
             compute=ray.data.ActorPoolStrategy(size=options.workers),
             num_cpus=1,
         )

@@ -20,7 +20,7 @@ from rdae.effort import DEFAULT_EFFORT
 from rdae.limits import MAX_PIXELS
 from rdae.networks import complexity, weights
 from rdae.networks import model as models
-from rdae.networks.registry import default_path, find_by_id
+from rdae.networks.registry import find_by_id, tuned_path
 from rdae.pictures.bands import Bands
 from rdae.pictures.raster import Raster, to_raster
 from rdae.quality import to_index
@@ -148,7 +148,7 @@ class Model:
         return complexity.kmac_per_pixel(self.loaded.architecture)
 
 
-_opened: dict[bytes, Model] = {}
+_opened: dict[bytes | str | None, Model] = {}  # by id, and by what was asked for: a tune, or the default
 _lock = threading.Lock()
 
 
@@ -162,21 +162,31 @@ if hasattr(os, "register_at_fork"):
 
 
 def open_model(
-    name_or_path: str | Path | None = None, *, device: str | None = None, threads: int | None = None
+    name_or_path: str | Path | None = None,
+    *,
+    tune: str | None = None,
+    device: str | None = None,
+    threads: int | None = None,
 ) -> Model:
     """Read a model for repeated use; WeightsError if it cannot be had, DeviceError if the device cannot.
 
-    name_or_path: an installed model's name, or a weights file; default: the one that comes with rdae.
+    name_or_path: an installed model's name, or a weights file. tune: instead of that one of the published models,
+    "psnr" or "visual", by what it is best at: PSNR, or what people see. Default: the tune of
+    `rdae.networks.registry.DEFAULT_TUNE`. ValueError for both, or another tune.
     device: "cpu", "cuda", or "cuda:1" and so on; default: what RDAE_DEVICE says, else the CPU. Files decode to the same
     latents on each.
     threads: that share the work on a picture; default: as many as the processors that this process may use.
     A model can be shared by threads, and pickled; a process that was forked goes on with it.
     """
+    if tune is not None:
+        if name_or_path is not None:
+            raise ValueError(f"model {name_or_path} and tune {tune}, expected one of them")
+        name_or_path = tuned_path(tune)
     return Model(weights.load(name_or_path, device, threads))
 
 
-def _default_model() -> Model:
-    return _opened_once(b"", default_path)
+def _tuned_model(tune: str | None) -> Model:
+    return _opened_once(tune, lambda: tuned_path(tune))
 
 
 def _model_for(parsed: Container) -> Model:
@@ -185,7 +195,7 @@ def _model_for(parsed: Container) -> Model:
     return _opened_once(needed, lambda: find_by_id(needed))
 
 
-def _opened_once(key: bytes, path: Callable[[], Path]) -> Model:
+def _opened_once(key: bytes | str | None, path: Callable[[], Path]) -> Model:
     with _lock:
         if key not in _opened:
             model = open_model(path())
@@ -198,13 +208,19 @@ def compress(
     quality: float = 50.0,
     model: Model | None = None,
     *,
+    tune: str | None = None,
     target: Target | None = None,
     effort: int = DEFAULT_EFFORT,
     verify: bool = False,
     metadata: bool = True,
 ) -> bytes:
-    """Return the bytes of an .rdae file: `Model.compress` with the given or the default model."""
-    return (model or _default_model()).compress(
+    """Return the bytes of an .rdae file: `Model.compress` with the given model, or that of a tune as `open_model` says.
+
+    ValueError for both.
+    """
+    if model is not None and tune is not None:
+        raise ValueError(f"model {model.name} and tune {tune}, expected one of them")
+    return (model or _tuned_model(tune)).compress(
         image, quality, target=target, effort=effort, verify=verify, metadata=metadata
     )
 

@@ -3,7 +3,7 @@
     Image.open("x.rdae")                    # reads the header, profile, EXIF and XMP; no runtime yet
     image.load()                            # decodes, as does all that needs pixels
     image.thumbnail((256, 256))             # decodes at 1/2, 1/4 or 1/8 of the size, if that is enough
-    image.save("x.rdae", quality=40)        # also: effort, exif, icc_profile, xmp, model, verify
+    image.save("x.rdae", quality=40)        # also: tune, effort, exif, icc_profile, xmp, model, verify
 
 Errors are Pillow's: UnidentifiedImageError for what is no .rdae file, OSError for one that cannot be decoded and for
 pictures that cannot be coded.
@@ -154,6 +154,7 @@ def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:  
             image,
             DEFAULT_QUALITY if quality is None else quality,
             model,
+            tune=options.get("tune"),
             effort=DEFAULT_EFFORT if effort is None else effort,
             verify=bool(options.get("verify", False)),
         )

@@ -94,10 +94,35 @@ def test_what_is_no_picture_or_no_file_is_an_rdae_error(opened: api.Model) -> No
 def test_the_default_model_is_opened_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(registry, "packaged", lambda: tmp_path)
     monkeypatch.setattr(api, "_opened", {})
-    path = write(tmp_path / f"{registry.DEFAULT}.safetensors")
+    path = write(tmp_path / f"{registry.TUNES[registry.DEFAULT_TUNE]}.safetensors")
     data = rdae.compress(photo(6, 7), quality=10)
     path.unlink()
     assert rdae.decompress(data).size == (7, 6)
+
+
+def test_a_tune_chooses_among_the_published_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(registry, "packaged", lambda: tmp_path)
+    monkeypatch.setattr(api, "_opened", {})
+    for seed, name in enumerate(registry.TUNES.values()):
+        write(tmp_path / f"{name}.safetensors", seed=seed)
+    made = {tune: rdae.compress(photo(20, 30), tune=tune) for tune in registry.TUNES}
+    assert made["psnr"] != made["visual"]
+    for tune, name in registry.TUNES.items():
+        model = rdae.open_model(tune=tune)
+        assert model.name == name
+        assert parse(made[tune]).header.model == model.model_id
+        assert np.array_equal(np.asarray(rdae.decompress(made[tune])), model.decode(made[tune]).picture)
+    assert rdae.compress(photo(20, 30)) == made[registry.DEFAULT_TUNE]
+    assert rdae.open_model().name == registry.TUNES[registry.DEFAULT_TUNE]
+
+
+def test_a_tune_and_a_model_exclude_each_other(opened: api.Model, tiny_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected one of them"):
+        rdae.open_model(tiny_path, tune="visual")
+    with pytest.raises(ValueError, match="expected one of them"):
+        rdae.compress(photo(3, 3), model=opened, tune="visual")
+    with pytest.raises(ValueError, match="tune 'sharp', expected one of psnr, visual"):
+        rdae.compress(photo(3, 3), tune="sharp")
 
 
 def test_a_file_is_decoded_with_the_model_that_it_names(
@@ -147,7 +172,7 @@ def test_targets_are_met_within_a_per_cent_with_the_published_weights(
 ) -> None:
     with Image.open(EXAMPLE) as opened:
         picture = np.asarray(opened.convert("RGB"))
-    data = rdae.compress(picture, target=rdae.Target(kind, value))
+    data = rdae.compress(picture, tune="psnr", target=rdae.Target(kind, value))
     if kind == "psnr":
         assert 36 <= metrics.psnr(picture, np.asarray(rdae.decompress(data))) <= 36.36
     else:

@@ -28,7 +28,7 @@ PROFILE = gamma_profile(1.8)
 def model(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> api.Model:
     """The small model, for compressing and for all files that name it."""
     opened = rdae.open_model(tiny_path)
-    monkeypatch.setattr(api, "_opened", {b"": opened, opened.model_id: opened})
+    monkeypatch.setattr(api, "_opened", {None: opened, opened.model_id: opened})
     return opened
 
 

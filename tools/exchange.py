@@ -26,7 +26,7 @@ from rdae.networks.model import Model
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = {
     "mini": ROOT / "tests" / "golden" / "v1.0" / "mini.safetensors",
-    "published": registry.default_path(),
+    "published": registry.tuned_path(),
 }
 EXPECTED = "expected.json"
 

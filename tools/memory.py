@@ -209,7 +209,7 @@ def main() -> int:
     parser.add_argument("--decode", help=argparse.SUPPRESS)
     parser.add_argument("--unfold", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    path = options.model or registry.default_path()
+    path = options.model or registry.tuned_path()
     if options.decode:
         click.echo(json.dumps(decode_here(path, options.decode, unfold=options.unfold)))
         return 0

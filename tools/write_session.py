@@ -31,7 +31,7 @@ COMMANDS = (
     "rdae decompress photo.rdae -o half.webp --scale 1/2",
     "rdae verify photo.rdae",
     "rdae compress photo.png -o small.rdae --size 4KB",
-    "rdae compress photo.png -o fine.rdae --psnr 40",
+    "rdae compress photo.png -o fine.rdae --tune psnr --psnr 40",
     "rdae compress -r album -d small -j 2",
     "echo $?",
     "rdae compress -r album -d small --skip-existing",

@@ -29,9 +29,9 @@ class Compress:
     """Compresses the picture that is a job's input to the .rdae file that is its output.
 
     quality, effort, verify, metadata: as `Model.compress` of rdae.open_model takes them. target: kind and value of a
-    rdae.Target, for which the quality is found. model: a name or a weights file; None: the default. device, threads: as
-    `rdae.open_model` takes them. watch: makes of an input's name what is told of each step of the search of an effort
-    above the default; only in this process.
+    rdae.Target, for which the quality is found. model: a name or a weights file; None: that of the tune. tune, device,
+    threads: as `rdae.open_model` takes them. watch: makes of an input's name what is told of each step of the search of
+    an effort above the default; only in this process.
     """
 
     quality: float = 50.0
@@ -40,13 +40,14 @@ class Compress:
     verify: bool = True
     metadata: bool = True
     model: str | None = None
+    tune: str | None = None
     device: str | None = None
     threads: int | None = None
     watch: Watch | None = None
 
     @cached_property
     def _models(self) -> ModelOpener:
-        return ModelOpener(self.model, device=self.device, threads=self.threads)
+        return ModelOpener(self.model, tune=self.tune, device=self.device, threads=self.threads)
 
     def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
         """Compress one picture: see `rdae.batch.Task`."""

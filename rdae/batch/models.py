@@ -17,23 +17,29 @@ if TYPE_CHECKING:
 class ModelOpener:
     """Opens the model that was asked for, or those that files name, each once.
 
-    model: a name or a weights file; None: the default for what is compressed, else what a file names. device, threads:
-    as `rdae.open_model` takes them.
+    model: a name or a weights file; None: that of the tune for what is compressed, else what a file names. tune,
+    device, threads: as `rdae.open_model` takes them.
     """
 
     def __init__(
-        self, model: str | Path | None = None, *, device: str | None = None, threads: int | None = None
+        self,
+        model: str | Path | None = None,
+        *,
+        tune: str | None = None,
+        device: str | None = None,
+        threads: int | None = None,
     ) -> None:
         self._asked = model
+        self._tune = tune
         self._device = device
         self._threads = threads
         self._by_id: dict[bytes, Model] = {}
 
     @cached_property
     def chosen(self) -> Model:
-        """The model that was asked for, or the default; BatchError if it cannot be had."""
+        """The model that was asked for, or that of the tune; BatchError if it cannot be had."""
         try:
-            return self._open(self._asked)
+            return self._open(self._asked, self._tune)
         except BatchError:
             raise
         except (RdaeError, OSError) as error:
@@ -60,11 +66,11 @@ class ModelOpener:
             )
         return self.chosen
 
-    def _open(self, name_or_path: str | Path | None) -> Model:
+    def _open(self, name_or_path: str | Path | None, tune: str | None = None) -> Model:
         from rdae import open_model  # which loads the runtime
 
         try:
             path = None if name_or_path is None else Path(name_or_path)
-            return open_model(path, device=self._device, threads=self._threads)
+            return open_model(path, tune=tune, device=self._device, threads=self._threads)
         except DeviceError as error:
             raise BatchError(str(error)) from error  # no file can do without

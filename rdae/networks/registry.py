@@ -19,8 +19,11 @@ from pathlib import Path
 
 from rdae.errors import WeightsError
 
-DEFAULT = "rdae-base"
-"""Name of the published weights that are used unless others are asked for."""
+TUNES = {"psnr": "rdae-base", "visual": "rdae-visual"}
+"""Names of the published weights by what they are best at: PSNR, or what people see."""
+
+DEFAULT_TUNE = "psnr"
+"""Whose weights compress unless others are asked for."""
 
 PATH_VARIABLE = "RDAE_MODEL_PATH"
 """Environment variable with folders that are searched first, written like PATH."""
@@ -82,12 +85,23 @@ def packaged() -> Path:
         raise WeightsError("no weights are installed with this copy of rdae: pip install it") from error
 
 
-def default_path() -> Path:
-    """Return the path of the default weights, those of the package; WeightsError if they are missing."""
-    path = packaged() / f"{DEFAULT}{SUFFIX}"
-    if not path.is_file():
-        raise WeightsError(f"{path}: the default weights are not installed")
-    return path
+def tuned_path(tune: str | None = None) -> Path:
+    """Return the published weights of a tune: the package's, or the first of their name in the search path.
+
+    tune: one of TUNES; None: DEFAULT_TUNE.  ValueError for another, WeightsError if its weights are not installed.
+    """
+    wanted = DEFAULT_TUNE if tune is None else tune
+    if wanted not in TUNES:
+        raise ValueError(f"tune {tune!r}, expected one of {', '.join(TUNES)}")
+    name = TUNES[wanted]
+    with contextlib.suppress(WeightsError):
+        path = packaged() / f"{name}{SUFFIX}"
+        if path.is_file():
+            return path
+    try:
+        return find(name)
+    except WeightsError as error:
+        raise WeightsError(f"the weights of the tune {wanted} are missing: {error}") from error
 
 
 def folders() -> list[Path]:

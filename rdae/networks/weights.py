@@ -26,7 +26,7 @@ from rdae.networks.layers import prior_layers
 from rdae.networks.model import Model, Source
 from rdae.networks.normaliser import ROWS, SCALES, TABLE_MAX
 from rdae.networks.prior import NormaliserTables, Prior
-from rdae.networks.registry import damage, default_path, find, manifest_of, sha256_of
+from rdae.networks.registry import damage, find, manifest_of, sha256_of, tuned_path
 from rdae.networks.runtime import Graph
 from rdae.networks.tables import Tables
 from rdae.networks.transforms import Gains, Transforms
@@ -51,7 +51,7 @@ def load(
     network; default: as many processors as this process may use.
     WeightsError if a file is missing, is not what its manifest says, or breaks the exact prior's bounds.
     """
-    path = default_path() if name_or_path is None else find(name_or_path)
+    path = tuned_path() if name_or_path is None else find(name_or_path)
     on = devices.find(device)
     count = available_processors() if threads is None else threads
     if count < 1:

@@ -14,6 +14,7 @@ import pytest
 import rdae
 from rdae.cli.main import COMMANDS, main
 from rdae.codec.container import Container, Header, Section, SectionType, pack
+from rdae.networks import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -110,10 +111,11 @@ def test_every_command_can_be_loaded(name: str) -> None:
 
 
 def test_version_names_the_default_model_and_runtime_too() -> None:
-    manifest = json.loads((ROOT / "weights" / "rdae-base.json").read_text())
+    name = registry.TUNES[registry.DEFAULT_TUNE]
+    manifest = json.loads((ROOT / "weights" / f"{name}.json").read_text())
     assert rdae_program("--version").stdout.splitlines() == [
         f"rdae {rdae.__version__}",
-        f"model rdae-base {manifest['sha256'][:8]}",
+        f"model {name} {manifest['sha256'][:8]}",
         f"onnxruntime {importlib.metadata.version('onnxruntime')}",
     ]
 

@@ -91,7 +91,7 @@ def test_100_megapixels_take_little_more_than_25(tmp_path: Path, suffix: str, ba
 def test_decoding_with_the_published_weights_takes_what_the_readme_says(
     make: Callable[[Path, float], tuple[bytes, int]], megapixels: int
 ) -> None:
-    path = registry.default_path()
+    path = registry.tuned_path()
     data, pixels = make(path, megapixels)
     found = memory.peak(path, data)
     assert found["outcome"] == "decoded"
@@ -100,7 +100,7 @@ def test_decoding_with_the_published_weights_takes_what_the_readme_says(
 
 @pytest.mark.slow
 def test_a_file_of_a_kilobyte_takes_little_with_the_published_weights() -> None:
-    path = registry.default_path()
+    path = registry.tuned_path()
     decoded = 0
     taken = {}
     for name, data in memory.kilobyte_files(weights.load(path).model_id).items():

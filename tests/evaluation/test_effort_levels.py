@@ -233,7 +233,7 @@ def test_the_command_prints_and_writes_what_was_measured(pictures: list[Path], t
     peer = ("--against", "webp", "--settings", "webp=0,4")
     done = rdae_command("efforts", str(pictures[0].parent), *options, *peer, "--markdown")
     assert done.exit_code == 0, done.stderr
-    assert "rdae-base: done" in done.stderr
+    assert f"{open_model().name}: done" in done.stderr
     found = read_effort_levels(output)
     assert done.stdout.splitlines() == markdown(found)
     assert [len(codec.levels) for codec in found.codecs] == [2, 2]

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 import tiny_model
+from PIL import Image
 from rdae_command import rdae_command
 
 import rdae
+import rdae.pillow
 from rdae.batch.models import ModelOpener
 from rdae.codec import container, encode
 from rdae.codec.container import Container, Header, Section, SectionType, pack
@@ -37,6 +39,9 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def pretend(folder: Path, name: str, content: bytes = b"numbers", **facts: Any) -> Path:
     """A file that is only as much of a model as finding it needs."""
     return tiny_model.write_bytes(folder / f"{name}.safetensors", content, **facts)
+
+
+DEFAULT = registry.TUNES[registry.DEFAULT_TUNE]
 
 
 def copied(source: Path, folder: Path, name: str) -> Path:
@@ -179,17 +184,20 @@ def test_damage_that_shows_without_reading_the_weights_is_seen(places: list[Path
 def test_models_are_listed(places: list[Path]) -> None:
     assert rdae_command("models") == (0, "", "".join(f"no models in {folder}\n" for folder in places))
     small = pretend(places[0], "small", b"12")
-    base = pretend(places[3], registry.DEFAULT, b"123456789" * 200)
+    base = pretend(places[3], DEFAULT, b"123456789" * 200)
     code, output, _ = rdae_command("models")
     assert code == 0
     assert [line.split()[:4] for line in output.splitlines()] == [
         ["small", sha(b"12")[:8], "2", "bytes"],
-        ["rdae-base", sha(b"123456789" * 200)[:8], "1,800", "bytes"],
+        [DEFAULT, sha(b"123456789" * 200)[:8], "1,800", "bytes"],
     ]
     assert [
         path in line for path, line in zip((str(small), str(base)), output.splitlines(), strict=True)
     ] == [True] * 2
-    assert ["default" in line for line in output.splitlines()] == [False, True]
+    assert [line.endswith(f"  (tune {registry.DEFAULT_TUNE}, default)") for line in output.splitlines()] == [
+        False,
+        True,
+    ]
     code, output, _ = rdae_command("models", "--json")
     told = json.loads(output)
     assert told["searched"] == [str(folder) for folder in places]
@@ -199,9 +207,23 @@ def test_models_are_listed(places: list[Path]) -> None:
         "sha256": sha(b"12"),
         "bytes": 2,
         "path": str(small),
+        "tune": None,
         "default": False,
         "problem": None,
     }
+    assert (told["models"][1]["tune"], told["models"][1]["default"]) == (registry.DEFAULT_TUNE, True)
+
+
+def test_the_tune_of_each_model_is_listed_and_one_is_the_default(places: list[Path]) -> None:
+    for number, name in enumerate(registry.TUNES.values()):
+        pretend(places[3], name, bytes([number]))
+    pretend(places[0], registry.TUNES["visual"], b"another of this name, which --tune does not take")
+    told = json.loads(rdae_command("models", "--json")[1])["models"]
+    assert [entry["tune"] for entry in told] == [None, *registry.TUNES]
+    assert [entry["default"] for entry in told] == [
+        False,
+        *(tune == registry.DEFAULT_TUNE for tune in registry.TUNES),
+    ]
 
 
 def test_damaged_models_are_found_by_check(places: list[Path]) -> None:
@@ -273,9 +295,81 @@ def test_a_damaged_model_is_refused_when_a_file_needs_it(
 
 
 def test_the_default_is_the_one_of_the_package(places: list[Path], tiny_path: Path, other_path: Path) -> None:
-    with pytest.raises(WeightsError, match="default weights are not installed"):
+    missing = f"the weights of the tune {registry.DEFAULT_TUNE} are missing: no model is called {DEFAULT}: "
+    with pytest.raises(WeightsError, match=missing) as caught:
         weights.load()
-    copied(tiny_path, places[0], registry.DEFAULT)
-    copied(other_path, places[3], registry.DEFAULT)
+    one_line(caught.value)
+    copied(tiny_path, places[0], DEFAULT)
+    assert weights.load().sha256 == sha(tiny_path.read_bytes())  # better than none
+    copied(other_path, places[3], DEFAULT)
     assert weights.load().sha256 == sha(other_path.read_bytes())
-    assert weights.load(registry.DEFAULT).sha256 == sha(tiny_path.read_bytes())
+    assert weights.load(DEFAULT).sha256 == sha(tiny_path.read_bytes())
+
+
+@pytest.fixture
+def tuned(places: list[Path], tiny_path: Path, other_path: Path) -> dict[str, bytes]:
+    """Two models as if published, and the ids by which files name them; a.png is there too."""
+    paths = {"psnr": tiny_path, "visual": other_path}
+    Image.fromarray(tiny_model.photo(20, 30)).save("a.png")
+    return {
+        tune: bytes.fromhex(sha(copied(paths[tune], places[1], name).read_bytes()))[: registry.ID_BYTES]
+        for tune, name in registry.TUNES.items()
+    }
+
+
+def test_compress_takes_a_tune_and_decompress_needs_no_word_of_it(tuned: dict[str, bytes]) -> None:
+    for tune, model in tuned.items():
+        code, _, errors = rdae_command("compress", "a.png", "--tune", tune, "-o", f"{tune}.rdae", "-f")
+        assert code == 0, errors
+        assert container.parse(Path(f"{tune}.rdae").read_bytes()).header.model == model
+    assert rdae_command("compress", "a.png", "-o", "default.rdae")[0] == 0
+    assert Path("default.rdae").read_bytes() == Path(f"{registry.DEFAULT_TUNE}.rdae").read_bytes()
+    assert rdae_command("decompress", "psnr.rdae", "visual.rdae")[0] == 0
+    assert Path("psnr.png").read_bytes() != Path("visual.png").read_bytes()
+
+
+def test_processes_and_the_plug_in_are_told_of_a_tune(tuned: dict[str, bytes]) -> None:
+    code, _, errors = rdae_command("compress", "a.png", "--tune", "visual", "-j", "2")
+    assert code == 0, errors
+    with Image.open("a.png") as image:
+        image.save("b.rdae", rdae.pillow.FORMAT, tune="visual")
+    for name in ("a.rdae", "b.rdae"):
+        assert container.parse(Path(name).read_bytes()).header.model == tuned["visual"]
+
+
+def test_commands_that_run_one_model_take_a_tune(tuned: dict[str, bytes]) -> None:
+    code, _, errors = rdae_command("eval", "a.png", "--tune", "visual", "-q", "50", "-o", "r.json", "--quiet")
+    assert code == 0, errors
+    assert json.loads(Path("r.json").read_text())["meta"]["model"] == tuned["visual"].hex()
+    code, _, errors = rdae_command("inspect", "a.png", "--tune", "visual", "-o", "maps")
+    assert code == 0, errors
+    assert json.loads(Path("maps/maps.json").read_text())["model_id"] == tuned["visual"].hex()
+    rdae_command("compress", "a.png")
+    code, _, errors = rdae_command("inspect", "a.rdae", "--tune", "visual", "-o", "maps", "-f")
+    assert (code, errors.splitlines()[-1]) == (
+        2,
+        "Error: --tune is for a picture; an .rdae file names its model.",
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("compress",), ("eval",), ("efforts",), ("benchmark",), ("relaxation",), ("inspect", "-o", "maps")],
+)
+def test_a_model_and_a_tune_are_wrong_usage(command: tuple[str, ...]) -> None:
+    code, _, errors = rdae_command(*command, "a.png", "--model", "x", "--tune", "visual")
+    assert (code, errors.splitlines()[-1]) == (2, "Error: --model and --tune exclude each other.")
+
+
+@pytest.mark.parametrize("command", ["compress", "eval"])
+def test_a_tune_whose_weights_are_missing_is_one_line(
+    places: list[Path], tiny_path: Path, command: str
+) -> None:
+    Image.fromarray(tiny_model.photo(20, 30)).save("a.png")
+    copied(tiny_path, places[3], registry.TUNES["psnr"])
+    code, _, errors = rdae_command(command, "a.png", "--tune", "visual")
+    assert code == 1
+    assert errors.startswith(
+        "rdae: the weights of the tune visual are missing: no model is called rdae-visual: "
+    )
+    assert errors.count("\n") == 1

@@ -17,6 +17,8 @@ import pytest
 import report_kit
 from rdae_command import rdae_command
 
+from rdae.api import open_model
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 STILL = "--force-prefers-reduced-motion"  # or what is clicked might still be scrolling
 DRIVER = shutil.which("chromedriver")
@@ -247,7 +249,7 @@ def test_the_keyboard_reaches_every_control_and_nothing_overflows(page: Any) -> 
             .map((node) => node.outerHTML)""",
     )
     assert names == []
-    assert script(page, "return document.title") == "rdae-base: rate and distortion"
+    assert script(page, "return document.title") == f"{open_model().name}: rate and distortion"
     assert script(page, "return document.images.length") == 0  # the name that is markup made none
 
 
