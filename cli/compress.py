@@ -88,6 +88,12 @@ class UntilAsked:
     callback=finite,
     help="Instead of a quality: at least so much, 0.98 for example.",
 )
+@click.option(
+    "--ssimulacra2",
+    type=click.FloatRange(0, 100, min_open=True, max_open=True),
+    callback=finite,
+    help="Instead of a quality: at least such a score; 70 is good, 90 hardly told from the original.",
+)
 @effort_option("0: fastest; 9: smallest files, for minutes a picture. Decoding takes as long as ever.")
 @click.option(
     "--on-interrupt",
@@ -117,6 +123,7 @@ def compress(
     size: float | None,
     psnr: float | None,
     ms_ssim: float | None,
+    ssimulacra2: float | None,
     effort: int,
     on_interrupt: str,
     strip: bool,
@@ -129,11 +136,19 @@ def compress(
     """
     from rdae.pictures import SUFFIXES
 
-    wanted: dict[Kind, float | None] = {"bpp": bpp, "size": size, "psnr": psnr, "ms-ssim": ms_ssim}
+    wanted: dict[Kind, float | None] = {
+        "bpp": bpp,
+        "size": size,
+        "psnr": psnr,
+        "ms-ssim": ms_ssim,
+        "ssimulacra2": ssimulacra2,
+    }
     targets = [(kind, value) for kind, value in wanted.items() if value is not None]
     chosen = context.get_parameter_source("quality") is ParameterSource.COMMANDLINE
     if len(targets) + chosen > 1:
-        raise click.UsageError("--quality, --bpp, --size, --psnr and --ms-ssim exclude each other.")
+        raise click.UsageError(
+            "--quality, --bpp, --size, --psnr, --ms-ssim and --ssimulacra2 exclude each other."
+        )
     one_of_model_and_tune(model, tune)
     interruption = Interruption()
     draw = not (request.quiet or request.as_json)

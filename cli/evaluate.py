@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How curves are interpolated for BD-rates; cubic is the classic polynomial.",
 )
-@click.option("--ssimulacra2", is_flag=True, help="Measure SSIMULACRA2 too, which takes a second a picture.")
+@click.option("--ssimulacra2", is_flag=True, help="Measure SSIMULACRA2 too.")
 @click.option(
     "--memory", is_flag=True, help="Measure the peak memory of encoding and decoding the largest picture."
 )
@@ -121,7 +121,7 @@ def evaluate(
     if metric == "ssimulacra2" and not ssimulacra2:
         raise click.UsageError("--metric ssimulacra2 needs --ssimulacra2")
 
-    from rdae.evaluation import fresh, perceptual, run, tables
+    from rdae.evaluation import fresh, run, tables
     from rdae.evaluation import memory as memory_of
     from rdae.evaluation.codecs import Codec, Rdae, find_codecs
     from rdae.evaluation.curves import published
@@ -133,8 +133,6 @@ def evaluate(
     # Everything that can be wrong with the request is found before the hours of work.
     pictures = run.collect_pictures(images)
     chosen = find_codecs(wanted)
-    if ssimulacra2:
-        perceptual.load()
     for path in (output, csv_output):
         if path is not None and not path.name:
             raise click.UsageError(f"{path} names a folder, expected a file.")

@@ -14,7 +14,7 @@ from typing import Generic, Literal, TypeVar
 from rdae.errors import TargetError
 from rdae.quality import MAX_INDEX, from_index
 
-Kind = Literal["size", "bpp", "psnr", "ms-ssim"]
+Kind = Literal["size", "bpp", "psnr", "ms-ssim", "ssimulacra2"]
 Made = TypeVar("Made")
 
 MAX_TRIALS = 8
@@ -24,21 +24,24 @@ TOLERANCE = 0.01
 FIRST_INDEX = 400
 """What a search begins with that knows nothing."""
 
-_USUAL_SLOPE = {"size": 0.0048, "bpp": 0.0048, "psnr": 0.022, "ms-ssim": 0.0046}
+_EQUAL = {"ms-ssim": 1.0, "ssimulacra2": 100.0}
+"""What a similarity is of equal pictures."""
+
+_USUAL_SLOPE = {"size": 0.0048, "bpp": 0.0048, "psnr": 0.022, "ms-ssim": 0.0046, "ssimulacra2": 0.003}
 """How much a measure, on its straight scale, grows from one quality index to the next on average pictures."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is wanted: at most a size in bytes or a rate in bits per pixel, or at least a PSNR in dB or an MS-SSIM."""
+    """What is wanted: at most a size in bytes or a rate in bits per pixel, or at least a PSNR in dB or a similarity."""
 
     kind: Kind
     value: float
 
     def __post_init__(self) -> None:
-        most = 1.0 if self.kind == "ms-ssim" else math.inf
+        most = _EQUAL.get(self.kind, math.inf)
         if not 0 < self.value < most:
-            bounds = "more than 0 and less than 1" if self.kind == "ms-ssim" else "more than 0"
+            bounds = f"more than 0 and less than {most:g}" if self.kind in _EQUAL else "more than 0"
             raise ValueError(f"{self.kind} {self.value}, expected {bounds}")
 
     @property
@@ -50,7 +53,7 @@ class Target:
         """Bring a measure to a scale on which it grows nearly linearly with quality."""
         if self.at_most:
             return math.log(measure)
-        return -math.log(max(1 - measure, 1e-12)) if self.kind == "ms-ssim" else measure
+        return -math.log(max(_EQUAL[self.kind] - measure, 1e-12)) if self.kind in _EQUAL else measure
 
     def meets(self, measure: float) -> bool:
         """Tell if a measure is on the right side of the target."""
@@ -60,8 +63,8 @@ class Target:
         """Tell if a measure meets the target and is so close that no more trials are worth it."""
         if self.at_most:
             return (1 - TOLERANCE / 2) * self.value <= measure <= self.value
-        # A tenth of what the tolerance is of 36 dB; of a structural similarity, of what is missing to 1.
-        step = 0.036 if self.kind == "psnr" else 2 * _USUAL_SLOPE["ms-ssim"]
+        # A tenth of what the tolerance is of 36 dB; of a similarity, of what is missing to that of equal pictures.
+        step = 2 * _USUAL_SLOPE[self.kind] if self.kind in _EQUAL else 0.036
         return 0 <= self.straight(measure) - self.straight(self.value) <= step
 
 
@@ -140,8 +143,12 @@ def meet(target: Target, trial: Callable[[int], tuple[Made, float]], first: int 
 
 
 def _unreachable(target: Target, measure: float, index: int) -> str:
-    form = {"size": "{:.0f} bytes", "bpp": "{:.4f} bpp", "psnr": "{:.2f} dB", "ms-ssim": "MS-SSIM {:.5f}"}[
-        target.kind
-    ]
+    form = {
+        "size": "{:.0f} bytes",
+        "bpp": "{:.4f} bpp",
+        "psnr": "{:.2f} dB",
+        "ms-ssim": "MS-SSIM {:.5f}",
+        "ssimulacra2": "SSIMULACRA2 {:.2f}",
+    }[target.kind]
     found, wanted = form.format(measure), form.format(target.value)
     return f"{wanted} cannot be had: quality {from_index(index):g} gives {found}"

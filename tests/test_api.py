@@ -8,7 +8,7 @@ from PIL import Image
 from tiny_model import photo, write
 
 import rdae
-from rdae import api, metrics, targets
+from rdae import api, metrics, ssimulacra2, targets
 from rdae.codec.container import parse
 from rdae.networks import complexity, registry
 
@@ -180,6 +180,19 @@ def test_targets_are_met_within_a_per_cent_with_the_published_weights(
         assert 0.99 * value <= found <= value
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
+def test_a_score_is_met_by_the_picture_that_is_decoded(mode: str) -> None:
+    with Image.open(EXAMPLE) as opened:
+        image = opened.convert("RGB").crop((100, 100, 340, 300))
+    if mode == "RGBA":
+        image.putalpha(Image.linear_gradient("L").resize(image.size).point(lambda level: level + 1))
+    image = image.convert(mode)
+    decoded = rdae.decompress(rdae.compress(image, target=rdae.Target("ssimulacra2", 70.0), effort=0))
+    assert decoded.mode == mode
+    original, found = (np.asarray(each.convert("RGB")) for each in (image, decoded))
+    assert 70 <= (ssimulacra2.ssimulacra2(original, found) or 0) <= 71
+
+
 def test_what_is_seen_counts_for_targets(opened: api.Model) -> None:
     """Noise that nobody sees must not cost quality elsewhere, nor bits."""
     picture = np.dstack([photo(180, 170), np.full((180, 170), 255, np.uint8)])
@@ -191,6 +204,8 @@ def test_what_is_seen_counts_for_targets(opened: api.Model) -> None:
 
 
 def test_similarity_needs_a_picture_of_some_size(opened: api.Model) -> None:
+    with pytest.raises(rdae.TargetError, match="SSIMULACRA2 of 30 x 7 pixels: it needs sides of 8 or more"):
+        opened.compress(photo(7, 30), target=rdae.Target("ssimulacra2", 10.0))
     with pytest.raises(rdae.TargetError, match="it needs sides of 161 or more"):
         opened.compress(photo(100, 300), target=rdae.Target("ms-ssim", 0.9))
 

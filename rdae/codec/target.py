@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from rdae import metrics
+from rdae import metrics, ssimulacra2
 from rdae.clock import Clock
 from rdae.codec.encode import Encoding, Prepared, best_encoding, file_of, reconstruct
 from rdae.codec.refinement import Listener
@@ -49,10 +49,17 @@ class _Trials:
         wanted = self.prepared.levels  # where nothing is to be seen any colour is right
         if self.target.kind == "psnr":
             return metrics.psnr(wanted, seen)
-        similarity = metrics.ms_ssim(wanted, seen)
+        if self.target.kind == "ms-ssim":
+            name, least, similarity = "MS-SSIM", metrics.MS_SSIM_MIN_SIDE, metrics.ms_ssim(wanted, seen)
+        else:
+            name, least, similarity = (
+                "SSIMULACRA2",
+                ssimulacra2.MIN_SIDE,
+                ssimulacra2.ssimulacra2(wanted, seen),
+            )
         if similarity is None:
-            size, least = f"{seen.shape[1]} x {seen.shape[0]}", metrics.MS_SSIM_MIN_SIDE
-            raise TargetError(f"MS-SSIM of {size} pixels: it needs sides of {least} or more")
+            size = f"{seen.shape[1]} x {seen.shape[0]}"
+            raise TargetError(f"{name} of {size} pixels: it needs sides of {least} or more")
         return similarity
 
     def best(self, first: int = FIRST_INDEX) -> Met[Encoding]:

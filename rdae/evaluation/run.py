@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import rdae
-from rdae import metrics, quality
+from rdae import metrics, quality, ssimulacra2
 from rdae.codec import container
 from rdae.errors import RdaeError, ResultsError
-from rdae.evaluation import environment, fresh, perceptual
+from rdae.evaluation import environment, fresh
 from rdae.evaluation.codecs import Codec, Rdae
 from rdae.evaluation.results import Account, Agreement, Evaluation, PictureResult, Point
 from rdae.evaluation.reuse import Known, picture_hash
@@ -43,7 +43,7 @@ NOT_MEASURED = "not measured: the run was stopped"
 class Extent:
     """What is measured beside the metrics that always are, and what need not be.
 
-    known: points of an earlier run. ssimulacra2: also this metric, about a second for 0.4 megapixels.
+    known: points of an earlier run. ssimulacra2: also this metric.
     keep: called now and then with what there is so far, and before the run ends by an error or Ctrl-C; pictures that
     were not reached are among its failures.
     """
@@ -196,7 +196,7 @@ def _measure(
         encoding_s=encoding_s,
         decoding_s=decoding_s,
         psnr_y=metrics.psnr_y(original, decoded),
-        ssimulacra2=perceptual.ssimulacra2(original, decoded) if extent.ssimulacra2 else None,
+        ssimulacra2=ssimulacra2.ssimulacra2(original, decoded) if extent.ssimulacra2 else None,
     )
     if encoded is None:
         return point, None

@@ -309,6 +309,7 @@ def test_exactness_and_limits_reach_the_decoder() -> None:
         (["--size", "900"], Target("size", 900)),
         (["--psnr", "36"], Target("psnr", 36)),
         (["--ms-ssim", "0.98"], Target("ms-ssim", 0.98)),
+        (["--ssimulacra2", "80"], Target("ssimulacra2", 80)),
     ],
 )
 def test_targets_reach_the_encoder(options: list[str], expected: Target | None) -> None:
@@ -328,6 +329,8 @@ def test_targets_reach_the_encoder(options: list[str], expected: Target | None) 
         (["--bpp", "0"], "not in the range"),
         (["--ms-ssim", "1"], "not in the range"),
         (["--ms-ssim", "nan"], "not a number"),
+        (["--ssimulacra2", "100"], "not in the range"),
+        (["--ssimulacra2", "80", "--psnr", "36"], "exclude each other"),
     ],
 )
 def test_targets_that_make_no_sense_are_wrong_usage(options: list[str], words: str) -> None:
