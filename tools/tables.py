@@ -12,12 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import scores
+
 from rdae.errors import ResultsError
 from rdae.evaluation.bdrate import bd_rate
 from rdae.evaluation.curves import Curve, published, read_curve
 from rdae.evaluation.effort_levels import markdown, read_effort_levels
 from rdae.evaluation.history import Run, read_history
 from rdae.evaluation.relaxation import read_relaxation
+from rdae.networks.registry import TUNES
 
 ROOT = Path(__file__).resolve().parent.parent
 MANIFEST = ROOT / "weights" / "rdae-base.json"
@@ -25,6 +28,10 @@ KODAK = ROOT / "weights" / "rdae-base.kodak.json"
 HISTORY = ROOT / "weights" / "rdae-base.training.json"
 RELAXATION = ROOT / "weights" / "rdae-base.relaxation.json"
 EFFORTS = ROOT / "weights" / "rdae-base.efforts.json"
+SCORED = (
+    *(ROOT / "weights" / f"{name}.kodak.json" for name in TUNES.values()),
+    *(ROOT / "data" / "measured" / f"{name}.json" for name in ("jpeg", "webp", "avif")),
+)
 PAGES = (
     ROOT / "README.md",
     ROOT / "weights" / "README.md",
@@ -57,6 +64,10 @@ def _efforts() -> str:
     return "\n".join(markdown(read_effort_levels(EFFORTS)))
 
 
+def _scores() -> str:
+    return "\n".join(scores.table([path for path in SCORED if path.exists()]))
+
+
 def filled(page: Path) -> str:
     """The text of a page with all that is between markers written anew."""
     text = page.read_text(encoding="utf-8")
@@ -65,6 +76,7 @@ def filled(page: Path) -> str:
         "facts": _facts,
         "relaxation": _relaxation,
         "efforts": _efforts,
+        "scores": _scores,
     }
     for name, content in blocks.items():
         begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
