@@ -260,17 +260,21 @@ class _Comparison:
         """Take (h, w)."""
         self._original, self._values = original, values
         self._means = _blurred(values)
-        self._luminance = 1 - np.square(original.means - self._means)
-        self._structure = _blurred(original.values * values)
-        self._structure -= original.means * self._means
-        self._structure *= 2
-        self._structure += np.float32(C2)
         self._contrast = _blurred(np.square(values))
         self._contrast -= np.square(self._means)
         self._contrast += original.variances
         self._contrast += np.float32(C2)
-        self._similarity = self._luminance * self._structure
-        self._similarity /= self._contrast
+        # By the difference, whose variance is that of both without twice their covariance: in float32 little would be
+        # left of 1 - similarity where pictures are much alike.
+        apart = np.square(original.means - self._means)
+        varied = _blurred(np.square(original.values - values))
+        varied -= apart
+        self._luminance = 1 - apart
+        self._structure = self._contrast - varied
+        varied /= self._contrast
+        # One minus the product of 1 - apart and 1 - varied.
+        self._dissimilarity = apart + varied
+        self._dissimilarity -= apart * varied
 
     def weighed(self, weights: Weights) -> tuple[float, tuple[Floats | None, Floats | None]]:
         """Return the weighted sum of means and 4-norms, and its slopes for similarity and edges, None for none."""
@@ -285,7 +289,7 @@ class _Comparison:
                 edges += 1
                 edges /= self._original.edges
                 edges -= 1
-            seen = 1 - self._similarity if edges is None or not place else edges if place == 1 else -edges
+            seen = self._dissimilarity if edges is None or not place else edges if place == 1 else -edges
             sign = (-1, 1, -1)[place]
             found, slope = _norms(np.maximum(seen, 0), of_mean, of_norm)
             slope *= sign
@@ -304,7 +308,7 @@ class _Comparison:
             share = of_similarity / self._contrast
             of_structure = share * self._luminance
             of_structure *= 2  # the structure has twice the covariance
-            of_contrast = share * self._similarity
+            of_contrast = share * (1 - self._dissimilarity)
             share *= self._structure
             share *= original.means - means
             of_means += share
