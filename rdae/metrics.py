@@ -8,12 +8,14 @@ luma alone, which the eye sees sharpest and chroma subsampling leaves as it is.
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
 Plane = NDArray[np.float64]
+Real = TypeVar("Real", np.float32, np.float64)
 
 PEAK = 255.0
 # ITU-R BT.601's luma, in thousandths: what JPEG, WebP and AVIF code as Y, and most papers' PSNR-Y is of.
@@ -91,17 +93,17 @@ def _mean_similarity(x: Plane, y: Plane, *, with_luminance: bool) -> float:
     for top in range(0, height, STRIP):
         rows = slice(top, min(height, top + STRIP) + WINDOW - 1)
         u, v = x[rows], y[rows]
-        mean_x, mean_y = _blur(u), _blur(v)
+        mean_x, mean_y = blur(u), blur(v)
         squares = u * u
         squares += v * v
         # variances of x and of y together: SSIM asks for no more
         means = mean_x * mean_x
         means += mean_y * mean_y
-        variances = _blur(squares)
+        variances = blur(squares)
         variances -= means
         variances += c2
         product = np.multiply(mean_x, mean_y, out=mean_x)
-        structure = _blur(np.multiply(u, v, out=squares))
+        structure = blur(np.multiply(u, v, out=squares))
         structure -= product
         structure *= 2
         structure += c2
@@ -117,7 +119,7 @@ def _mean_similarity(x: Plane, y: Plane, *, with_luminance: bool) -> float:
     return mean
 
 
-def _blur(plane: Plane) -> Plane:
+def blur(plane: NDArray[Real]) -> NDArray[Real]:
     """Gaussian window over (h, w), both directions, without padding: (h - 10, w - 10)."""
     place = np.arange(WINDOW) - WINDOW // 2
     window = np.exp(-(place**2) / (2 * WINDOW_SIGMA**2))

@@ -4,18 +4,20 @@ Both pictures are taken to linear light, halved five times, and compared at each
 for the eye: by the error of SSIM, by edges that only the second has (artefacts) and by those that it lost (blur).  The
 weighted sum of these maps' means and 4-norms is the error; a curve makes the score of it.
 
-Weights, constants and borders are those of libjxl's program, as the package `ssimulacra2` has them.
+Weights, constants and borders are those of libjxl's program, as the package `ssimulacra2` has them. There are no matrix
+products here, for which numpy would start threads: on a busy machine they wait for each other, in four times the time.
 https://github.com/cloudinary/ssimulacra2
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from rdae.metrics import STRIP, WINDOW, blur
 
 Floats = npt.NDArray[np.float32]
 Levels = npt.NDArray[np.uint8]
@@ -65,8 +67,6 @@ TOTAL = 0.9562382616834844
 """What the weighted sum is multiplied by, before the curve."""
 
 C2 = 0.0009
-SIGMA, RADIUS = 1.5, 5
-"""Of the window, a Gaussian, in pixels."""
 
 OPSIN = (
     (0.30, 0.622, 0.078),
@@ -79,9 +79,6 @@ BIAS = 0.0037930732552754493
 
 LEAST = 1e-28
 """Added to means of fourth powers, whose root has no slope at 0: equal pictures get a gradient of 0."""
-
-BLOCK = 64
-"""Rows, or columns, whose window is taken in one matrix product."""
 
 
 def score(error: float) -> float:
@@ -201,8 +198,7 @@ class _Colours:
 
     def __init__(self, linear: Floats) -> None:
         """Take (3, h, w) in 0..1."""
-        matrix = np.array(OPSIN, np.float32)
-        cones = np.tensordot(matrix, linear, 1)
+        cones = _mixed(OPSIN, linear)
         cones += np.float32(BIAS)
         self._roots: Floats = np.cbrt(cones, out=cones)
 
@@ -240,8 +236,7 @@ class _Colours:
                 of_roots[2] += gradient
         of_roots *= np.float32(TOTAL / 3)
         of_roots /= np.square(self._roots)
-        found: Floats = np.tensordot(np.array(OPSIN, np.float32).T, of_roots, 1)
-        return found
+        return _mixed(tuple(zip(*OPSIN, strict=True)), of_roots)
 
 
 def _of_original(values: Floats) -> _Channel:
@@ -387,16 +382,14 @@ def _unhalved(gradient: Floats, shape: tuple[int, ...]) -> Floats:
     return np.ascontiguousarray(found[:, :height, :width])
 
 
-def _window() -> Floats:
-    """Weights of a row of BLOCK places: (BLOCK, BLOCK + 2 * RADIUS)."""
-    taps = [math.exp(-(place**2) / (2 * SIGMA**2)) for place in range(-RADIUS, RADIUS + 1)]
-    found = np.zeros((BLOCK, BLOCK + 2 * RADIUS), np.float32)
-    for row in range(BLOCK):
-        found[row, row : row + len(taps)] = np.array(taps) / sum(taps)
+def _mixed(matrix: Sequence[Sequence[float]], planes: Floats) -> Floats:
+    """Sums of planes (3, h, w), one for each row of a 3x3 matrix."""
+    found = np.empty_like(planes)
+    for place, row in enumerate(matrix):
+        np.multiply(planes[0], row[0], out=found[place])
+        found[place] += row[1] * planes[1]
+        found[place] += row[2] * planes[2]
     return found
-
-
-_WINDOW = _window()
 
 
 def _blurred(plane: Floats) -> Floats:
@@ -404,25 +397,9 @@ def _blurred(plane: Floats) -> Floats:
 
     That is a symmetric matrix, so it is its own way back.
     """
-    height, width = plane.shape
-    rows, columns = -height % BLOCK, -width % BLOCK
-    tall = np.pad(np.pad(plane, ((RADIUS, RADIUS), (0, 0)), mode="symmetric"), ((0, rows), (0, columns)))
-    # Blocks that overlap by the window's reach, as views.
-    across = tall.strides
-    blocks = np.lib.stride_tricks.as_strided(
-        tall,
-        ((height + rows) // BLOCK, BLOCK + 2 * RADIUS, width + columns),
-        (BLOCK * across[0], *across),
-        writeable=False,
-    )
-    wide = np.zeros((height + rows, width + columns + 2 * RADIUS), np.float32)
-    wide[:, RADIUS:-RADIUS] = (_WINDOW @ blocks).reshape(height + rows, width + columns)
-    across = wide.strides
-    blocks = np.lib.stride_tricks.as_strided(
-        wide,
-        ((width + columns) // BLOCK, height + rows, BLOCK + 2 * RADIUS),
-        (BLOCK * across[1], *across),
-        writeable=False,
-    )
-    found = (blocks @ _WINDOW.T).transpose(1, 0, 2).reshape(height + rows, width + columns)
-    return np.ascontiguousarray(found[:height, :width])
+    margin = WINDOW // 2
+    wide = np.pad(np.pad(plane, ((margin, margin), (0, 0)), mode="symmetric"), ((0, 0), (margin, margin)))
+    found = np.empty_like(plane)
+    for top in range(0, len(plane), STRIP):
+        found[top : top + STRIP] = blur(wide[top : top + STRIP + 2 * margin])
+    return found

@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rdae.ssimulacra2 import BIAS, C2, LEAST, OPSIN, RADIUS, SIGMA, TOTAL, WEIGHTS
+from rdae.metrics import WINDOW, WINDOW_SIGMA
+from rdae.ssimulacra2 import BIAS, C2, LEAST, OPSIN, TOTAL, WEIGHTS
 
 MIN_SIDE = 8 * 2**5 - 31
 """Pixels of the shorter side, below which the package leaves the coarsest scale out and the weights shift."""
@@ -105,10 +106,11 @@ def _blur(maps: Tensor) -> Tensor:
 @functools.lru_cache(maxsize=64)
 def _bands(side: int, device: torch.device, *, mirrored: bool) -> Tensor:
     """Return the window around each place: (side, side)."""
-    window = [math.exp(-(i**2) / (2 * SIGMA**2)) for i in range(-RADIUS, RADIUS + 1)]
+    radius = WINDOW // 2
+    window = [math.exp(-(i**2) / (2 * WINDOW_SIGMA**2)) for i in range(-radius, radius + 1)]
     bands = torch.zeros(side, side)
     for row in range(side):
-        for offset, value in enumerate(window, -RADIUS):
+        for offset, value in enumerate(window, -radius):
             column = row + offset
             if mirrored:
                 column = -1 - column if column < 0 else min(column, 2 * side - 1 - column)
