@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 @click.option(
     "--peers",
     multiple=True,
-    help="Measure these too, with commas between: jpeg, jpeg420, jpeg2000, webp, avif, avif420, jxl, jpeg-default, "
-    "webp-default; or CompressAI's architectures as compressai:NAME:QUALITY=CHECKPOINT, one for each quality.",
+    help="Measure these too, with commas between: jpeg, jpeg420, jpeg2000, webp, avif, avif420, avif-iq, "
+    "avif-ssimulacra2, avif-psnr, avif-speed6, jxl, jpeg-default, webp-default; or CompressAI's architectures as "
+    "compressai:NAME:QUALITY=CHECKPOINT, one for each quality.",
 )
 @click.option("--peers-only", is_flag=True, help="Measure the peers without a model.")
 @click.option(

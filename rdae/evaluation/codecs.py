@@ -148,6 +148,7 @@ class Rdae:
 class PillowCodec:
     """A format that Pillow writes, with every option spelt out.
 
+    advanced: options of the library behind AVIF, which Pillow hands on unread.
     qualities: chosen so that Kodak goes from about 0.05 to 3 bpp, or as low as the codec goes. JPEG 2000 has no scale
     of quality: its qualities are rates to keep to, in hundredths of a bit a pixel.
     """
@@ -157,7 +158,13 @@ class PillowCodec:
     file_format: str
     options: Options = field(hash=False)
     qualities: Sequence[int]
+    advanced: Mapping[str, str] = field(default_factory=dict, hash=False)
     untrained: ClassVar[bool] = False
+
+    @property
+    def settings(self) -> Options:
+        """All its options."""
+        return {**self.options, **self.advanced}
 
     @property
     def suffix(self) -> str:
@@ -175,13 +182,13 @@ class PillowCodec:
     @property
     def description(self) -> str:
         """Format, library and settings, in a line."""
-        options = ", ".join(f"{key} {value}" for key, value in self.options.items()) or "no options"
+        options = ", ".join(f"{key} {value}" for key, value in self.settings.items()) or "no options"
         return f"{self.file_format} by {self.library}; {options}"
 
     @property
     def identity(self) -> Mapping[str, Any]:
         """Library and settings."""
-        return {"name": self.name, "library": self.library, "settings": dict(self.options)}
+        return {"name": self.name, "library": self.library, "settings": dict(self.settings)}
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -219,7 +226,7 @@ class PillowCodec:
         return replace(self, name=name, title=title, options={**self.options, option: value})
 
     def prepare(self) -> None:
-        """Load the plug-in; MissingExtraError without it, ResultsError for what is not built into this Pillow."""
+        """Load the plug-in; MissingExtraError without it, ResultsError for what Pillow cannot do here."""
         Image.init()
         if self.file_format == "JXL" and "JXL" not in Image.SAVE:
             try:
@@ -229,6 +236,14 @@ class PillowCodec:
                 raise MissingExtraError(message) from error
         if self.file_format not in Image.SAVE:
             raise ResultsError(f"this Pillow ({PIL.__version__}) cannot write {self.file_format}")
+        if self.advanced:  # known to the library alone, so it is asked
+            try:
+                self.encode(np.zeros((16, 16, 3), np.uint8), self.qualities[0])
+            except (ValueError, OSError) as error:
+                what = ", ".join(f"{key} {value}" for key, value in self.advanced.items())
+                raise ResultsError(
+                    f"peer {self.name}: {self.library} does not take {what}: {error}"
+                ) from error
 
     def encode(self, picture: Picture, quality: float, /, clock: Clock | None = None) -> bytes:
         """The bytes of a file; quality 0 to 100, rounded to an integer (JPEG 2000: 1 to 2400, see above)."""
@@ -237,6 +252,8 @@ class PillowCodec:
         if self.file_format == "JPEG2000":
             # How many times smaller than 24 bits a pixel.
             wanted = {"quality_mode": "rates", "quality_layers": [2400 / quality]}
+        if self.advanced:
+            wanted["advanced"] = dict(self.advanced)
         buffer = io.BytesIO()
         Image.fromarray(picture).save(buffer, self.file_format, **wanted, **self.options)
         return buffer.getvalue()
@@ -282,6 +299,24 @@ PILLOW_CODECS: Mapping[str, PillowCodec] = {
         PillowCodec("webp", "WebP", "WEBP", {"method": 6, "lossless": False}, WEBP_LADDER),
         PillowCodec("avif", "AVIF 4:4:4", "AVIF", {"subsampling": "4:4:4", **AVIF_OPTIONS}, AVIF_LADDER),
         PillowCodec("avif420", "AVIF 4:2:0", "AVIF", {"subsampling": "4:2:0", **AVIF_OPTIONS}, AVIF_LADDER),
+        *(
+            PillowCodec(
+                f"avif-{tune}",
+                f"AVIF 4:4:4, tuned for {aim}",
+                "AVIF",
+                {"subsampling": "4:4:4", **AVIF_OPTIONS},
+                AVIF_LADDER,
+                {"tune": tune},
+            )
+            for tune, aim in (("iq", "the eye"), ("ssimulacra2", "SSIMULACRA2"), ("psnr", "PSNR"))
+        ),
+        PillowCodec(
+            "avif-speed6",
+            "AVIF 4:4:4, speed 6",
+            "AVIF",
+            {"subsampling": "4:4:4", **AVIF_OPTIONS, "speed": 6},
+            AVIF_LADDER,
+        ),
         PillowCodec("jxl", "JPEG XL", "JXL", JXL_OPTIONS, JXL_LADDER),
         # As CompressAI's bench saves them, with nothing but a quality: what its published curves are of.
         PillowCodec("jpeg-default", "JPEG, Pillow's defaults", "JPEG", {}, COMPRESSAI_LADDER),

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -48,6 +49,33 @@ def test_jpeg_2000_keeps_to_the_rate_that_its_quality_names() -> None:
     for quality in (50, 200):
         bpp = 8 * len(PILLOW_CODECS["jpeg2000"].encode(random, quality)) / 128**2
         assert 100 * bpp == pytest.approx(quality, rel=0.2)
+
+
+AVIF_TUNES = ("avif-iq", "avif-ssimulacra2", "avif-psnr")
+
+
+@pytest.mark.skipif(
+    not all(is_here(PILLOW_CODECS[name]) for name in AVIF_TUNES),
+    reason="this Pillow's AVIF lacks one of the tunes",
+)
+def test_what_avif_is_tuned_for_changes_its_bytes_and_is_part_of_what_results_are_of() -> None:
+    files = {name: PILLOW_CODECS[name].encode(PICTURE, 50) for name in AVIF_TUNES}
+    assert len(set(files.values())) == len(files)
+    for name in AVIF_TUNES:
+        tune = name.removeprefix("avif-")
+        assert PILLOW_CODECS[name].identity["settings"]["tune"] == tune
+        assert PILLOW_CODECS[name].description.endswith(f"tune {tune}")
+    assert PILLOW_CODECS["avif-speed6"].encode(PICTURE, 50) == PILLOW_CODECS["avif"].at_speed(6).encode(
+        PICTURE, 50
+    )
+
+
+@pytest.mark.skipif(not is_here(PILLOW_CODECS["avif"]), reason="this Pillow cannot write AVIF")
+def test_a_tune_that_the_library_does_not_know_is_one_line_before_any_work() -> None:
+    unknown = replace(PILLOW_CODECS["avif-iq"], advanced={"tune": "taste"})
+    with pytest.raises(ResultsError, match=r"^peer avif-iq: Pillow .* does not take tune taste: [^\n]*$"):
+        unknown.prepare()
+    assert not is_here(unknown)
 
 
 def test_an_unknown_peer_is_an_error_that_names_the_known_ones() -> None:
