@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rdae.errors import RdaeError
+from rdae.evaluation.five_measures import FIVE
 
 from .options import device_option, effort_option, model_options, threads_option
 from .progress import CountLine
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
 @effort_option("What the model's files are made with, as in `rdae compress`.")
 @click.option(
     "--metric",
-    type=click.Choice(["psnr", "psnr-rgb-of-mean-mse", "psnr-y", "ms-ssim", "ssimulacra2"]),
+    type=click.Choice(["psnr", "psnr-rgb-of-mean-mse", "psnr-y", "ms-ssim", "ssimulacra2", *FIVE]),
     default="psnr",
     show_default=True,
     help="What BD-rates are of.",
@@ -75,6 +76,12 @@ if TYPE_CHECKING:
     help="How curves are interpolated for BD-rates; cubic is the classic polynomial.",
 )
 @click.option("--ssimulacra2", is_flag=True, help="Measure SSIMULACRA2 too.")
+@click.option(
+    "--perceptual",
+    is_flag=True,
+    help="Measure HaarPSI, FSIMc, MDSI, MS-GMSD and VSI too, which no model was trained for, and give the mean of "
+    "their BD-rates; they need PyTorch and take a second a picture.",
+)
 @click.option(
     "--memory", is_flag=True, help="Measure the peak memory of encoding and decoding the largest picture."
 )
@@ -102,6 +109,7 @@ def evaluate(
     metric: str,
     bd: str,
     ssimulacra2: bool,
+    perceptual: bool,
     memory: bool,
     fresh_process: bool,
     force: bool,
@@ -121,8 +129,10 @@ def evaluate(
         raise click.UsageError("--peers-only needs --peers")
     if metric == "ssimulacra2" and not ssimulacra2:
         raise click.UsageError("--metric ssimulacra2 needs --ssimulacra2")
+    if metric in FIVE and not perceptual:
+        raise click.UsageError(f"--metric {metric} needs --perceptual")
 
-    from rdae.evaluation import fresh, run, tables
+    from rdae.evaluation import five_measures, fresh, run, tables
     from rdae.evaluation import memory as memory_of
     from rdae.evaluation.codecs import Codec, Rdae, find_codecs
     from rdae.evaluation.curves import published
@@ -134,6 +144,8 @@ def evaluate(
     # Everything that can be wrong with the request is found before the hours of work.
     pictures = run.collect_pictures(images)
     chosen = find_codecs(wanted)
+    if perceptual:
+        five_measures.load()
     for path in (output, csv_output):
         if path is not None and not path.name:
             raise click.UsageError(f"{path} names a folder, expected a file.")
@@ -169,7 +181,7 @@ def evaluate(
         files[suffix].write(result)
 
     def extent(suffix: str) -> run.Extent:
-        return run.Extent(files[suffix].known, ssimulacra2, files[suffix].write)
+        return run.Extent(files[suffix].known, ssimulacra2, perceptual, files[suffix].write)
 
     with tempfile.TemporaryDirectory(prefix="rdae-eval-") as folder:
         progress = (lambda _done, _total, _what: None) if quiet else CountLine()
@@ -201,6 +213,9 @@ def evaluate(
     lines = tables.deltas(test, [*others, *references, *known], metric=metric, method=bd)
     for other in others:
         lines += tables.deltas(other, references, metric=metric, method=bd)
+    if perceptual:
+        compared = tables.summary(test, [*others, *references], metrics=[metric], method=bd)
+        lines += ["", *compared] if compared else []
     click.echo("\n".join(lines))
     if any(result.failures for result in results):
         raise SystemExit(1)

@@ -101,7 +101,7 @@ def test_an_install_brings_no_pytorch_and_says_which_extra_does(wheel: Path) -> 
     with_torch = {
         line.rpartition("extra == ")[2].strip("\"'") for line in required if line.startswith("torch")
     }
-    assert with_torch == {"train", "compressai"}
+    assert with_torch == {"train", "compressai", "perceptual"}
 
 
 def test_the_version_is_the_same_everywhere(site: Path, tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from rdae.evaluation.five_measures import DB, FIVE
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Point:
     decoded_fresh: Agreement | None = None  # in a process of its own
     psnr_y: float | None = None  # dB, BT.601 luma; None in files older than this metric
     ssimulacra2: float | None = None  # 100 for equal pictures, falling; None where it was not asked for
+    # dB, by the keys of five_measures.FIVE; None where they were not asked for.
+    five: Mapping[str, float] | None = field(default=None, hash=False)
 
     @property
     def bpp(self) -> float:
@@ -101,6 +105,8 @@ class Point:
             values["psnr-y"] = self.psnr_y
         if self.ssimulacra2 is not None:
             values["ssimulacra2"] = self.ssimulacra2
+        if self.five is not None:
+            values |= {key + DB: value for key, value in self.five.items()}
         if self.account is not None:
             values |= {
                 "estimated_bits": self.account.estimated_bits,
@@ -129,6 +135,7 @@ def point_from_json(values: Mapping[str, Any], pixels: int) -> Point:
         account = Account(
             number(values["estimated_bits"]), whole(values["overhead_bits"]), number(values["beta"])
         )
+    five = {key: number(values[key + DB]) for key in FIVE if key + DB in values}
     mse, psnr, psnr_y = number(values["mse-rgb"]), values["psnr-rgb"], values.get("psnr-y")
     return Point(
         quality=number(values["quality"]),
@@ -144,6 +151,7 @@ def point_from_json(values: Mapping[str, Any], pixels: int) -> Point:
         decoded_fresh=_agreement(values.get("decoded_fresh")),
         psnr_y=math.inf if psnr_y is None and "psnr-y" in values else _optional(psnr_y),
         ssimulacra2=_optional(values.get("ssimulacra2")),
+        five=five or None,
     )
 
 

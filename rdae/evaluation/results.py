@@ -15,6 +15,7 @@ from typing import Any
 
 from rdae.errors import ResultsError
 from rdae.evaluation.curves import Curve, curve_from_json, read_json
+from rdae.evaluation.five_measures import DB, FIVE
 from rdae.evaluation.points import (
     Account,
     Agreement,
@@ -105,8 +106,10 @@ class Evaluation:
             "encoding_time": lambda p: p.encoding_s,
             "decoding_time": lambda p: p.decoding_s,
         }
+        for key in FIVE:
+            getters[key + DB] = lambda p, key=key: None if p.five is None else p.five.get(key)  # type: ignore[misc]
         points = [point for picture in self.pictures for point in picture.points]
-        for key in ("psnr-y", "ssimulacra2"):
+        for key in ("psnr-y", "ssimulacra2", *(key + DB for key in FIVE)):
             if all(getters[key](point) is None for point in points):
                 del getters[key]
         if any(point.account for point in points):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,28 @@ class Known:
     points: Mapping[tuple[str, float], Point] = field(default_factory=dict)
     evaluation: Evaluation | None = None
 
-    def get(self, sha256: str, quality: float, *, ssimulacra2: bool, fresh: bool) -> Point | None:
+    def get(self, sha256: str, quality: float, *, ssimulacra2: bool, five: bool, fresh: bool) -> Point | None:
         """A point that has all that is measured now; None if there is none."""
         point = self.points.get((sha256, quality))
         if point is None or point.psnr_y is None:
             return None
-        if (ssimulacra2 and point.ssimulacra2 is None) or (fresh and point.decoded_fresh is None):
+        if (ssimulacra2 and point.ssimulacra2 is None) or (five and point.five is None):
+            return None
+        if fresh and point.decoded_fresh is None:
             return None
         return point
+
+    def keep(self, sha256: str, point: Point) -> Point:
+        """A point measured anew, with what is known of it by measures that are not asked for now."""
+        earlier = self.points.get((sha256, point.quality))
+        if earlier is None:
+            return point
+        lacking = {
+            name: getattr(earlier, name)
+            for name in ("ssimulacra2", "five", "decoded_fresh")
+            if getattr(point, name) is None
+        }
+        return replace(point, **lacking)
 
 
 def picture_hash(picture: Picture) -> str:

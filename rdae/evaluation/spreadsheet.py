@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 
+from rdae.evaluation.five_measures import DB, FIVE
 from rdae.evaluation.points import rounded
 from rdae.evaluation.results import Evaluation
 
@@ -22,6 +23,7 @@ COLUMNS = (
     "ms-ssim-rgb",
     "ms-ssim-rgb-db",
     "ssimulacra2",
+    *(key + DB for key in FIVE),
     "mse-rgb",
     "encoding_time",
     "decoding_time",

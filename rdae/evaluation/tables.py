@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rdae.errors import ResultsError
 from rdae.evaluation.bdrate import bd_psnr, bd_rate
 from rdae.evaluation.curves import KODAK, Curve
+from rdae.evaluation.five_measures import DB, FIVE
 from rdae.evaluation.points import decibels
 from rdae.evaluation.results import Agreement, Evaluation
 
@@ -33,6 +34,11 @@ ACCOUNT = (
     ("beta", "beta", "8.5f"),
     ("loss", "loss", "8.4f"),
 )
+FIVE_COLUMNS = (
+    ("quality", "quality", "7g"),
+    ("bpp", "bpp", "8.4f"),
+    *((key + DB, title, "7.3f") for key, title in FIVE.items()),
+)
 # What BD-rates can be of: name of a curve's values, what it is called.
 BD_METRICS = {
     "psnr": "PSNR",
@@ -40,14 +46,20 @@ BD_METRICS = {
     "psnr-y": "PSNR-Y",
     "ms-ssim": "MS-SSIM",
     "ssimulacra2": "SSIMULACRA2",
+    **FIVE,
 }
 
 
 def table(result: Evaluation) -> list[str]:
-    """The means over the pictures, a line a quality; of a model also the account of its loss, bpp + beta * MSE."""
+    """The means over the pictures, a line a quality, and where they were measured of the five measures.
+
+    Of a model also the account of its loss, bpp + beta * MSE.
+    """
     count = len(result.pictures)
     means = result.means()
     lines = [f"{result.name}: mean of {count} picture{'s' if count > 1 else ''}", *_table(means, COLUMNS)]
+    if any(key + DB in means for key in FIVE):
+        lines += ["five measures that no model was trained for, in dB:", *_table(means, FIVE_COLUMNS)]
     if "estimated_bpp" in means:
         lines += ["the account of its loss:", *_table(means, ACCOUNT)]
     return lines
@@ -124,9 +136,48 @@ def deltas(
     return lines
 
 
+def summary(
+    test: Curve, others: Sequence[Curve], *, metrics: Sequence[str], method: str = "pchip"
+) -> list[str]:
+    """A table of BD-rates in percent, a line for each other curve and a column for each of `metrics` and of the five.
+
+    The last column is the mean of the five, if there are all. What two curves have no BD-rate by is a dash, and a
+    curve without any of the five measures, as published ones are, has no line. Empty if none has a line.
+    """
+    lines = []
+    for other in others:
+        by_five = [_rate(test, other, key, method) for key in FIVE]
+        if all(value is None for value in by_five):
+            continue
+        known = [value for value in by_five if value is not None]
+        mean = sum(known) / len(known) if len(known) == len(FIVE) else None
+        lines.append((other.name, [*(_rate(test, other, key, method) for key in metrics), *by_five, mean]))
+    if not lines:
+        return []
+    titles = [*(BD_METRICS[key] for key in metrics), *FIVE.values(), "mean of five"]
+    head = f"{test.name} against, BD-rate %"
+    first = max(map(len, [head, *(name for name, _ in lines)]))
+    widths = [max(8, len(title)) for title in titles]
+
+    def line(name: str, cells: Sequence[str]) -> str:
+        parts = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
+        return "  ".join([name.ljust(first), *parts])
+
+    shown = [line(name, ["-" if v is None else f"{v:+.2f}" for v in values]) for name, values in lines]
+    return [line(head, titles), *shown]
+
+
+def _rate(test: Curve, anchor: Curve, metric: str, method: str) -> float | None:
+    """The BD-rate by a metric, in percent; None where there is none."""
+    try:
+        return bd_rate(*_points(anchor, metric), *_points(test, metric), method=method).value
+    except ResultsError:
+        return None
+
+
 def _points(curve: Curve, metric: str) -> tuple[Sequence[float], Sequence[float]]:
     """(bpp, values) of a curve; ResultsError if it has none of this metric."""
-    values = curve.values(metric)
+    values = curve.values(metric + DB if metric in FIVE else metric)
     if not values:
         raise ResultsError(f"{curve.name} has no {BD_METRICS[metric]}")
     return curve.bpp, [decibels(value) for value in values] if metric == "ms-ssim" else values

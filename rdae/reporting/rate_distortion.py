@@ -11,6 +11,7 @@ import numpy as np
 from rdae.errors import ResultsError
 from rdae.evaluation.bdrate import pchip_slopes
 from rdae.evaluation.curves import Curve
+from rdae.evaluation.five_measures import DB, FIVE
 from rdae.reporting.figures import (
     COLOURS,
     DASHES,
@@ -43,6 +44,7 @@ LABELS = {
     "ms-ssim-rgb-db": "mean MS-SSIM, dB",
     "mse-rgb": "mean squared error of RGB levels",
     "ssimulacra2": "SSIMULACRA 2",
+    **{key + DB: f"{title}, dB" for key, title in FIVE.items()},
     "encoding_time": "seconds to encode a picture",
     "decoding_time": "seconds to decode a picture",
 }

@@ -15,6 +15,7 @@ from PIL import Image
 
 import rdae as package
 from rdae.cli.main import main
+from rdae.training import full_reference
 
 FakeModel = runpy.run_path(str(Path(__file__).parents[1] / "support" / "fake_model.py"))["FakeModel"]
 
@@ -72,7 +73,7 @@ def test_eval_writes_a_result_file_for_the_model_and_one_for_each_peer(
     assert "6 of 6: rdae fake: done" in done.stderr
 
 
-def points(path: Path) -> dict[float, dict[str, object]]:
+def points(path: Path) -> dict[float, dict[str, Any]]:
     """The points of the first picture in a result file, by quality."""
     return {point["quality"]: point for point in json.loads(path.read_text())["pictures"][0]["points"]}
 
@@ -184,6 +185,45 @@ def test_eval_against_an_earlier_file_prints_its_bd_rate(pictures: Path, tmp_pat
     assert re.search(
         r"JPEG 4:4:4 against JPEG 4:4:4: BD-rate [+-]0\.00 %, BD-PSNR-Y [+-]0\.00 dB", classic.stdout
     )
+
+
+def test_eval_measures_five_more_and_prints_the_mean_of_their_bd_rates(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(original: Any, decoded: Any) -> dict[str, float]:
+        error = float(np.mean((original / 255.0 - decoded / 255.0) ** 2)) + 1e-5
+        return {
+            "haarpsi": 1 - error,
+            "fsimc": 1 - 2 * error,
+            "mdsi": error,
+            "ms-gmsd": error,
+            "vsi": 1 - error,
+        }
+
+    monkeypatch.setattr(full_reference, "load", dict)
+    monkeypatch.setattr(full_reference, "measure", measure)
+    output = tmp_path / "results.json"
+    arguments = ("eval", pictures, "-q", "20,50,80", "--peers", "jpeg", "-o", output)
+    assert rdae(*arguments).code == 0
+    before = points(output)[20]
+    assert not {"haarpsi-db", "vsi-db"} & before.keys()
+    done = rdae(*arguments, "--perceptual", "--metric", "haarpsi")
+    assert done.code == 0
+    assert "6 of 6: rdae fake: done" in done.stderr  # what lacks them is measured again
+    measured = points(output)[20]
+    assert measured["haarpsi-db"] == pytest.approx(measured["fsimc-db"] + 10 * np.log10(2))
+    assert re.search(r"rdae fake against JPEG 4:4:4: BD-rate [+-]\d+\.\d+ %, BD-HaarPSI", done.stdout)
+    head, line = done.stdout.splitlines()[-2:]
+    assert head.split()[-5:] == ["MS-GMSD", "VSI", "mean", "of", "five"]
+    values = [float(word) for word in line.split()[-7:]]
+    assert line.startswith("JPEG 4:4:4 ")
+    assert values[-1] == pytest.approx(sum(values[-6:-1]) / 5, abs=0.006)
+    again = rdae(*arguments)
+    assert "6 points known before" in again.stderr
+    assert points(output)[20]["vsi-db"] > 0
+    wrong = rdae("eval", pictures, "--metric", "vsi")
+    assert wrong.code == 2
+    assert "--metric vsi needs --perceptual" in wrong.stderr
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,18 @@ POINT = Point(
     decoded_fresh=Agreement(3, 1, latents_equal=False),
     psnr_y=40.5,
     ssimulacra2=-3.5,
+    five={"haarpsi": 12.5, "fsimc": 20.25, "mdsi": 6.5, "ms-gmsd": 15.0, "vsi": 24.75},
 )
 HIGH = replace(POINT, quality=60.0, file_bytes=3000, mse=0.0, psnr=math.inf, ms_ssim=1.0, psnr_y=math.inf)
 PLAIN = replace(
-    POINT, account=None, decoded=None, decoded_fresh=None, ms_ssim=None, psnr_y=None, ssimulacra2=None
+    POINT,
+    account=None,
+    decoded=None,
+    decoded_fresh=None,
+    ms_ssim=None,
+    psnr_y=None,
+    ssimulacra2=None,
+    five=None,
 )
 
 

@@ -2,9 +2,10 @@ import math
 
 import bjontegaard
 
-from rdae.evaluation.curves import published
+from rdae.evaluation.curves import Curve, published
+from rdae.evaluation.five_measures import FIVE
 from rdae.evaluation.results import Account, Agreement, Evaluation, PictureResult, Point
-from rdae.evaluation.tables import checks, deltas, is_kodak, table
+from rdae.evaluation.tables import checks, deltas, is_kodak, summary, table
 
 
 def point(quality: float, size: int, psnr: float) -> Point:
@@ -56,6 +57,25 @@ def test_a_delta_names_its_range_and_an_impossible_one_its_reason() -> None:
     short = type(vtm)("short", vtm.bpp[:2], vtm.psnr[:2])
     (line,) = deltas(short, [vtm])
     assert "no BD-rate: a curve needs at least 3 points" in line
+
+
+def with_five(name: str, factor: float, left_out: str = "") -> Curve:
+    """A curve whose five measures all need `factor` times the bits of those of factor 1."""
+    rates = (0.1, 0.4, 1.6)
+    columns = {f"{key}-db": (10.0, 20.0, 30.0) for key in FIVE if key != left_out}
+    psnr = (28.0, 33.0, 38.0)
+    return Curve(name, tuple(factor * rate for rate in rates), psnr, columns=columns)
+
+
+def test_the_summary_has_the_five_and_their_mean_and_no_mean_of_fewer() -> None:
+    others = [with_five("plain", 1.0), with_five("without VSI", 2.0, "vsi"), published("vtm")]
+    head, plain, fewer = summary(with_five("tested", 0.8), others, metrics=["psnr"])
+    titles = ["PSNR", "HaarPSI", "FSIMc", "MDSI", "MS-GMSD", "VSI", "mean", "of", "five"]
+    assert head.split() == ["tested", "against,", "BD-rate", "%", *titles]
+    assert plain.split() == ["plain", *["-20.00"] * 7]
+    assert fewer.split() == ["without", "VSI", *["-60.00"] * 5, "-", "-"]
+    assert len({len(line) for line in (head, plain, fewer)}) == 1
+    assert summary(published("bpg444"), [published("vtm")], metrics=["psnr"]) == []
 
 
 def test_a_delta_can_be_of_ms_ssim_in_decibels_and_of_the_classic_cubic() -> None:

@@ -8,12 +8,12 @@ brings them, and the rest is imported below those: it wants nothing but torch, n
 from __future__ import annotations
 
 import importlib
-import importlib.machinery
 import sys
 import types
 from typing import Any
 
 from rdae.errors import MissingExtraError
+from rdae.training.stand_ins import forget, stand_in
 
 PACKAGE = "compressai"
 
@@ -46,13 +46,12 @@ def remedy() -> str:
 def _import_below_stand_ins(name: str) -> Any:
     """Import a module without what the packages above it and the registry of data transforms import."""
     if not hasattr(sys.modules.get(PACKAGE), "is_stand_in"):
-        for loaded in [module for module in sys.modules if module.split(".")[0] == PACKAGE]:
-            del sys.modules[loaded]
-        package = _stand_in(PACKAGE)
+        forget(PACKAGE)
+        package = stand_in(PACKAGE)
         # What an entropy model asks of its package when it is built; it codes nothing by that.
         package.get_entropy_coder = lambda: "ans"
         package.available_entropy_coders = lambda: ["ans"]
-        _stand_in(f"{PACKAGE}.models")
+        stand_in(f"{PACKAGE}.models")
         # It imports torchvision and torch_geometric for a table of their classes' names.
         transforms: Any = types.ModuleType(f"{PACKAGE}.registry.transforms")
         transforms.TRANSFORMS, transforms.register_transform = {}, lambda _name: lambda cls: cls
@@ -60,20 +59,5 @@ def _import_below_stand_ins(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        for loaded in [module for module in sys.modules if module.split(".")[0] == PACKAGE]:
-            del sys.modules[loaded]
+        forget(PACKAGE)
         raise
-
-
-def _stand_in(name: str) -> Any:
-    """Put a module in the place of a package, whose modules it finds but whose __init__ never runs."""
-    parent, _, _ = name.rpartition(".")
-    path = sys.modules[parent].__path__ if parent else None
-    spec = importlib.machinery.PathFinder.find_spec(name, path)
-    if spec is None or spec.submodule_search_locations is None:
-        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-    package: Any = types.ModuleType(name)
-    package.__spec__, package.__path__ = spec, list(spec.submodule_search_locations)
-    package.is_stand_in = True
-    sys.modules[name] = package
-    return package
