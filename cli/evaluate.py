@@ -64,9 +64,8 @@ if TYPE_CHECKING:
 @click.option(
     "--metric",
     type=click.Choice(["psnr", "psnr-rgb-of-mean-mse", "psnr-y", "ms-ssim", "ssimulacra2", *FIVE]),
-    default="psnr",
-    show_default=True,
-    help="What BD-rates are of.",
+    help="What BD-rates are of.  [default: PSNR, and SSIMULACRA2 where it was measured, which comes first for a model "
+    "that was trained for it]",
 )
 @click.option(
     "--bd",
@@ -75,7 +74,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="How curves are interpolated for BD-rates; cubic is the classic polynomial.",
 )
-@click.option("--ssimulacra2", is_flag=True, help="Measure SSIMULACRA2 too.")
+@click.option(
+    "--ssimulacra2",
+    is_flag=True,
+    help="Measure SSIMULACRA2 too; done anyway for a model that was trained for it.",
+)
 @click.option(
     "--perceptual",
     is_flag=True,
@@ -106,7 +109,7 @@ def evaluate(
     peers_only: bool,
     against: tuple[str, ...],
     anchors: str,
-    metric: str,
+    metric: str | None,
     bd: str,
     ssimulacra2: bool,
     perceptual: bool,
@@ -127,8 +130,6 @@ def evaluate(
     wanted = _names(",".join(peers))
     if peers_only and not wanted:
         raise click.UsageError("--peers-only needs --peers")
-    if metric == "ssimulacra2" and not ssimulacra2:
-        raise click.UsageError("--metric ssimulacra2 needs --ssimulacra2")
     if metric in FIVE and not perceptual:
         raise click.UsageError(f"--metric {metric} needs --perceptual")
 
@@ -156,6 +157,11 @@ def evaluate(
         from rdae import open_model
 
         opened = Rdae(open_model(model, device=device, threads=threads), effort, model)
+        # What a model was trained for is measured without being asked for.
+        ssimulacra2 = ssimulacra2 or opened.objective == "ssimulacra2"
+    if metric == "ssimulacra2" and not ssimulacra2:
+        raise click.UsageError("--metric ssimulacra2 needs --ssimulacra2")
+    metrics = tables.metrics_of("mse" if opened is None else opened.objective, ssimulacra2=ssimulacra2)
     labels = run.labels(pictures)
     files = {
         codec.suffix: result_file(output, codec.suffix, codec.identity, labels, codec.qualities, afresh=force)
@@ -177,7 +183,7 @@ def evaluate(
             except RdaeError as error:  # the rest of a long run is still worth having
                 result = replace(result, failures=(*result.failures, ("peak memory", str(error))))
         results.append(result)
-        click.echo("\n".join([*tables.table(result), *tables.checks(result), ""]))
+        click.echo("\n".join([*tables.table(result, metrics[0]), *tables.checks(result), ""]))
         files[suffix].write(result)
 
     def extent(suffix: str) -> run.Extent:
@@ -210,11 +216,15 @@ def evaluate(
     if known and not tables.is_kodak(results[0]):
         click.echo("no BD-rate against published curves: these are not the 24 Kodak pictures")
         known = []
-    lines = tables.deltas(test, [*others, *references, *known], metric=metric, method=bd)
-    for other in others:
-        lines += tables.deltas(other, references, metric=metric, method=bd)
+    pairs = [(test, [*others, *references, *known]), *((other, references) for other in others)]
+    lines = []
+    for each in [metric] if metric else metrics:
+        for curve, anchored in pairs:
+            # Published curves have no SSIMULACRA2; that is said only where it was asked for.
+            usable = [anchor for anchor in anchored if metric or anchor.values(each)]
+            lines += tables.deltas(curve, usable, metric=each, method=bd)
     if perceptual:
-        compared = tables.summary(test, [*others, *references], metrics=[metric], method=bd)
+        compared = tables.summary(test, [*others, *references], metrics=metrics, method=bd)
         lines += ["", *compared] if compared else []
     click.echo("\n".join(lines))
     if any(result.failures for result in results):

@@ -116,6 +116,11 @@ class Rdae:
         return self.model.loaded.source.threads
 
     @property
+    def objective(self) -> str:
+        """The name of the distortion that its model was trained for: "mse", "ms-ssim" or "ssimulacra2"."""
+        return self.model.loaded.objective.name
+
+    @property
     def identity(self) -> Mapping[str, Any]:
         """Program, weights and effort."""
         model_id = self.model.model_id.hex()

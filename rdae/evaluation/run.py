@@ -273,5 +273,6 @@ def _meta(codec: Codec, pictures: Sequence[Path], qualities: Sequence[float]) ->
         "settings": {"qualities": sorted(qualities), "pictures": len(pictures)},
     }
     if isinstance(codec, Rdae):
-        meta |= {"model": codec.model.model_id.hex(), "device": codec.device}
+        model_id = codec.model.model_id.hex()
+        meta |= {"model": model_id, "device": codec.device, "objective": codec.objective}
     return meta

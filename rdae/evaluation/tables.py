@@ -50,14 +50,29 @@ BD_METRICS = {
 }
 
 
-def table(result: Evaluation) -> list[str]:
+def metrics_of(objective: str, *, ssimulacra2: bool) -> list[str]:
+    """What BD-rates are of unless told otherwise, of BD_METRICS: what the model was trained for comes first.
+
+    That is PSNR, and SSIMULACRA2 if it was measured (`ssimulacra2`), in this order or, for that objective, the other.
+    """
+    if not ssimulacra2:
+        return ["psnr"]
+    return ["ssimulacra2", "psnr"] if objective == "ssimulacra2" else ["psnr", "ssimulacra2"]
+
+
+def table(result: Evaluation, lead: str = "psnr") -> list[str]:
     """The means over the pictures, a line a quality, and where they were measured of the five measures.
 
-    Of a model also the account of its loss, bpp + beta * MSE.
+    Of a model also the account of its loss, bpp + beta * MSE. lead: the measure that comes first after the rate, "psnr"
+    or "ssimulacra2".
     """
     count = len(result.pictures)
     means = result.means()
-    lines = [f"{result.name}: mean of {count} picture{'s' if count > 1 else ''}", *_table(means, COLUMNS)]
+    # Stable, so that all but this one column keep their order.
+    columns = (
+        COLUMNS if lead == "psnr" else sorted(COLUMNS, key=lambda c: c[0] not in ("quality", "bpp", lead))
+    )
+    lines = [f"{result.name}: mean of {count} picture{'s' if count > 1 else ''}", *_table(means, columns)]
     if any(key + DB in means for key in FIVE):
         lines += ["five measures that no model was trained for, in dB:", *_table(means, FIVE_COLUMNS)]
     if "estimated_bpp" in means:

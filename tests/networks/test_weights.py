@@ -55,6 +55,16 @@ def test_a_model_is_named_by_its_file_and_its_hash(tiny_path: Path, tiny: Model)
     assert (tiny.source.path, tiny.source.device) == (tiny_path, "cpu")
 
 
+@pytest.mark.parametrize(
+    ("training", "objective"),
+    [({"objective": "ssimulacra2", "mse_share": [0.8, 0.3]}, "ssimulacra2"), ([1], "mse"), (None, "mse")],
+)
+def test_the_manifest_says_what_a_model_was_trained_for(path: Path, training: object, objective: str) -> None:
+    manifest = path.with_suffix(".json")
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"training": training}))
+    assert weights.load(path).objective.name == objective
+
+
 def test_tensors_are_read_as_stored(tiny: Model) -> None:
     stored = model_tensors()
     assert stored["analysis.to_coarse.weight"].dtype == np.float16

@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,6 +21,7 @@ from report_kit import Kit
 from rdae import open_model
 from rdae.errors import ResultsError
 from rdae.evaluation.bdrate import bd_rate
+from rdae.evaluation.five_measures import FIVE
 from rdae.evaluation.results import read
 from rdae.metrics import psnr
 from rdae.reporting.page.embed import fit, lossless
@@ -114,6 +116,65 @@ def test_the_verdict_is_the_bd_rate_of_the_files(kit: Kit, page: str) -> None:
         assert re.search(rf"{abs(rate):.1f} % (fewer|more)( bits)? than {re.escape(peer.name)}", text)
     assert "mean of 3 pictures" in text
     assert f"weights {open_model().model_id.hex()}" in text
+
+
+def scored(path: Path, folder: Path, objective: str = "") -> Path:
+    """A result file of one picture with a SSIMULACRA2 and the five measures for each point, rising with the rate."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    del content["pictures"][1:]
+    if objective:
+        content["meta"]["objective"] = objective
+    for picture in content["pictures"]:
+        for point in picture["points"]:
+            point["ssimulacra2"] = 60 + 20 * math.log(point["bpp"]) + (5 if objective else 0)
+            for key in FIVE:
+                point[f"{key}-db"] = 20 + 3 * math.log2(point["bpp"]) + (3 if objective else 0)
+    scored = folder / path.name
+    scored.write_text(json.dumps(content), encoding="utf-8")
+    return scored
+
+
+@pytest.mark.parametrize("objective", ["ssimulacra2", "mse"])
+def test_the_page_opens_with_what_the_model_was_trained_for(kit: Kit, tmp_path: Path, objective: str) -> None:
+    files = [scored(kit.results, tmp_path, objective), *(scored(path, tmp_path) for path in kit.peers)]
+    output = tmp_path / "a.html"
+    done = rdae_command("report", *map(str, files), "-o", str(output), "--quiet")
+    assert done.exit_code == 0, done.stderr
+    page = output.read_text(encoding="utf-8")
+    text = re.sub(r"\s+", " ", Reader(page).text)
+    order = ["SSIMULACRA 2", "PSNR"] if objective == "ssimulacra2" else ["PSNR", "SSIMULACRA 2"]
+    verdicts = re.findall(r"For the same ([^,]+), \S+ needs", text)
+    assert verdicts == order
+    assert re.findall(r"bits, by (PSNR|SSIMULACRA 2|MS-SSIM)", text) == [*order, "MS-SSIM"]
+    assert f"BD-{order[0]}" in text
+    assert ("trained for SSIMULACRA 2" in text) == (objective == "ssimulacra2")
+    assert data_of(page)["metrics"][0]["label"].startswith(order[0])
+    # 5 more at the same rate, where 20 are a factor of e; 3 dB more, which are an octave.
+    found = gather(files)
+    by_score = 100 * math.expm1(-5 / 20)
+    for verdict in found.verdicts:
+        assert verdict.rates["ssimulacra2"].value == pytest.approx(by_score, abs=0.5)
+        assert verdict.mean_of_five == pytest.approx(-50, abs=0.5)
+    assert text.count("−50.0 %") == len(kit.peers)
+    assert "rdae eval PICTURES -q 10,40,70 --ssimulacra2 --perceptual -o own.json" in text
+    if objective == "ssimulacra2":
+        assert data_of(page)["saved"] == [[pytest.approx(by_score, abs=0.5)]] * len(kit.peers)
+
+
+def test_a_curve_without_the_first_measure_still_has_bits_saved_by_the_others(
+    kit: Kit, tmp_path: Path
+) -> None:
+    files = [scored(kit.results, tmp_path, "ssimulacra2"), kit.peers[0]]
+    output = tmp_path / "a.html"
+    assert rdae_command("report", *map(str, files), "-o", str(output), "--quiet").exit_code == 0
+    text = re.sub(r"\s+", " ", Reader(output.read_text(encoding="utf-8")).text)
+    assert "For the same PSNR" in text
+    assert "For the same SSIMULACRA 2" not in text
+    assert "has no SSIMULACRA 2" in text
+    (verdict,) = gather(files).verdicts
+    assert verdict.rate is None
+    rate = f"{verdict.rates['psnr-rgb'].value:+.1f} %".replace("-", "−")
+    assert f"has no SSIMULACRA 2{rate}" in text
 
 
 def test_the_table_begins_where_least_is_saved(kit: Kit, page: str) -> None:

@@ -18,6 +18,7 @@ from rdae.evaluation import fresh
 from rdae.evaluation.another_process import answer
 from rdae.evaluation.codecs import PILLOW_CODECS
 from rdae.metrics import Picture
+from rdae.objective import Objective
 
 JPEG = PILLOW_CODECS["jpeg"]
 
@@ -50,7 +51,9 @@ class FakeModel:
     name: str = "fake"
     model_id: bytes = b"fake"
     loaded: SimpleNamespace = field(
-        default_factory=lambda: SimpleNamespace(device="cpu", source=SimpleNamespace(threads=1))
+        default_factory=lambda: SimpleNamespace(
+            device="cpu", objective=Objective(), source=SimpleNamespace(threads=1)
+        )
     )
 
     def encode(self, picture: Picture, at: float, *, effort: int = 1) -> FakeEncoded:

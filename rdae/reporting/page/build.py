@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 import rdae
 from rdae.errors import ResultsError
+from rdae.evaluation.five_measures import DB, FIVE
 from rdae.metrics import Picture
 from rdae.networks.architecture import HYPER_STRIDE, PATCH
 from rdae.reporting.maps import INFERNO, Maps
@@ -89,6 +90,7 @@ def _page(comparison: Comparison, data: Any, title: str, line: Sequence[str], no
         "verdict": render.verdict_line(comparison),
         "facts": render.facts_line(comparison),
         "rates": render.rate_rows(comparison),
+        "rate_titles": render.rate_titles(comparison),
         "rates_hidden": "" if comparison.verdicts else "hidden",
         "speed": speed,
         "speed_hidden": "" if speed else "hidden",
@@ -136,9 +138,9 @@ def _data(comparison: Comparison, shown: Sequence[Shown], quality: float) -> dic
         "qualities": [float(q) for q in evaluation.qualities],
         "quality": nearest(evaluation.qualities, quality),
         "metrics": [
-            {"key": key, "label": label, "unit": unit}
-            for key, (label, unit) in PAGE_METRICS.items()
-            if key in comparison.tested.means
+            {"key": key, "label": label, "unit": unit, "last": key.removesuffix(DB) in FIVE}
+            for key in comparison.metrics
+            for label, unit in [PAGE_METRICS[key]]
         ],
         "main": comparison.main_anchor,
         "colours": [list(colour) for colour in INFERNO],
@@ -178,6 +180,7 @@ def _shown(picture: Shown) -> dict[str, Any]:
                 "bytes": len(version.data),
                 "psnr": _rounded(version.psnr if np.isfinite(version.psnr) else None),
                 "ms_ssim": _rounded(version.ms_ssim),
+                "ssimulacra2": _rounded(version.ssimulacra2),
             }
             for version in picture.versions
         ],

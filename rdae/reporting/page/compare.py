@@ -30,6 +30,7 @@ class Version:
     picture: Picture
     psnr: float
     ms_ssim: float | None
+    ssimulacra2: float | None = None
 
 
 def codec_of(results: CodecResults, threads: int | None = None) -> Codec | None:

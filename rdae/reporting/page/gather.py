@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,18 +12,24 @@ from rdae.errors import ResultsError
 from rdae.evaluation import results
 from rdae.evaluation.bdrate import BDelta, bd_psnr, bd_rate
 from rdae.evaluation.curves import Curve, curve_from_json, published, read_json
+from rdae.evaluation.five_measures import DB, FIVE
 from rdae.evaluation.points import Point, decibels
 from rdae.evaluation.results import Evaluation
 
 Columns = Mapping[str, Sequence[float | None]]
+Pairs = Sequence[tuple[float, float]]
 
 PAGE_METRICS: Mapping[str, tuple[str, str]] = {
     "psnr-rgb": ("PSNR, RGB", "dB"),
     "psnr-y": ("PSNR, luma", "dB"),
     "ms-ssim-db": ("MS-SSIM", "dB"),
     "ssimulacra2": ("SSIMULACRA 2", ""),
+    **{key + DB: (title, "dB") for key, title in FIVE.items()},
 }
 """Key: what the page calls it, and its unit. MS-SSIM is shown as -10 log10(1 - MS-SSIM)."""
+
+JUDGED_BY = ("psnr-rgb", "ssimulacra2", "ms-ssim-db")
+"""What bits saved are told by, beside the mean of the five measures; the verdict is by the first two."""
 
 SHOWN = ("quality", "bpp", *PAGE_METRICS, "encoding_time", "decoding_time")
 """The columns of points that the page holds."""
@@ -62,26 +68,35 @@ class CodecResults:
 class Verdict:
     """What the first codec saves against another, or why that cannot be said.
 
-    rate, gain: BD-rate in percent and BD-PSNR in dB, by PSNR of RGB. rate_ms_ssim: BD-rate by MS-SSIM, if both have it.
-    by_picture: BD-rate of each picture that has one. problem: empty unless rate is None.
+    rates: BD-rate in percent by the keys of PAGE_METRICS, of those by which there is one. rate: that by the first of
+    the comparison's metrics; by_picture: the same of each picture that has one. gain: by how much this metric is better
+    at equal bits, if that can be said. problem: empty unless rate is None.
     """
 
     rate: BDelta | None
     gain: BDelta | None
-    rate_ms_ssim: BDelta | None
+    rates: Mapping[str, BDelta]
     by_picture: Mapping[str, float]
     problem: str = ""
+
+    @property
+    def mean_of_five(self) -> float | None:
+        """The mean of the BD-rates by the five measures, in percent; None unless there are all."""
+        known = [self.rates[key + DB].value for key in FIVE if key + DB in self.rates]
+        return sum(known) / len(known) if len(known) == len(FIVE) else None
 
 
 @dataclass(frozen=True)
 class Comparison:
     """All that was measured: codecs[0] is the one that the report is about.
 
-    verdicts: of codecs[1:]. pictures: names of those that all files with pictures have. left_out: how many others
-    the first file has. notes: what a reader should know of how files were brought together.
+    metrics: the keys of PAGE_METRICS that it has, what its model was trained for first. verdicts: of codecs[1:].
+    pictures: names of those that all files with pictures have. left_out: how many others the first file has.
+    notes: what a reader should know of how files were brought together.
     """
 
     codecs: tuple[CodecResults, ...]
+    metrics: tuple[str, ...]
     verdicts: tuple[Verdict, ...]
     pictures: tuple[str, ...]
     left_out: int
@@ -91,6 +106,12 @@ class Comparison:
     def tested(self) -> CodecResults:
         """The codec that the report is about."""
         return self.codecs[0]
+
+    @property
+    def judged_by(self) -> list[str]:
+        """Of JUDGED_BY what the tested codec has, what its model was trained for first."""
+        known = [key for key in JUDGED_BY if key in self.metrics]
+        return sorted(known, key=lambda key: key != self.metrics[0])
 
     @property
     def main_anchor(self) -> int | None:
@@ -173,9 +194,10 @@ def gather(paths: Sequence[Path], anchors: Sequence[str] = ()) -> Comparison:
             codecs.append(_means_only(curve, None, curve.source))
         else:
             notes.append(f"{curve.name} is left out: its published curve is of the 24 Kodak pictures.")
-    verdicts = tuple(_verdict(tested, other) for other in codecs[1:])
+    metrics = _metrics(tested)
+    verdicts = tuple(_verdict(tested, other, metrics) for other in codecs[1:])
     order = tuple(p.name for p in first.pictures if p.name in shared)
-    return Comparison(tuple(codecs), verdicts, order, len(first.pictures) - len(order), tuple(notes))
+    return Comparison(tuple(codecs), metrics, verdicts, order, len(first.pictures) - len(order), tuple(notes))
 
 
 def default_quality(codec: CodecResults) -> float:
@@ -223,6 +245,7 @@ def values_of(point: Point) -> dict[str, float | None]:
         "psnr-y": point.psnr_y,
         "ms-ssim-db": point.ms_ssim_db,
         "ssimulacra2": point.ssimulacra2,
+        **{key + DB: None if point.five is None else point.five.get(key) for key in FIVE},
         "encoding_time": point.encoding_s,
         "decoding_time": point.decoding_s,
     }
@@ -257,36 +280,53 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _verdict(tested: CodecResults, other: CodecResults) -> Verdict:
-    test, anchor = tested.curve, other.curve
+def _metrics(tested: CodecResults) -> tuple[str, ...]:
+    known = [key for key in PAGE_METRICS if key in tested.means]
+    if tested.evaluation is not None and tested.evaluation.meta.get("objective") == "ssimulacra2":
+        known.sort(key=lambda key: key != "ssimulacra2")  # stable: the others keep their order
+    return tuple(known)
+
+
+def _verdict(tested: CodecResults, other: CodecResults, metrics: Sequence[str]) -> Verdict:
+    lead = metrics[0]
+    found = {key: _rate_by(_column(other, key), _column(tested, key)) for key in metrics}
+    rates = {key: rate for key, rate in found.items() if rate is not None}
+    anchor, test = _column(other, lead), _column(tested, lead)
+    if not anchor:
+        return Verdict(None, None, rates, {}, f"has no {PAGE_METRICS[lead][0]}")
     try:
-        rate = bd_rate(anchor.bpp, anchor.psnr, test.bpp, test.psnr)
-        gain = bd_psnr(anchor.bpp, anchor.psnr, test.bpp, test.psnr)
+        rate = _delta(bd_rate, anchor, test)
     except ResultsError as error:
-        return Verdict(None, None, None, {}, str(error))
+        return Verdict(None, None, rates, {}, str(error))
+    try:
+        gain = _delta(bd_psnr, anchor, test)
+    except ResultsError:  # the same values, but hardly a rate in common
+        gain = None
     by_picture = {}
     if tested.evaluation is not None and other.evaluation is not None:
         others = {picture.name: picture.points for picture in other.evaluation.pictures}
         for picture in tested.evaluation.pictures:
-            found = _rate_by(_pairs(others[picture.name]), _pairs(picture.points))
-            if found is not None:
-                by_picture[picture.name] = found.value
-    similar = _rate_by(_column(other, "ms-ssim-db"), _column(tested, "ms-ssim-db"))
-    return Verdict(rate, gain, similar, by_picture)
+            of_picture = _rate_by(_pairs(others[picture.name], lead), _pairs(picture.points, lead))
+            if of_picture is not None:
+                by_picture[picture.name] = of_picture.value
+    return Verdict(rate, gain, rates, by_picture)
 
 
-def _rate_by(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, float]]) -> BDelta | None:
+def _delta(measure: Callable[..., BDelta], anchor: Pairs, test: Pairs) -> BDelta:
+    return measure([b for b, _ in anchor], [m for _, m in anchor], [b for b, _ in test], [m for _, m in test])
+
+
+def _rate_by(anchor: Pairs, test: Pairs) -> BDelta | None:
     """BD-rate of (bpp, metric) pairs; None where there is none."""
     try:
-        return bd_rate(
-            [b for b, _ in anchor], [m for _, m in anchor], [b for b, _ in test], [m for _, m in test]
-        )
+        return _delta(bd_rate, anchor, test)
     except ResultsError:
         return None
 
 
-def _pairs(points: Sequence[Point]) -> list[tuple[float, float]]:
-    return [(point.bpp, point.psnr) for point in points if math.isfinite(point.psnr)]
+def _pairs(points: Sequence[Point], metric: str) -> list[tuple[float, float]]:
+    pairs = [(point.bpp, values_of(point)[metric]) for point in points]
+    return [(bpp, value) for bpp, value in pairs if value is not None]
 
 
 def _column(codec: CodecResults, metric: str) -> list[tuple[float, float]]:

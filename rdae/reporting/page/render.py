@@ -8,34 +8,54 @@ import shlex
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from rdae.evaluation.five_measures import DB, FIVE
 from rdae.reporting.page.compare import pillow_codec_of
 from rdae.reporting.page.embed import data_uri
-from rdae.reporting.page.gather import PAGE_METRICS, CodecResults, Comparison, Verdict, mean_saving, values_of
+from rdae.reporting.page.gather import (
+    JUDGED_BY,
+    PAGE_METRICS,
+    CodecResults,
+    Comparison,
+    Verdict,
+    mean_saving,
+    values_of,
+)
 
 Facts = Mapping[str, object]
 
 
 def verdict_line(comparison: Comparison) -> str:
-    """What it comes to, in a sentence or two."""
+    """What it comes to, in a sentence or two by PSNR and as many by SSIMULACRA2, whichever there is."""
+    metrics = [metric for metric in comparison.judged_by if metric in JUDGED_BY[:2]]
+    sentences = [words for metric in metrics for words in _verdict_by(comparison, metric)]
+    if not sentences:
+        return f"{escape(comparison.tested.name)}: there is no other codec here that it can be compared with."
+    return " ".join(sentences)
+
+
+def _verdict_by(comparison: Comparison, metric: str) -> list[str]:
     name = escape(comparison.tested.name)
     known = [
-        (verdict.rate.value, named(other))
+        (verdict.rates[metric].value, named(other))
         for other, verdict in zip(comparison.codecs[1:], comparison.verdicts, strict=True)
-        if verdict.rate is not None
+        if metric in verdict.rates
     ]
-    if not known:
-        return f"{name}: there is no other codec here that it can be compared with."
     sentences: list[str] = []
     for word, chosen in (
         ("fewer", sorted((pair for pair in known if pair[0] < 0), key=lambda pair: pair[0])),
         ("more", sorted((pair for pair in known if pair[0] >= 0), key=lambda pair: pair[0])),
     ):
         if chosen:
-            start = "It needs" if sentences else f"For the same PSNR, {name} needs"
+            start = "It needs" if sentences else f"For the same {short(metric)}, {name} needs"
             phrases = [f"<b>{abs(value):.1f}&nbsp;%</b> {word} than {other}" for value, other in chosen]
             phrases[0] = phrases[0].replace(f" {word} than ", f" {word} bits than ", 1)
             sentences.append(f"{start} {_listed(phrases)}.")
-    return " ".join(sentences)
+    return sentences
+
+
+def short(metric: str) -> str:
+    """What a measure is called in a sentence: PSNR is that of RGB unless luma is said."""
+    return PAGE_METRICS[metric][0].removesuffix(", RGB")
 
 
 def facts_line(comparison: Comparison) -> str:
@@ -50,6 +70,8 @@ def facts_line(comparison: Comparison) -> str:
     meta = tested.evaluation.meta if tested.evaluation is not None else {}
     if meta.get("model"):
         facts.append(f"weights {meta['model']}")
+    if comparison.metrics[0] != "psnr-rgb":
+        facts.append(f"trained for {short(comparison.metrics[0])}")
     if meta.get("rdae"):
         facts.append(f"rdae {meta['rdae']}")
     if meta.get("date"):
@@ -69,13 +91,34 @@ def rate_rows(comparison: Comparison) -> str:
         key=lambda row: row[2].rate.value if row[2].rate else float("inf"),
     )
     most = max((abs(v.rate.value) for v in comparison.verdicts if v.rate), default=1.0)
-    return "\n".join(_rate_row(i, codec, verdict, most) for i, codec, verdict in rows)
+    return "\n".join(_rate_row(comparison, i, codec, verdict, most) for i, codec, verdict in rows)
 
 
-def _rate_row(index: int, codec: CodecResults, verdict: Verdict, most: float) -> str:
+def rate_titles(comparison: Comparison) -> str:
+    """The headings of that table: by the first measure, by others, and the mean of the five where there is one."""
+    lead, *others = comparison.judged_by
+    titles = [f"BD-{short(lead)}", *(f"bits, by {short(metric)}" for metric in others)]
+    titles += ["bits, mean of five"] if _has_five(comparison) else []
+    titles = [f"bits, by {short(lead)}", "", *titles, "better on", "over"]
+    cells = [f'<th scope="col" class="n">{title}</th>' if title else "<td></td>" for title in titles]
+    return '<th scope="col">against</th>' + "".join(cells).replace("SSIMULACRA 2", "SSIMULACRA&nbsp;2")
+
+
+def _has_five(comparison: Comparison) -> bool:
+    return all(key + DB in comparison.metrics for key in FIVE)
+
+
+def _rate_row(comparison: Comparison, index: int, codec: CodecResults, verdict: Verdict, most: float) -> str:
     head = f'<th scope="row"><span class="key" data-codec="{index}"></span>{named(codec)}</th>'
-    if verdict.rate is None or verdict.gain is None:
-        return f'<tr>{head}<td colspan="6" class="quiet">{escape(verdict.problem)}</td></tr>'
+    lead, *others = comparison.judged_by
+    rates = [verdict.rates[metric].value if metric in verdict.rates else None for metric in others]
+    rates += [verdict.mean_of_five] if _has_five(comparison) else []
+    by_others = "".join(
+        f'<td class="n">{"–" if value is None else f"{_signed(value, 1)} %"}</td>' for value in rates
+    )
+    if verdict.rate is None:
+        problem = f'<td colspan="3" class="quiet">{escape(verdict.problem)}</td>'
+        return f'<tr>{head}{problem}{by_others}<td class="n">–</td><td class="n">–</td></tr>'
     value = verdict.rate.value
     length = 50 * abs(value) / max(most, 1e-9)
     bar = (
@@ -84,12 +127,13 @@ def _rate_row(index: int, codec: CodecResults, verdict: Verdict, most: float) ->
         f'width="{length:.2f}" height="10"/><path d="M50 0V10"/></svg>'
     )
     better, count, _ = mean_saving(verdict)
-    similar = "–" if verdict.rate_ms_ssim is None else f"{_signed(verdict.rate_ms_ssim.value, 1)} %"
+    unit = f" {PAGE_METRICS[lead][1]}".rstrip()
+    gain = "–" if verdict.gain is None else f"{_signed(verdict.gain.value, 2)}{unit}"
     return (
         f'<tr>{head}<td class="n">{_signed(value, 1)} %</td><td class="barcell">{bar}</td>'
-        f'<td class="n">{_signed(verdict.gain.value, 2)} dB</td><td class="n">{similar}</td>'
+        f'<td class="n">{gain}</td>{by_others}'
         f'<td class="n">{f"{better} of {count}" if count else "–"}</td>'
-        f'<td class="n quiet">{verdict.rate.low:.1f}–{verdict.rate.high:.1f} dB</td></tr>'
+        f'<td class="n quiet">{_number(verdict.rate.low)} to {_number(verdict.rate.high)}{unit}</td></tr>'
     )
 
 
@@ -127,17 +171,19 @@ def memory_note(comparison: Comparison) -> str:
 def commands(comparison: Comparison, line: Sequence[str]) -> str:
     """What to run to get these numbers and this page."""
     lines, peers = [], []
+    extra = " --ssimulacra2" if "ssimulacra2" in comparison.metrics else ""
+    extra += " --perceptual" if _has_five(comparison) else ""
     for codec in comparison.codecs:
         if codec.source is None:
             continue
         if codec.evaluation is not None and codec.evaluation.meta.get("model"):
             qualities = ",".join(f"{quality:g}" for quality in codec.evaluation.qualities)
-            lines.append(f"rdae eval PICTURES -q {qualities} -o {shlex.quote(codec.source.name)}")
+            lines.append(f"rdae eval PICTURES -q {qualities}{extra} -o {shlex.quote(codec.source.name)}")
         elif (peer := pillow_codec_of(codec)) is not None:
             peers.append(peer.name)
     if peers:
         # A file for each, beside the one named: peers.jpeg.json and so on.
-        lines.append(f"rdae eval PICTURES --peers-only --peers {','.join(peers)} -o peers.json")
+        lines.append(f"rdae eval PICTURES --peers-only --peers {','.join(peers)}{extra} -o peers.json")
     lines.append(shlex.join(line))
     return escape("\n".join(lines))
 
@@ -197,6 +243,10 @@ def _listed(phrases: Sequence[str]) -> str:
 def _signed(value: float, digits: int) -> str:
     """With a real minus sign, which is as wide as a plus."""
     return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}".replace("-", "−")
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

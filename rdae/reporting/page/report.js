@@ -284,12 +284,14 @@ function columns() {
   const list = [{ title: "picture", value: (i) => data.pictures[i][0], name: true }];
   list.push({ title: "pixels", value: (i) => data.pictures[i][1] * data.pictures[i][2], show: (v, i) => `${data.pictures[i][1]} ${TIMES} ${data.pictures[i][2]}` });
   list.push({ title: "bpp", value: at("bpp"), show: (v) => number(v, 3) });
-  for (const metric of data.metrics) list.push({ title: withUnit(metric), value: at(metric.key), show: (v) => number(v, 2), rising: true });
+  const measured = (metric) => ({ title: withUnit(metric), value: at(metric.key), show: (v) => number(v, 2), rising: true });
+  list.push(...data.metrics.filter((metric) => !metric.last).map(measured));
   data.saved.forEach((saved, k) => {
     if (saved) list.push({ title: `bits against ${data.codecs[k + 1].name}`, value: (i) => saved[i], show: (v) => (v === null ? DASH : `${signed(v, 1)}${NARROW}%`), judged: true, codec: k + 1 });
   });
   list.push({ title: "encode, s", value: at("encoding_time"), show: (v) => number(v, 3) });
   list.push({ title: "decode, s", value: at("decoding_time"), show: (v) => number(v, 3) });
+  list.push(...data.metrics.filter((metric) => metric.last).map(measured));
   return list.filter((column) => column.name || data.pictures.some((_, i) => column.value(i) !== null && column.value(i) !== undefined));
 }
 
@@ -333,7 +335,7 @@ function drawTable() {
     return row;
   }));
   $("order").textContent = table.sort !== null ? ""
-    : data.main !== null ? `in the order of bits saved against ${data.codecs[data.main].name}, least first` : "in the order of their loss, largest first";
+    : data.main !== null ? `in the order of bits saved, by ${data.metrics[0].label}, against ${data.codecs[data.main].name}, least first` : "in the order of their loss, largest first";
 }
 
 options($("quality"), data.qualities.map((quality, i) => [String(i), String(quality)]), String(data.quality));
@@ -396,7 +398,9 @@ function caption(node, side) {
   const own = s.versions[0];
   const parts = [`${grouped(found.bytes)} bytes`];
   if (found !== own) parts[0] += ` (${signed(100 * (found.bytes / own.bytes - 1), 1)}${NARROW}%)`;
-  parts.push(`${number(8 * found.bytes / pixels, 3)} bpp`, found.psnr === null ? "lossless" : `${number(found.psnr, 2)} dB`);
+  parts.push(`${number(8 * found.bytes / pixels, 3)} bpp`);
+  if (found.ssimulacra2 !== null) parts.push(`SSIMULACRA 2 ${number(found.ssimulacra2, 1)}`);
+  parts.push(found.psnr === null ? "lossless" : `${number(found.psnr, 2)} dB`);
   if (found.ms_ssim !== null) parts.push(`MS-SSIM ${number(found.ms_ssim, 4)}`);
   node.replaceChildren(make("strong", {}, `${data.codecs[found.codec].name}, quality ${found.quality}`), parts.join(" · "));
 }

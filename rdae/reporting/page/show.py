@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from rdae.errors import RdaeError, ResultsError, describe
+from rdae.errors import MissingExtraError, RdaeError, ResultsError, describe
 from rdae.evaluation.codecs import Codec, Rdae
+from rdae.evaluation.perceptual import load, ssimulacra2
 from rdae.evaluation.results import PictureResult
 from rdae.evaluation.reuse import picture_hash
 from rdae.pictures import read_picture
 from rdae.reporting.maps import maps_of
 from rdae.reporting.page.build import Shown
-from rdae.reporting.page.compare import Version, at, codec_of, matched
+from rdae.reporting.page.compare import at, codec_of, matched
 from rdae.reporting.page.gather import CodecResults, Comparison
 
 
@@ -35,10 +37,21 @@ def show_pictures(
     if not chosen:
         return [], []
     codecs, notes = _codecs(comparison.codecs, threads)
+    score = comparison.metrics[0] == "ssimulacra2"
+    if score:
+        try:
+            load()
+        except MissingExtraError as error:
+            score = False
+            notes = [*notes, f"The SSIMULACRA 2 of these pictures is left out: {error}."]
     shown = []
     for name, path in chosen:
         with _errors_of(path):
-            shown.append(_shown(comparison, name, path, codecs, quality=quality, matches=matches, tell=tell))
+            shown.append(
+                _shown(
+                    comparison, name, path, codecs, quality=quality, matches=matches, score=score, tell=tell
+                )
+            )
     return shown, notes
 
 
@@ -76,6 +89,7 @@ def _shown(
     *,
     quality: float,
     matches: Sequence[str],
+    score: bool,
     tell: Callable[[str], None],
 ) -> Shown:
     original = read_picture(path)
@@ -86,12 +100,15 @@ def _shown(
         raise ResultsError("not the picture that was measured under this name")
     tell(f"{name}: {results[0].name}")
     own = at(0, codecs[0], original, quality)
-    versions: list[Version] = [own]
+    versions = [own]
     for i, codec in codecs.items():
         for match in matches if i else ():
             tell(f"{name}: {results[i].name} at equal {'PSNR' if match == 'psnr' else match}")
             known = [point for each in _pictures(results[i]) if each.name == name for point in each.points]
             versions.append(matched(i, codec, original, own, match=match, known=known))
+    if score:
+        tell(f"{name}: SSIMULACRA2")
+        versions = [replace(v, ssimulacra2=ssimulacra2(original, v.picture)) for v in versions]
     maps = maps_of(own.data, codecs[0].model.loaded) if isinstance(codecs[0], Rdae) else None
     return Shown(name, original, versions, maps)
 
