@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rdae.errors import MissingExtraError, RdaeError, ResultsError, describe
+from rdae.errors import RdaeError, ResultsError, describe
 from rdae.evaluation.codecs import Codec, Rdae
-from rdae.evaluation.perceptual import load, ssimulacra2
 from rdae.evaluation.results import PictureResult
 from rdae.evaluation.reuse import picture_hash
 from rdae.pictures import read_picture
@@ -17,6 +16,7 @@ from rdae.reporting.maps import maps_of
 from rdae.reporting.page.build import Shown
 from rdae.reporting.page.compare import at, codec_of, matched
 from rdae.reporting.page.gather import CodecResults, Comparison
+from rdae.ssimulacra2 import ssimulacra2
 
 
 def show_pictures(
@@ -38,12 +38,6 @@ def show_pictures(
         return [], []
     codecs, notes = _codecs(comparison.codecs, threads)
     score = comparison.metrics[0] == "ssimulacra2"
-    if score:
-        try:
-            load()
-        except MissingExtraError as error:
-            score = False
-            notes = [*notes, f"The SSIMULACRA 2 of these pictures is left out: {error}."]
     shown = []
     for name, path in chosen:
         with _errors_of(path):
