@@ -2,7 +2,8 @@
 
     {"kind": "rdae training", "runs": [{"name", "steps", "pixels_before", "pixels", "hours", "settings",
       "train": {"pixels": [...], "loss": [...], "bpp": [...], "mse": [...]},
-      "validation": [{"step", "pixels", "hours", "quality": [...], "bpp": [...], "psnr": [...], "loss": [...]}]}]}
+      "validation": [{"step", "pixels", "hours", "quality": [...], "bpp": [...], "psnr": [...], "loss": [...],
+        "ssimulacra2": [...] if that was the objective}]}]}
 
 Runs stand in the order in which they were trained, each from the weights of the one before; pixels go on from run to
 run. Training rows are thinned to a few hundred means, validation is kept whole.
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from rdae.errors import ResultsError
+from rdae.evaluation.bdrate import bd_rate
 from rdae.evaluation.curves import Curve, read_json
 from rdae.quality import from_index
 from rdae.storage.files import write_atomically
@@ -37,8 +39,8 @@ _LEFT_OUT = ("data", "validation", "architecture", "seed", "log_every", "checkpo
 class Validation:
     """One validation: the means over the held-out pictures, an entry a quality.
 
-    pixels: seen so far, those of earlier runs included. hours: spent in this run. bpp, psnr (dB) and loss are of
-    rounded latents; the rate is estimated, not that of files.
+    pixels: seen so far, those of earlier runs included. hours: spent in this run. bpp, psnr (dB), loss and, where it
+    was the objective, ssimulacra2 are of rounded latents; the rate is estimated, not that of files.
     """
 
     step: int
@@ -48,12 +50,26 @@ class Validation:
     bpp: tuple[float, ...]
     psnr: tuple[float, ...]
     loss: tuple[float, ...]
+    ssimulacra2: tuple[float, ...] = ()
 
     def curve(self) -> Curve:
         """The points by rising rate."""
         order = sorted(range(len(self.bpp)), key=lambda i: self.bpp[i])
         name = f"step {self.step:,}"
         return Curve(name, tuple(self.bpp[i] for i in order), tuple(self.psnr[i] for i in order))
+
+    def against(self, other: Validation, metric: str = "psnr") -> float | None:
+        """BD-rate in percent against another one, by "psnr" or "ssimulacra2"; None where there is none."""
+        anchor, test = (sorted(zip(each.bpp, getattr(each, metric), strict=False)) for each in (other, self))
+        try:
+            return bd_rate(
+                [bpp for bpp, _ in anchor],
+                [value for _, value in anchor],
+                [bpp for bpp, _ in test],
+                [value for _, value in test],
+            ).value
+        except ResultsError:
+            return None
 
 
 @dataclass(frozen=True)
@@ -193,15 +209,17 @@ def _validation(row: Mapping[str, Any]) -> Validation | None:
     points = row.get("rows")
     if row.get("kind") != "validation" or not isinstance(points, list) or not points:
         return None
-    keys = ("index", "bpp", "psnr", "loss")
+    keys: tuple[str, ...] = ("index", "bpp", "psnr", "loss")
     if not all(isinstance(p, Mapping) and all(_is_finite(p.get(k)) for k in keys) for p in points):
         return None
+    if all(_is_finite(p.get("ssimulacra2")) for p in points):
+        keys = (*keys, "ssimulacra2")
     return Validation(
         int(row["step"]),
         round(_number(row, "pixels")),
         _hours(row),
         tuple(from_index(int(p["index"])) for p in points),
-        *(tuple(float(p[key]) for p in points) for key in keys[1:]),
+        **{key: tuple(float(p[key]) for p in points) for key in keys[1:]},
     )
 
 
@@ -214,7 +232,9 @@ def _settings(folder: Path) -> dict[str, Any]:
 
 
 def _run_to_json(run: Run) -> dict[str, Any]:
-    checks = [{key: _short(value) for key, value in vars(check).items()} for check in run.validation]
+    checks = [
+        {key: _short(value) for key, value in vars(check).items() if value != ()} for check in run.validation
+    ]
     return {
         "name": run.name,
         "steps": run.steps,
@@ -235,7 +255,8 @@ def _run_from_json(content: Mapping[str, Any]) -> Run:
         raise ValueError("train has no rows")
     checks = []
     for check in content["validation"]:
-        columns = {key: _numbers(check[key]) for key in ("quality", "bpp", "psnr", "loss")}
+        keys = ("quality", "bpp", "psnr", "loss", *(["ssimulacra2"] if "ssimulacra2" in check else []))
+        columns = {key: _numbers(check[key]) for key in keys}
         if len({len(column) for column in columns.values()}) != 1 or not columns["bpp"]:
             raise ValueError("validation has columns of different lengths")
         checks.append(Validation(int(check["step"]), int(check["pixels"]), float(check["hours"]), **columns))

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rdae.errors import ResultsError
-from rdae.evaluation.bdrate import bd_rate
 from rdae.evaluation.history import Run, Validation
 from rdae.reporting.figures import COLOURS, GREY, canvas, grid, plain_log_ticks, smoothed, to_bytes
 
@@ -42,7 +40,7 @@ def draw(runs: Sequence[Run], *, file_format: str, title: str = "") -> bytes:
     of the training crops, pale as logged and strong as a mean over a twentieth of the run, and learning rates where
     they were logged. Among runs with noise, one on rounded latents has rates that do not compare: they are left out.
     Right, where there was validation: its rate-distortion curve as it moved, and by how many percent of bits (BD-rate)
-    each was away from the last one.
+    each was away from the last one: by PSNR, and by SSIMULACRA2 where that was measured.
     MissingExtraError without matplotlib.
     """
     most = max(run.pixels for run in runs)
@@ -147,26 +145,25 @@ def _validation_panels(figure: SubFigure, checks: Sequence[Validation], unit: _U
     bar.ax.set_ylim(first, last if last > first else first + 1)
     grid(above)
 
-    known = [(check, found) for check in checks if (found := _against(checks[-1], check)) is not None]
     below.axhline(0, color=GREY, linewidth=1)
-    below.plot(
-        [check.pixels / unit.size for check, _ in known],
-        [found for _, found in known],
-        color=GREY,
-        linewidth=1,
-        zorder=2,
-    )
-    for check, found in known:
-        below.plot(check.pixels / unit.size, found, "o", color=colour_of(check), zorder=3)
+    scored = [check for check in checks if check.ssimulacra2]
+    for metric, having, line in (("psnr", checks, "-"), ("ssimulacra2", scored, "--")):
+        known = [
+            (check, found) for check in having if (found := check.against(having[-1], metric)) is not None
+        ]
+        below.plot(
+            [check.pixels / unit.size for check, _ in known],
+            [found for _, found in known],
+            color=GREY,
+            linewidth=1,
+            linestyle=line,
+            zorder=2,
+            label={"psnr": "by PSNR", "ssimulacra2": "by SSIMULACRA2"}[metric],
+        )
+        for check, found in known:
+            below.plot(check.pixels / unit.size, found, "o", color=colour_of(check), zorder=3)
+    if scored:
+        below.legend(frameon=False, fontsize="small")
     below.set_xlabel(f"{unit.name} seen")
     below.set_ylabel("bits against the\nlast curve, %")
     grid(below)
-
-
-def _against(last: Validation, check: Validation) -> float | None:
-    """BD-rate in percent of a validation against the last one; None where there is none."""
-    anchor, test = last.curve(), check.curve()
-    try:
-        return bd_rate(anchor.bpp, anchor.psnr, test.bpp, test.psnr).value
-    except ResultsError:
-        return None

@@ -46,6 +46,26 @@ def test_a_run_is_read_with_what_it_saw_before_it_began(tmp_path: Path) -> None:
     assert list(check.curve().psnr) == [25, 33, 41]
 
 
+def test_scores_of_a_validation_are_kept_where_all_points_have_one(tmp_path: Path) -> None:
+    def checked(step: int, gained: float) -> dict[str, Any]:
+        points = [{**p, "ssimulacra2": p["psnr"] + gained, "psnr": p["psnr"] - gained / 2} for p in POINTS]
+        return {**row(step), "kind": "validation", "rows": points}
+
+    part = {**row(30), "kind": "validation", "rows": [{**POINTS[0], "ssimulacra2": 1.0}, *POINTS[1:]]}
+    folder = write(tmp_path / "run", row(10), checked(10, 0.0), row(20), checked(20, 2.0), part)
+    path = tmp_path / "history.json"
+    append_run(path, read_run(folder))
+    (run,) = read_history(path)
+    before, after, unscored = run.validation
+    assert list(after.ssimulacra2) == [27, 35, 43]
+    assert unscored.ssimulacra2 == ()
+    by_score, by_psnr = after.against(before, "ssimulacra2"), after.against(before)
+    assert by_score is not None
+    assert by_psnr is not None
+    assert by_score < 0 < by_psnr
+    assert before.against(unscored, "ssimulacra2") is None
+
+
 def test_steps_made_again_count_once_and_broken_rows_not_at_all(tmp_path: Path) -> None:
     nan = row(40, loss=float("nan"))
     half = {"kind": "validation", "step": 20, "rows": [{"index": 0}]}
