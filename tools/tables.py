@@ -6,26 +6,27 @@ test finds pages that say anything else than the results.
 
 from __future__ import annotations
 
+import functools
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import scores
 
 from rdae.errors import ResultsError
-from rdae.evaluation.bdrate import bd_rate
 from rdae.evaluation.curves import Curve, published, read_curve
 from rdae.evaluation.effort_levels import markdown, read_effort_levels
+from rdae.evaluation.five_measures import FIVE
 from rdae.evaluation.history import Run, read_history
 from rdae.evaluation.relaxation import read_relaxation
+from rdae.evaluation.tables import bd_rate_by
 from rdae.networks.registry import TUNES
 
 ROOT = Path(__file__).resolve().parent.parent
-MANIFEST = ROOT / "weights" / "rdae-base.json"
-KODAK = ROOT / "weights" / "rdae-base.kodak.json"
-HISTORY = ROOT / "weights" / "rdae-base.training.json"
+MODELS = (TUNES["visual"], TUNES["psnr"])
+"""In the order of the tables."""
 RELAXATION = ROOT / "weights" / "rdae-base.relaxation.json"
 EFFORTS = ROOT / "weights" / "rdae-base.efforts.json"
 SCORED = (
@@ -47,6 +48,9 @@ PEERS = (
     ("jpeg2000", "Pillow's JPEG 2000"),
     ("webp", "Pillow's WebP, method 6"),
     ("avif", "Pillow's AVIF, 4:4:4, speed 4"),
+    ("avif-ssimulacra2", "the same, tuned for SSIMULACRA2"),
+    ("avif-psnr", "the same, tuned for PSNR"),
+    ("avif-speed6", "Pillow's AVIF, 4:4:4, speed 6"),
     ("avif420", "Pillow's AVIF, 4:2:0, speed 4"),
     ("jxl", "JPEG XL, effort 7"),
 )
@@ -71,9 +75,10 @@ def _scores() -> str:
 def filled(page: Path) -> str:
     """The text of a page with all that is between markers written anew."""
     text = page.read_text(encoding="utf-8")
-    blocks = {
+    blocks: dict[str, Callable[[], str]] = {
         "measured": lambda: _measured(readme=page == PAGES[0]),
-        "facts": _facts,
+        **{f"facts of {name}": functools.partial(_facts, name) for name in MODELS},
+        "progress": _progress,
         "relaxation": _relaxation,
         "efforts": _efforts,
         "scores": _scores,
@@ -87,44 +92,71 @@ def filled(page: Path) -> str:
 
 
 def _measured(*, readme: bool) -> str:
-    results = json.loads(KODAK.read_text(encoding="utf-8"))
-    manifest = _manifest()
-    if results["meta"]["model"] != manifest["sha256"][: len(results["meta"]["model"])]:
-        raise ResultsError(f"{KODAK.name} was measured with other weights than {MANIFEST.name} describes")
-    columns = [results["results"][key] for key in ("quality", "bpp", "psnr-rgb", "ms-ssim-rgb")]
-    lines = ["| quality | bits per pixel | PSNR, dB | MS-SSIM |", "|---:|---:|---:|---:|"]
-    lines += [f"| {q:g} | {b:.3f} | {p:.2f} | {m:.4f} |" for q, b, p, m in zip(*columns, strict=True)]
-    lines += ["", "| against | BD-rate |", "|---|---:|", *_deltas()]
+    curves = [_of_model(name, "kodak") for name in MODELS]
+    results = []
+    for path, name in zip(curves, MODELS, strict=True):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["meta"]["model"] != _manifest(name)["sha256"][: len(content["meta"]["model"])]:
+            raise ResultsError(f"{path.name} was measured with other weights than {name}.json describes")
+        results.append(content["results"])
+    qualities = results[0]["quality"]
+    lines = [
+        "| quality | " + " | ".join(f"{name}: bpp | SSIMULACRA2 | PSNR, dB" for name in MODELS) + " |",
+        "|---:" + "|---:|---:|---:" * len(MODELS) + "|",
+    ]
+    for place, quality in enumerate(qualities):
+        cells = [f"{quality:g}"]
+        for columns in results:
+            bpp, score, psnr = (columns[key][place] for key in ("bpp", "ssimulacra2", "psnr-rgb"))
+            cells += [f"{bpp:.3f}", f"{score:.1f}", f"{psnr:.2f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", *_deltas([read_curve(path) for path in curves])]
     if readme:
-        runs = read_history(HISTORY)
-        steps, hours = sum(run.steps for run in runs), sum(run.hours for run in runs)
-        words = (
-            f"Bits saved are negative. These are the weights `{manifest['name']}` ({manifest['sha256'][:8]}): "
-            f"{manifest['pixels'] / 1e9:.1f} gigapixels in {steps:,} steps, {hours:.1f} hours on a machine with two "
-            "CPU cores, and the training has not converged: the curve will move with the hours spent on it. Measured "
-            "by `rdae eval` on the 24 Kodak pictures with real files, as the [model card](weights/README.md) says in "
-            "full."
-        )
-        lines += ["", *_wrapped(words)]
+        lines += ["", *_wrapped(_words())]
     return "\n".join(lines)
 
 
-def _deltas() -> list[str]:
-    own = read_curve(KODAK)
-    rows: list[tuple[str, Curve]] = []
-    for name, title in PEERS:
-        path = ROOT / "data" / "measured" / f"{name}.json"
-        if path.exists():
-            rows.append((title, read_curve(path)))
-    rows += [(title, published(name)) for name, title in ANCHORS]
-    return [
-        f"| {title} | {bd_rate(curve.bpp, curve.psnr, own.bpp, own.psnr).value:+.1f} % |"
-        for title, curve in rows
+def _words() -> str:
+    manifests = [_manifest(name) for name in MODELS]
+    spent = [
+        f"`{manifest['name']}` ({manifest['sha256'][:8]}) has seen {manifest['pixels'] / 1e9:.1f} gigapixels"
+        for manifest in manifests
     ]
+    return (
+        f"Percent of bits at an equal score, or an equal PSNR; bits saved are negative. {' and '.join(spent)}, on a "
+        "machine with two CPU cores, and the training has not converged: the curves will move with the hours spent. "
+        "Measured by `rdae eval` on the 24 Kodak pictures with real files, as the [model card](weights/README.md) says "
+        "in full."
+    )
 
 
-def _facts() -> str:
-    manifest, runs = _manifest(), read_history(HISTORY)
+def _deltas(own: Sequence[Curve]) -> list[str]:
+    columns = ("SSIMULACRA2", "mean of five", "PSNR")
+    lines = [
+        "| against | "
+        + " | ".join(f"{name}: {', '.join(columns[:1])} | {' | '.join(columns[1:])}" for name in MODELS)
+        + " |",
+        "|---" + "|---:|---:|---:" * len(MODELS) + "|",
+    ]
+    rows = [
+        (title, read_curve(path))
+        for name, title in PEERS
+        if (path := ROOT / "data" / "measured" / f"{name}.json").exists()
+    ]
+    rows += [(title, published(name)) for name, title in ANCHORS]
+    for title, curve in rows:
+        cells = []
+        for each in own:
+            by_five = [bd_rate_by(each, curve, key) for key in FIVE]
+            five = [value for value in by_five if value is not None]
+            mean = sum(five) / len(five) if len(five) == len(FIVE) else None
+            cells += [bd_rate_by(each, curve, "ssimulacra2"), mean, bd_rate_by(each, curve, "psnr")]
+        lines.append(f"| {title} | {' | '.join('-' if v is None else f'{v:+.1f} %' for v in cells)} |")
+    return lines
+
+
+def _facts(name: str) -> str:
+    manifest, runs = _manifest(name), read_history(_of_model(name, "training"))
     spent = [f"{run.steps:,} steps in {run.hours:.2f} hours" for run in runs]
     spent[1:] = [f"then {words} from those weights" for words in spent[1:]]
     count = f"{NUMBERS[len(runs)]} run{'s' if len(runs) > 1 else ''}"
@@ -133,6 +165,23 @@ def _facts() -> str:
         f"{manifest['pixels'] / 1e9:.2f} gigapixels in all."
     )
     return "\n".join(_wrapped(words))
+
+
+def _progress() -> str:
+    """Bits that the visual weights' validations save over the first of them, by both measures."""
+    lines = ["| hours | gigapixels | by SSIMULACRA2 | by PSNR |", "|---:|---:|---:|---:|"]
+    runs = read_history(_of_model(TUNES["visual"], "training"))
+    first = runs[0].validation[0]
+    before = 0.0
+    for run in runs:
+        for check in run.validation:
+            rates = [check.against(first, metric) for metric in ("ssimulacra2", "psnr")]
+            cells = ["-" if rate is None else f"{rate:+.1f} %" for rate in rates]
+            lines.append(
+                f"| {before + check.hours:.2f} | {(check.pixels - first.pixels) / 1e9:.2f} | {' | '.join(cells)} |"
+            )
+        before += run.hours
+    return "\n".join(lines)
 
 
 def _relaxation() -> str:
@@ -152,12 +201,17 @@ def _relaxation() -> str:
     return "\n".join(lines)
 
 
-def _manifest() -> dict[str, Any]:
-    manifest: dict[str, Any] = json.loads(MANIFEST.read_text(encoding="utf-8"))
-    runs: Sequence[Run] = read_history(HISTORY)
+def _of_model(name: str, what: str) -> Path:
+    return ROOT / "weights" / f"{name}.{what}.json"
+
+
+def _manifest(name: str) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((ROOT / "weights" / f"{name}.json").read_text(encoding="utf-8"))
+    history = _of_model(name, "training")
+    runs: Sequence[Run] = read_history(history)
     if runs[-1].pixels != manifest["pixels"]:
         raise ResultsError(
-            f"{HISTORY.name} ends at {runs[-1].pixels:,} pixels, {MANIFEST.name} says another number"
+            f"{history.name} ends at {runs[-1].pixels:,} pixels, {name}.json says another number"
         )
     return manifest
 

@@ -172,10 +172,10 @@ def to_json(runs: Sequence[Run]) -> str:
 def append_run(path: Path, run: Run) -> list[Run]:
     """Append a run to a compact JSON, which need not exist yet, and return all its runs.
 
-    ResultsError if the run does not go on where the last one ended.
+    ResultsError if the run does not go on where the last one ended.  The first may have begun with any weights.
     """
     runs = read_history(path) if path.exists() else []
-    seen = runs[-1].pixels if runs else 0
+    seen = runs[-1].pixels if runs else run.pixels_before
     if abs(run.pixels_before - seen) > 0.001 * run.pixels:
         raise ResultsError(
             f"{run.name}: starts after {run.pixels_before:,} pixels, but {path.name} ends at {seen:,}"

@@ -161,12 +161,14 @@ def summary(
     """
     lines = []
     for other in others:
-        by_five = [_rate(test, other, key, method) for key in FIVE]
+        by_five = [bd_rate_by(test, other, key, method) for key in FIVE]
         if all(value is None for value in by_five):
             continue
         known = [value for value in by_five if value is not None]
         mean = sum(known) / len(known) if len(known) == len(FIVE) else None
-        lines.append((other.name, [*(_rate(test, other, key, method) for key in metrics), *by_five, mean]))
+        lines.append(
+            (other.name, [*(bd_rate_by(test, other, key, method) for key in metrics), *by_five, mean])
+        )
     if not lines:
         return []
     titles = [*(BD_METRICS[key] for key in metrics), *FIVE.values(), "mean of five"]
@@ -182,8 +184,8 @@ def summary(
     return [line(head, titles), *shown]
 
 
-def _rate(test: Curve, anchor: Curve, metric: str, method: str) -> float | None:
-    """The BD-rate by a metric, in percent; None where there is none."""
+def bd_rate_by(test: Curve, anchor: Curve, metric: str, method: str = "pchip") -> float | None:
+    """The BD-rate by one of BD_METRICS, in percent; None where there is none."""
     try:
         return bd_rate(*_points(anchor, metric), *_points(test, metric), method=method).value
     except ResultsError:
