@@ -92,7 +92,8 @@ def efforts(
     """Measure on IMAGES (pictures or folders) what each level of effort saves, and how long it takes.
 
     The levels of a picture are stages of one search, so that all of them take as long as the highest. Of each level:
-    steps, seconds a picture, their ratio to level 0, the BD-rate against level 0, and the seconds to decode. Other
+    steps, seconds a picture, their ratio to level 0, the BD-rate against level 0 (by SSIMULACRA2 if the model was
+    trained for that, else by PSNR), and the seconds to decode. Other
     codecs are measured at every third quality that rdae eval has of them, and compared with their own fastest setting
     and with rdae's level 0.
     """

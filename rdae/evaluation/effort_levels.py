@@ -1,9 +1,9 @@
 """What the levels of effort save and cost, beside other codecs that can be told to take their time.
 
 A codec's levels are its settings from the fastest to the slowest.  Each is measured on the same pictures at the same
-qualities, with real files that are decoded again; its bits are compared at equal PSNR, by BD-rate, with those of the
-codec's own fastest setting and of rdae's level 0.  Seconds are of one run, so that their ratios mean something on any
-machine.
+qualities, with real files that are decoded again; its bits are compared, by BD-rate, with those of the codec's own
+fastest setting and of rdae's level 0: at equal PSNR, or at an equal SSIMULACRA2 score if the model was trained for it.
+Seconds are of one run, so that their ratios mean something on any machine.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from rdae.evaluation.codecs import ALIASES, PillowCodec, Rdae, find_codecs, find
 from rdae.evaluation.curves import read_json
 from rdae.evaluation.points import Point, number, rounded, whole
 from rdae.evaluation.results import Evaluation, PictureResult
-from rdae.evaluation.run import OnProgress, evaluate, labels
+from rdae.evaluation.run import Extent, OnProgress, evaluate, labels
 from rdae.metrics import Picture, mse, psnr
 from rdae.quality import to_index
+from rdae.ssimulacra2 import ssimulacra2
 
 KIND = "rdae efforts"
 
@@ -43,7 +44,7 @@ class Level:
 
     setting: rdae's level, or the value of another codec's option.  steps: of descent; None of other codecs.
     encoding_s, decoding_s: seconds a picture, mean over pictures and qualities.  bpp, psnr: means over the pictures,
-    an entry a quality, by rising rate.
+    an entry a quality, by rising rate; so ssimulacra2, where the model was trained for it, else empty.
     """
 
     setting: int
@@ -52,11 +53,17 @@ class Level:
     decoding_s: float
     bpp: tuple[float, ...]
     psnr: tuple[float, ...]
+    ssimulacra2: tuple[float, ...] = ()
+
+    @property
+    def judged_by(self) -> tuple[float, ...]:
+        """The values at which bits are compared."""
+        return self.ssimulacra2 or self.psnr
 
     def against(self, anchor: Level) -> tuple[float | None, str]:
         """BD-rate in percent, negative where this level takes fewer bits; None where there is none, and why."""
         try:
-            return bd_rate(anchor.bpp, anchor.psnr, self.bpp, self.psnr).value, ""
+            return bd_rate(anchor.bpp, anchor.judged_by, self.bpp, self.judged_by).value, ""
         except ResultsError as error:
             return None, str(error)
 
@@ -95,10 +102,18 @@ class EffortLevels:
         """The level 0 of rdae."""
         return self.codecs[0].levels[0]
 
+    @property
+    def metric(self) -> str:
+        """What bits are compared by."""
+        return "SSIMULACRA2" if self.plain.ssimulacra2 else "PSNR"
+
     def to_json(self) -> str:
         """The content of a result file."""
         fields = asdict(self)
         fields["ladders"] = fields.pop("codecs")
+        for level in (level for ladder in fields["ladders"] for level in ladder["levels"]):
+            if not level["ssimulacra2"]:
+                del level["ssimulacra2"]
         content = {"kind": KIND, **_rounded(fields)}
         return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -146,7 +161,8 @@ def measure(
         height, width = _read(path).shape[:2]
         pixels += height * width
     found = [_of_rdae(codec, pictures, sorted(qualities), highest, progress)]
-    found += [_of_other(other, values, pictures, progress) for other, values in others]
+    scored = codec.objective == "ssimulacra2"
+    found += [_of_other(other, values, pictures, progress, scored=scored) for other, values in others]
     return EffortLevels(
         codec.model.model_id.hex(),
         len(pictures),
@@ -244,19 +260,27 @@ def _points(picture: Picture, codec: Rdae, quality: float, highest: int) -> Iter
             ms_ssim=None,
             encoding_s=seconds,
             decoding_s=decoding_s,
+            ssimulacra2=ssimulacra2(picture, decoded) if codec.objective == "ssimulacra2" else None,
         )
 
 
 def _of_other(
-    codec: PillowCodec, values: Sequence[int], pictures: Sequence[Path], progress: OnProgress
+    codec: PillowCodec,
+    values: Sequence[int],
+    pictures: Sequence[Path],
+    progress: OnProgress,
+    *,
+    scored: bool,
 ) -> CodecLevels:
-    """The settings of another codec."""
+    """The settings of another codec; scored: with SSIMULACRA2."""
+    extent = Extent(ssimulacra2=scored)
     levels = []
     qualities = codec.qualities[1::_EVERY]
     for value in values:
         with tempfile.TemporaryDirectory(prefix="rdae-efforts-") as folder:
             at = Path(folder)
-            result = evaluate(codec.at_speed(value), pictures, qualities, folder=at, progress=progress)
+            at_speed = codec.at_speed(value)
+            result = evaluate(at_speed, pictures, qualities, folder=at, progress=progress, extent=extent)
         for name, message in result.failures:
             raise ResultsError(f"{name}: {message}")
         levels.append(_level(result, value, None))
@@ -275,6 +299,7 @@ def _level(result: Evaluation, setting: int, steps: int | None) -> Level:
         sum(point.decoding_s for point in points) / len(points),
         curve.bpp,
         curve.psnr,
+        curve.values("ssimulacra2"),
     )
 
 
@@ -303,8 +328,8 @@ def _conditions(result: EffortLevels) -> str:
     pictures = f"{result.pictures} picture{'' if result.pictures == 1 else 's'}"
     threads = f"{result.threads} thread{'' if result.threads == 1 else 's'}"
     return (
-        f"Seconds a picture, ratio and BD-rate against each codec's fastest setting here: {pictures} of together "
-        f"{result.pixels / 1e6:.2f} megapixels, {threads}"
+        f"Seconds a picture, ratio and BD-rate by {result.metric} against each codec's fastest setting here: "
+        f"{pictures} of together {result.pixels / 1e6:.2f} megapixels, {threads}"
     )
 
 
@@ -333,10 +358,10 @@ def _read_level(entry: Mapping[str, Any]) -> Level:
     encoding_s, decoding_s = (number(entry[key]) for key in ("encoding_s", "decoding_s"))
     if encoding_s <= 0:
         raise ValueError("a level that takes no time")
-    bpp, psnr_db = (tuple(number(value) for value in entry[key]) for key in ("bpp", "psnr"))
-    return Level(
-        whole(entry["setting"]), None if steps is None else whole(steps), encoding_s, decoding_s, bpp, psnr_db
-    )
+    columns = (entry["bpp"], entry["psnr"], entry.get("ssimulacra2", ()))
+    bpp, psnr_db, score = (tuple(number(value) for value in column) for column in columns)
+    steps = None if steps is None else whole(steps)
+    return Level(whole(entry["setting"]), steps, encoding_s, decoding_s, bpp, psnr_db, score)
 
 
 def _read(path: Path) -> Picture:

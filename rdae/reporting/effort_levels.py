@@ -35,7 +35,7 @@ def draw(result: EffortLevels, *, file_format: str, title: str = "") -> bytes:
         axes.margins(y=0.1)
         round_ticks(axes, "y")
         axes.set_xlabel("seconds to encode a picture")
-        axes.set_ylabel("bits saved against the codec's fastest setting, %")
+        axes.set_ylabel(f"bits saved against the codec's fastest setting, %, by {result.metric}")
         if title:
             axes.set_title(title)
         grid(axes)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from rdae_command import rdae_command
 
-from rdae.api import open_model
+from rdae.api import Model, open_model
 from rdae.codec.refinement import steps as steps_of
 from rdae.effort import MAX_EFFORT
 from rdae.errors import PictureError, ResultsError
@@ -28,6 +28,7 @@ from rdae.evaluation.effort_levels import (
     read_effort_levels,
     table,
 )
+from rdae.objective import Objective
 from rdae.quality import beta, to_index
 from rdae.reporting import effort_levels as diagram
 
@@ -67,7 +68,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def measured(pictures: list[Path]) -> EffortLevels:
     others = chosen_codecs(["webp"], {"webp": [6, 0]})
-    return measure(Rdae(open_model(threads=1)), pictures, QUALITIES, 2, others=others, progress=silent)
+    model = open_model(tune="psnr", threads=1)
+    return measure(Rdae(model), pictures, QUALITIES, 2, others=others, progress=silent)
 
 
 def test_each_level_costs_more_seconds_and_less_of_what_it_looks_for(measured: EffortLevels) -> None:
@@ -95,6 +97,28 @@ def test_a_peers_settings_go_from_fast_to_slow_and_slow_ones_save_bits(measured:
     assert webp.ratio(webp.levels[0]) == 1 != webp.ratio(webp.levels[1])
     assert (webp.levels[1].against(webp.levels[0])[0] or 0) < -1
     assert len(webp.levels[0].bpp) == len(webp.qualities) < len(PILLOW_CODECS["webp"].qualities)
+
+
+def test_a_model_trained_to_be_looked_at_is_measured_by_what_is_seen(
+    pictures: list[Path], tmp_path: Path
+) -> None:
+    loaded = replace(
+        open_model(tune="psnr", threads=1).loaded, objective=Objective("ssimulacra2", (0.8, 0.3))
+    )
+    others = chosen_codecs(["webp"], {"webp": [0]})
+    found = measure(Rdae(Model(loaded)), pictures, QUALITIES, 1, others=others, progress=silent)
+    own, webp = found.codecs
+    assert all(len(level.ssimulacra2) == 3 for level in own.levels)
+    assert len(webp.levels[0].ssimulacra2) == len(webp.qualities)
+    rate, _ = own.levels[1].against(found.plain)
+    assert rate is not None
+    assert -30 < rate < 0
+    by_psnr, _ = replace(own.levels[1], ssimulacra2=()).against(replace(found.plain, ssimulacra2=()))
+    assert rate != by_psnr
+    assert "BD-rate by SSIMULACRA2 against" in table(found)[0]
+    path = tmp_path / "efforts.json"
+    path.write_text(found.to_json())
+    assert table(read_effort_levels(path)) == table(found)
 
 
 def test_what_is_written_is_what_is_read(measured: EffortLevels, tmp_path: Path) -> None:
