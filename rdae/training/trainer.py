@@ -222,8 +222,9 @@ class Trainer:
             (self.run / "config.json").write_text(json.dumps(config.to_dict(), indent=1) + "\n")
             self.log.cut(self.step)
         self._align()
-        if self.step and self.step % config.validate_every == 0:
-            self._validate_once()  # in case the kill came between checkpoint and validation
+        if self.pixels and self.step % config.validate_every == 0:
+            # What a run from weights begins with; later, in case a kill came between checkpoint and validation.
+            self._validate_once()
         since, pixels_since = time.monotonic(), 0
         started = time.monotonic() - self.elapsed_s
         pace = self.pace()
