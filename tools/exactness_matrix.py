@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import functools
 import hashlib
 import importlib
 import itertools
@@ -27,7 +28,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,6 +47,7 @@ from rdae.errors import RdaeError
 from rdae.networks import weights
 from rdae.networks.architecture import Architecture
 from rdae.networks.model import Model
+from rdae.networks.registry import TUNES, tuned_path
 
 Picture = npt.NDArray[np.uint8]
 Report = dict[str, Any]
@@ -111,7 +113,7 @@ def tell_runtime(level: str) -> None:
 class Case:
     """A model and files that were written with it.
 
-    folder: holds the model unless that is a published one, NAME.rdae by the exact prior, float/NAME.rdae by the one in
+    folder: holds model.txt, which says where the model is, NAME.rdae by the exact prior, float/NAME.rdae by the one in
     floats, and picture.npy for others to encode.  latents: SHA-256 by file name, as the writer had them.
     """
 
@@ -121,10 +123,11 @@ class Case:
     pictures: dict[str, Picture]
 
 
-def make_case(folder: Path, architecture: Architecture | None, files: dict[str, tuple[Picture, int]]) -> Case:
-    """Write files: by name a picture and a quality index.  Without an architecture, with the published weights."""
+def make_case(folder: Path, chosen: Architecture | Path, files: dict[str, tuple[Picture, int]]) -> Case:
+    """Write files: by name a picture and a quality index.  chosen: weights, or the sizes of a random model."""
     (folder / "float").mkdir(parents=True)
-    path = None if architecture is None else tiny_model.write(folder / "model.safetensors", architecture)
+    path = chosen if isinstance(chosen, Path) else tiny_model.write(folder / "model.safetensors", chosen)
+    (folder / "model.txt").write_text(str(path))
     model = weights.load(path, threads=1)
     latents, pictures = {}, {}
     for writer, prefix in ((model, ""), (with_float_prior(model), "float/")):
@@ -148,16 +151,23 @@ def wide_case(folder: Path) -> Case:
     return make_case(folder, Architecture(), {"photo": (tiny_model.photo(260, 390), 400)})
 
 
-def published_case(folder: Path) -> Case:
+def _published_case(folder: Path, tune: str) -> Case:
     with Image.open(Path(__file__).parents[1] / "data" / "example.png") as image:
         picture = np.asarray(image.convert("RGB"))[:250, :380]
     files = {"low": (picture, 0), "middle": (picture, 404), "high": (picture, 800)}
-    return make_case(folder, None, files | {"pixel": (picture[:1, :1], 300)})
+    return make_case(folder, tuned_path(tune), files | {"pixel": (picture[:1, :1], 300)})
+
+
+CASES: dict[str, Callable[[Path], Case]] = {
+    "small": small_case,
+    "wide": wide_case,
+    **{name: functools.partial(_published_case, tune=tune) for tune, name in TUNES.items()},
+}
+"""What makes each case, by its name."""
 
 
 def model_of(folder: Path, device: str = "cpu", threads: int = 1) -> Model:
-    path = folder / "model.safetensors"
-    return weights.load(path if path.exists() else None, device, threads)
+    return weights.load(Path((folder / "model.txt").read_text()), device, threads)
 
 
 def report_one(folder: Path, level: str, threads: int) -> Report:
@@ -265,11 +275,11 @@ def main() -> int:
     if emulator() is None:
         print("no qemu here: one instruction set only, the one that the runtime chooses")
     sound = True
-    for make in (small_case, wide_case, published_case):
+    for name, make in CASES.items():
         with TemporaryDirectory() as folder:
             case = make(Path(folder) / "case")
             reports = [elsewhere(case.folder, setting) for setting in matrix(arguments.python)]
-        print(f"{make.__name__.removesuffix('_case')}: {len(reports)} settings, {len(case.pictures)} files")
+        print(f"{name}: {len(reports)} settings, {len(case.pictures)} files")
         for what in ("versions", "instructions"):
             print(f"  {what}: {'; '.join(sorted({report[what] for report in reports}))}")
         counts = {}

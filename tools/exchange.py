@@ -26,7 +26,7 @@ from rdae.networks.model import Model
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = {
     "mini": ROOT / "tests" / "golden" / "v1.0" / "mini.safetensors",
-    "published": registry.tuned_path(),
+    **{name: registry.tuned_path(tune) for tune, name in registry.TUNES.items()},
 }
 EXPECTED = "expected.json"
 

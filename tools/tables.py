@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import blind
 import scores
 
 from rdae.errors import ResultsError
@@ -28,7 +29,6 @@ ROOT = Path(__file__).resolve().parent.parent
 MODELS = (TUNES["visual"], TUNES["psnr"])
 """In the order of the tables."""
 RELAXATION = ROOT / "weights" / "rdae-base.relaxation.json"
-EFFORTS = ROOT / "weights" / "rdae-base.efforts.json"
 SCORED = (
     *(ROOT / "weights" / f"{name}.kodak.json" for name in TUNES.values()),
     *(ROOT / "data" / "measured" / f"{name}.json" for name in ("jpeg", "webp", "avif")),
@@ -64,8 +64,12 @@ NUMBERS = (
 )
 
 
-def _efforts() -> str:
-    return "\n".join(markdown(read_effort_levels(EFFORTS)))
+def _efforts(name: str) -> str:
+    return "\n".join(markdown(read_effort_levels(_of_model(name, "efforts"))))
+
+
+def _blind() -> str:
+    return "\n".join(blind.table(json.loads(_of_model(TUNES["visual"], "blind").read_text(encoding="utf-8"))))
 
 
 def _scores() -> str:
@@ -80,8 +84,9 @@ def filled(page: Path) -> str:
         **{f"facts of {name}": functools.partial(_facts, name) for name in MODELS},
         "progress": _progress,
         "relaxation": _relaxation,
-        "efforts": _efforts,
+        **{f"efforts of {name}": functools.partial(_efforts, name) for name in MODELS},
         "scores": _scores,
+        "blind": _blind,
     }
     for name, content in blocks.items():
         begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"

@@ -22,7 +22,7 @@ from rdae.errors import WeightsError
 TUNES = {"psnr": "rdae-base", "visual": "rdae-visual"}
 """Names of the published weights by what they are best at: PSNR, or what people see."""
 
-DEFAULT_TUNE = "psnr"
+DEFAULT_TUNE = "visual"
 """Whose weights compress unless others are asked for."""
 
 PATH_VARIABLE = "RDAE_MODEL_PATH"

@@ -6,13 +6,13 @@ Here with a few settings; all of them, with models of full size, are
 
 import base64
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 import tiny_model
 from exactness_matrix import (
+    CASES,
     LEVELS,
     Case,
     Report,
@@ -20,17 +20,15 @@ from exactness_matrix import (
     elsewhere,
     matrix,
     model_of,
-    published_case,
     sha256,
-    small_case,
     spread_of,
     unpack_picture,
     values_of,
-    wide_case,
 )
 from float_prior import with_float_prior
 
 from rdae.codec import decode, encode
+from rdae.networks.registry import TUNES
 
 FEW = [Setting(LEVELS[0], 1), Setting(LEVELS[2], 2), Setting(LEVELS[3], 1, "Haswell"), Setting(LEVELS[3], 2)]
 
@@ -54,7 +52,7 @@ def files(case: Case) -> list[tuple[str, bytes]]:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    return small_case(tmp_path_factory.mktemp("exactness") / "small")
+    return CASES["small"](tmp_path_factory.mktemp("exactness") / "small")
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +77,12 @@ def test_the_comparison_can_fail(small: Case, few: list[Report]) -> None:
     assert decoded.latents_sha256 == small.latents["float/photo.rdae"]
 
 
-@pytest.fixture(
-    scope="module", params=[small_case, wide_case, published_case], ids=lambda make: make.__name__
-)
+@pytest.fixture(scope="module", params=CASES)
 def everything(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Case, list[Report]]:
     """All settings, once for each model."""
-    case: Case = request.param(tmp_path_factory.mktemp("exactness") / "case")
+    case = CASES[request.param](tmp_path_factory.mktemp("exactness") / "case")
     return case, [elsewhere(case.folder, setting) for setting in matrix()]
 
 
@@ -120,9 +116,11 @@ def test_float_networks_give_more_than_one_value_in_the_whole_matrix(
 @pytest.mark.skipif(
     "CUDAExecutionProvider" not in onnxruntime.get_available_providers(), reason="needs a GPU and its runtime"
 )
-@pytest.mark.parametrize("make", [small_case, pytest.param(published_case, marks=pytest.mark.slow)])
-def test_latents_and_exact_pixels_do_not_depend_on_the_device(make: Any, tmp_path: Path) -> None:
-    case: Case = make(tmp_path / "case")
+@pytest.mark.parametrize(
+    "name", ["small", *(pytest.param(name, marks=pytest.mark.slow) for name in TUNES.values())]
+)
+def test_latents_and_exact_pixels_do_not_depend_on_the_device(name: str, tmp_path: Path) -> None:
+    case = CASES[name](tmp_path / "case")
     there = model_of(case.folder, "cuda")
     for file, data in files(case):
         decoded = decode.decode(data, there)
