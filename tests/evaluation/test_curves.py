@@ -92,13 +92,13 @@ MEASURED = Path(__file__).parents[2] / "data" / "measured"
 def test_a_measured_reference_is_of_the_settings_that_the_peer_has_now(name: str) -> None:
     path = MEASURED / f"{name}.json"
     content = json.loads(path.read_text(encoding="utf-8"))
-    for key, value in PILLOW_CODECS[name].options.items():
+    for key, value in PILLOW_CODECS[name].settings.items():
         assert f"{key} {value}" in content["description"]
     assert set(content["results"]["quality"]) <= set(PILLOW_CODECS[name].qualities)
     assert read_curve(path).name == PILLOW_CODECS[name].title
     if "pictures" in content:
         assert is_kodak(read(path))
-        assert content["codec"]["settings"] == PILLOW_CODECS[name].options
+        assert content["codec"]["settings"] == PILLOW_CODECS[name].settings
 
 
 @pytest.mark.parametrize(
