@@ -42,13 +42,15 @@ class Objective:
     def of_manifest(cls, manifest: Mapping[str, Any]) -> Objective:
         """Return that of a weights file's manifest; ValueError if what it says is none."""
         training = manifest.get("training")
-        if not isinstance(training, dict) or training.get("objective") != "ssimulacra2":
-            name = training.get("objective", "mse") if isinstance(training, dict) else "mse"
-            return cls(str(name))
+        if not isinstance(training, dict):
+            return cls()
+        name = str(training.get("objective", "mse"))
+        if name != "ssimulacra2":
+            return cls(name)
         low, high = (float(share) for share in training["mse_share"])
         if not (0 <= low <= 1 and 0 <= high <= 1):
             raise ValueError(f"mse_share is {low}, {high}, expected two numbers in 0..1")
-        return cls("ssimulacra2", (low, high))
+        return cls(name, (low, high))
 
     def weights(self, index: int) -> Weights:
         """Return what an encoder weighs errors by at a quality index 0..800.

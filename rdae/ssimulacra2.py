@@ -279,19 +279,25 @@ class _Comparison:
         for place, (of_mean, of_norm) in enumerate(zip(weights[:3], weights[3:], strict=True)):
             if not (of_mean or of_norm):
                 continue
-            if place and edges is None:
-                edges = np.abs(self._values - self._means)
-                edges += 1
-                edges /= self._original.edges
-                edges -= 1
-            seen = self._dissimilarity if edges is None or not place else edges if place == 1 else -edges
-            sign = (-1, 1, -1)[place]
+            seen = self._dissimilarity
+            if place:
+                edges = self._relative_edges() if edges is None else edges
+                seen = edges if place == 1 else -edges
             found, slope = _norms(np.maximum(seen, 0), of_mean, of_norm)
-            slope *= sign
+            if place != 1:  # similarity, and edges that were lost
+                np.negative(slope, out=slope)
             total += found
             before = slopes[place > 0]
             slopes[place > 0] = slope if before is None else before + slope
         return total, (slopes[0], slopes[1])
+
+    def _relative_edges(self) -> Floats:
+        """How much stronger edges are than the original's, (h, w): above 0 artefacts, below 0 blur."""
+        edges: Floats = np.abs(self._values - self._means)
+        edges += 1
+        edges /= self._original.edges
+        edges -= 1
+        return edges
 
     def back(self, slopes: tuple[Floats | None, Floats | None]) -> Floats:
         """Turn the slopes for similarity and edges into the gradient for the values, (h, w)."""
@@ -338,14 +344,10 @@ def _norms(seen: Floats, of_mean: float, of_norm: float) -> tuple[float, Floats]
     return total, slope
 
 
-def _curve(level: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Linear light of sRGB, both 0..1."""
-    return np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
-
-
 _LEVELS = np.arange(256) / 255.0
-LIGHT = _curve(_LEVELS).astype(np.float32)
-"""Linear light of each level."""
+
+LIGHT = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4).astype(np.float32)
+"""Linear light of each level of sRGB, 0..1."""
 
 SLOPES = (
     np.where(_LEVELS <= 0.04045, 1 / 12.92, 2.4 / 1.055 * ((_LEVELS + 0.055) / 1.055) ** 1.4) / 255

@@ -136,11 +136,9 @@ def _words() -> str:
 
 
 def _deltas(own: Sequence[Curve]) -> list[str]:
-    columns = ("SSIMULACRA2", "mean of five", "PSNR")
+    columns = "SSIMULACRA2 | mean of five | PSNR"
     lines = [
-        "| against | "
-        + " | ".join(f"{name}: {', '.join(columns[:1])} | {' | '.join(columns[1:])}" for name in MODELS)
-        + " |",
+        f"| against | {' | '.join(f'{name}: {columns}' for name in MODELS)} |",
         "|---" + "|---:|---:|---:" * len(MODELS) + "|",
     ]
     rows = [

@@ -173,14 +173,18 @@ class SquaredError:
         """From now on measure how far it is to a target, levels (H, W, 3)."""
         self._inputs["target"] = self._padded(target)
 
-    def measure(self, y_hat: Floats) -> tuple[float, Floats, Levels]:
-        """Return the sum of squared errors of real levels around 0..255, its gradient for ŷ, and the levels of a file.
+    def measure(self, y_hat: Floats) -> tuple[float, Floats, Floats]:
+        """Return the sum of squared errors of real levels around 0..255, its gradient for ŷ, and these as patches.
 
-        y_hat: in quantisation steps, float32 (latents, h, w); the gradient has its shape.  Levels: uint8 (H, W, 3).
+        y_hat: in quantisation steps, float32 (latents, h, w); the gradient has its shape.  Patches: for `levels`.
         """
-        squares, gradient, levels = self._graph.run(y=y_hat[None], **self._inputs)
+        squares, gradient, patches = self._graph.run(y=y_hat[None], **self._inputs)
+        return float(squares), gradient[0], patches
+
+    def levels(self, patches: Floats) -> Levels:
+        """Return what a file has of patches that were measured: uint8 (H, W, 3)."""
         height, width = self._pixels
-        return float(squares), gradient[0], _picture(levels)[:height, :width]
+        return _picture(patches)[:height, :width]
 
     def _padded(self, levels: npt.NDArray[Any]) -> Floats:
         return _patches(np.pad(levels, ((0, self._missing[0]), (0, self._missing[1]), (0, 0))))

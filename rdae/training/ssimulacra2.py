@@ -1,4 +1,4 @@
-"""SSIMULACRA2 with gradients: the measure of `rdae.evaluation.perceptual` for batches, in float32, as an objective.
+"""SSIMULACRA2 with gradients: the measure of `rdae.ssimulacra2` for batches, in float32, as an objective.
 
 Both pictures are taken to linear light, halved five times, and compared at each scale in XYB, colours that are even
 for the eye: by the error of SSIM, by edges that only the second has (artefacts) and by those that it lost (blur).

@@ -139,13 +139,16 @@ def test_the_squared_error_has_its_gradient(model: Model, size: tuple[int, int],
 def test_the_squared_error_is_that_of_the_levels_a_decoder_makes(model: Model) -> None:
     picture = tiny_model.photo(70, 90)
     y_hat = np.rint(analysed(model, 70, 90))
-    squares, _, made = error_from(model, picture, (5, 6)).measure(y_hat)
+    measured = error_from(model, picture, (5, 6))
+    squares, _, patches = measured.measure(y_hat)
     (levels,) = model.transforms.synthesise([(64 * y_hat).astype(np.int32)], INDEX)
     error = levels[:70, :90].astype(float) - picture
     inside = (levels[:70, :90] > 0) & (levels[:70, :90] < 255)  # the search does not clip
     assert inside.mean() > 0.9
     assert squares == pytest.approx(np.square(error).sum(), rel=0.1)
-    assert np.abs(made.astype(int) - levels[:70, :90]).max() <= 1  # the synthesis sums up in another order
+    assert (
+        np.abs(measured.levels(patches).astype(int) - levels[:70, :90]).max() <= 1
+    )  # the synthesis sums up in another order
 
 
 @pytest.mark.parametrize("size", [(64, 96), (80, 48), (17, 33), (16, 16)])

@@ -66,7 +66,8 @@ class Pursuit:
     def __init__(self, error: SquaredError, judge: Judge, made: Levels) -> None:
         """Take what is decoded of the latents that the descent begins with."""
         self._error, self._judge = error, judge
-        error.aim_at(judge.target(made))
+        self._error.aim_at(judge.target(made))
+        self._patches: Floats | None = None  # what the last call has decoded
 
     def gradient(self, y_hat: Floats) -> Floats:
         """Return the gradient for ŷ, in steps (latents, h, w), of three times the distortion.
@@ -74,7 +75,7 @@ class Pursuit:
         What SSIMULACRA2 sees is taken from the call before, where the target was found, so that the networks are gone
         through once: steps are short.
         """
-        _, gradient, made = self._error.measure(y_hat)
-        if not self._judge.squares_alone:
-            self._error.aim_at(self._judge.target(made))
+        if self._patches is not None and not self._judge.squares_alone:
+            self._error.aim_at(self._judge.target(self._error.levels(self._patches)))
+        _, gradient, self._patches = self._error.measure(y_hat)
         return gradient
