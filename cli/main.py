@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import warnings
 
 import click
 
@@ -75,6 +76,8 @@ class LazyGroup(click.Group):
 )
 def main() -> None:
     """A learned image codec: pictures to small .rdae files and back."""
+    # Of odd files, which end as pictures, notes and errors of our own. The library leaves this to its users' programs.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def _print_versions(context: click.Context) -> None:

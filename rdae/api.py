@@ -22,7 +22,8 @@ from rdae.networks import complexity, weights
 from rdae.networks import model as models
 from rdae.networks.registry import find_by_id, tuned_path
 from rdae.pictures.bands import Bands
-from rdae.pictures.raster import Raster, to_raster
+from rdae.pictures.images import to_raster
+from rdae.pictures.raster import Raster
 from rdae.quality import to_index
 from rdae.targets import Target
 

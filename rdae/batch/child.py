@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import types
+import warnings
 from typing import Any, BinaryIO
 
 from rdae.batch.tasks import Job, Outcome, Task, perform
@@ -21,6 +22,9 @@ from rdae.errors import BatchError
 def main() -> None:
     """Serve until the parent is done, or gone."""
     signal.signal(signal.SIGTERM, _leave)
+    warnings.filterwarnings(
+        "ignore", module=r"PIL\."
+    )  # of odd files, which end as notes and errors of our own
     requests, answers = _own_streams()
     with requests, answers:
         task: Task | None = None

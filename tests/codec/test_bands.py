@@ -20,7 +20,7 @@ from rdae.errors import CorruptError, PictureError
 from rdae.networks.model import Model as Loaded
 from rdae.pictures import bands, picture_bytes, picture_chunks, png
 from rdae.pictures.bands import Bands
-from rdae.pictures.raster import from_pillow
+from rdae.pictures.images import from_pillow
 
 Rows = npt.NDArray[np.uint8]
 MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}

@@ -119,7 +119,10 @@ def test_bombs_inside_metadata_do_not_go_off() -> None:
         before_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         result = compress("bomb.png")
         assert result.exit_code in (None, 0, 1), result
-        assert result.stderr.count("\n") == 1
+        dropped = result.stderr.startswith(
+            "rdae: bomb.png: colour profile dropped: it is damaged, or too long\n"
+        )
+        assert result.stderr.count("\n") == 1 + dropped + ("not kept: 1 text" in result.stderr)
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before_bytes < 150_000_000
         Path("out.rdae").unlink(missing_ok=True)
 
@@ -258,7 +261,6 @@ def test_sixteen_bit_grey_comes_in(form: str) -> None:
 
 
 def test_sixteen_bit_colour_comes_in() -> None:
-    """Pillow itself brings these to 8 bits, by their upper byte."""
     levels: npt.NDArray[np.uint16] = photo(20, 30).astype(np.uint16) * 257
     lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in levels)
     Path("a.png").write_bytes(png(30, 20, lines, depth=16))
@@ -274,7 +276,7 @@ def test_floating_point_and_wide_integers_are_refused() -> None:
     Image.fromarray(photo(20, 30)[:, :, 0].astype(np.float32) / 255).save("float.tif")
     assert_refused("float.tif", "floating-point")
     Image.fromarray(photo(20, 30)[:, :, 0].astype(np.int32) * 100_000).save("wide.tif")
-    assert_refused("wide.tif", "expected 0 to 65535")
+    assert_refused("wide.tif", "signed samples of 32 bits")
 
 
 @pytest.mark.parametrize("form", ["gif", "png", "webp", "tif"])

@@ -13,8 +13,9 @@ from tiny_model import photo
 
 from rdae.codec import encode
 from rdae.networks.model import Model
-from rdae.pictures import raster, spool
-from rdae.pictures.raster import Raster, from_pillow
+from rdae.pictures import spool
+from rdae.pictures.images import from_pillow
+from rdae.pictures.raster import Raster
 
 
 def images() -> dict[str, Image.Image]:
@@ -57,7 +58,7 @@ def test_bands_of_a_picture_make_the_same_picture(
     image = images()[name]
     notes: list[str] = []
     whole = from_pillow(image, notes.append, metadata=metadata)
-    monkeypatch.setattr(raster, "BAND_PIXELS", 23 * 5)
+    monkeypatch.setattr("rdae.pictures.images.BAND_PIXELS", 23 * 5)
     monkeypatch.setattr(spool, "HELD_PIXELS", 10)
     again: list[str] = []
     banded = from_pillow(image, again.append, metadata=metadata)
@@ -69,7 +70,7 @@ def test_bands_of_a_picture_make_the_same_picture(
 def test_bands_of_a_turned_picture_are_those_of_the_upright_one(
     monkeypatch: pytest.MonkeyPatch, orientation: int
 ) -> None:
-    monkeypatch.setattr(raster, "BAND_PIXELS", 23 * 4)
+    monkeypatch.setattr("rdae.pictures.images.BAND_PIXELS", 23 * 4)
     image = Image.fromarray(photo(37, 23))
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -133,7 +134,7 @@ class Full:
 @pytest.mark.parametrize("room", [0, 23 * 3 * 12])
 def test_a_full_disk_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
     make = tempfile.TemporaryFile
-    monkeypatch.setattr(raster, "BAND_PIXELS", 23 * 5)
+    monkeypatch.setattr("rdae.pictures.images.BAND_PIXELS", 23 * 5)
     monkeypatch.setattr(spool, "HELD_PIXELS", 10)
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **how: Full(make(**how), room))
     levels = from_pillow(Image.fromarray(photo(37, 23))).levels
