@@ -16,11 +16,13 @@ class Account:
 
     estimated_bits: -log2 of the probability of all coded integers. overhead_bits: what is in the file besides
     them: header, section lengths, checksums. beta: the weight of the MSE (0..255) in loss = bpp + beta * MSE.
+    residual_bits: what exact recovery takes besides (rdae.evaluation.residual); None in files older than it.
     """
 
     estimated_bits: float
     overhead_bits: int
     beta: float
+    residual_bits: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,12 @@ class Point:
     def estimated_bpp(self) -> float | None:
         """The estimated rate per pixel."""
         return None if self.account is None else self.account.estimated_bits / self.pixels
+
+    @property
+    def residual_bpp(self) -> float | None:
+        """What exact recovery takes beside the file, per pixel: with estimated_bpp an upper bound on its cost."""
+        residual = None if self.account is None else self.account.residual_bits
+        return None if residual is None else residual / self.pixels
 
     @property
     def overhead_bpp(self) -> float | None:
@@ -115,6 +123,8 @@ class Point:
                 "beta": self.account.beta,
                 "loss": self.loss,
             }
+            if self.account.residual_bits is not None:
+                values["residual_bits"] = self.account.residual_bits
         for name, agreement in (("decoded", self.decoded), ("decoded_fresh", self.decoded_fresh)):
             if agreement is not None:
                 values[name] = {
@@ -133,7 +143,10 @@ def point_from_json(values: Mapping[str, Any], pixels: int) -> Point:
     account = None
     if "estimated_bits" in values:
         account = Account(
-            number(values["estimated_bits"]), whole(values["overhead_bits"]), number(values["beta"])
+            number(values["estimated_bits"]),
+            whole(values["overhead_bits"]),
+            number(values["beta"]),
+            _optional(values.get("residual_bits")),
         )
     five = {key: number(values[key + DB]) for key in FIVE if key + DB in values}
     mse, psnr, psnr_y = number(values["mse-rgb"]), values["psnr-rgb"], values.get("psnr-y")

@@ -120,6 +120,8 @@ class Evaluation:
                 "beta": lambda p: p.beta,
                 "loss": lambda p: p.loss,
             }
+        if any(point.residual_bpp is not None for point in points):
+            getters["residual_bpp"] = lambda p: p.residual_bpp
         columns = list(zip(*(picture.points for picture in self.pictures), strict=True))
         means = {key: [_mean([get(p) for p in column]) for column in columns] for key, get in getters.items()}
         means["psnr-rgb-of-mean-mse"] = [_psnr(mse) for mse in means["mse-rgb"]]

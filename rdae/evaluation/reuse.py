@@ -30,6 +30,8 @@ class Known:
         point = self.points.get((sha256, quality))
         if point is None or point.psnr_y is None:
             return None
+        if point.account is not None and point.account.residual_bits is None:
+            return None
         if (ssimulacra2 and point.ssimulacra2 is None) or (five and point.five is None):
             return None
         if fresh and point.decoded_fresh is None:

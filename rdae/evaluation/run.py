@@ -24,6 +24,7 @@ from rdae.codec import container
 from rdae.errors import RdaeError, ResultsError
 from rdae.evaluation import environment, five_measures, fresh
 from rdae.evaluation.codecs import Codec, Rdae
+from rdae.evaluation.residual import residual_bits
 from rdae.evaluation.results import Account, Agreement, Evaluation, PictureResult, Point
 from rdae.evaluation.reuse import Known, picture_hash
 from rdae.metrics import Picture
@@ -206,7 +207,12 @@ def _measure(
     )
     if encoded is None:
         return point, None
-    account = Account(encoded.rate_bits, _overhead_bits(data), quality.beta(quality.to_index(at)))
+    account = Account(
+        encoded.rate_bits,
+        _overhead_bits(data),
+        quality.beta(quality.to_index(at)),
+        residual_bits(original, decoded),
+    )
     same = encoded.latents_sha256 == latents_sha256
     agreement = fresh.compare(encoded.reconstruction, decoded, latents_equal=same)
     return replace(point, account=account, decoded=agreement), encoded

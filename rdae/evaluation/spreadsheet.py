@@ -32,6 +32,7 @@ COLUMNS = (
     "gap_percent",
     "beta",
     "loss",
+    "residual_bits",
     "sha256",
 )
 

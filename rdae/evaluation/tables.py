@@ -33,6 +33,7 @@ ACCOUNT = (
     ("mse-rgb", "MSE", "8.3f"),
     ("beta", "beta", "8.5f"),
     ("loss", "loss", "8.4f"),
+    ("residual_bpp", "residual", "8.4f"),
 )
 FIVE_COLUMNS = (
     ("quality", "quality", "7g"),
