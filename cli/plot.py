@@ -41,6 +41,11 @@ ANCHORS = "elic,vtm,bpg444"
     "--ylim", metavar="A,B", callback=limits, help="The metric from A to B.  [default: the first result's]"
 )
 @click.option("--log", is_flag=True, help="Draw the rate logarithmically.")
+@click.option(
+    "--account",
+    is_flag=True,
+    help="Draw what the latents take, and what exact recovery takes besides, over β: one result file of rdae eval.",
+)
 @click.option("--title", default="", help="A line above the figure.")
 @click.option("-f", "--force", is_flag=True, help="Replace a figure that is already there.")
 @click.pass_context
@@ -54,12 +59,14 @@ def plot(
     xlim: tuple[float, float] | None,
     ylim: tuple[float, float] | None,
     log: bool,
+    account: bool,
     title: str,
     force: bool,
 ) -> None:
     """Draw SOURCES: result files of rdae eval or CompressAI, folders of training runs, or one file of another command.
 
-    Results: bits per pixel against PSNR or another metric. The first file is drawn thickest and sets the frame.
+    Results: bits per pixel against PSNR or another metric. The first file is drawn thickest and sets the frame. With
+    --account, the bits of the latents and of the rest of the picture over β.
 
     Runs: loss, rate and distortion over the pixels seen, and the validation curve as it moved. Runs that started from
     each other's weights stand side by side.
@@ -68,7 +75,8 @@ def plot(
 
     rdae efforts: bits saved against seconds, a curve a codec.
     """
-    from rdae.evaluation import effort_levels, history, relaxation
+    from rdae.evaluation import effort_levels, history, relaxation, results
+    from rdae.reporting import account as account_figure
     from rdae.reporting import effort_levels as efforts_figure
     from rdae.reporting import rate_distortion, training_curves
     from rdae.reporting import relaxation as diagrams
@@ -93,7 +101,7 @@ def plot(
         raise click.UsageError(f"one figure cannot show {' and '.join(sorted(kinds))}.")
     (kind,) = kinds
     if kind != "results":
-        _refuse(context, ("metric", "anchors", "xlim", "ylim", "log"), "results")
+        _refuse(context, ("metric", "anchors", "xlim", "ylim", "log", "account"), "results")
     if kind == history.KIND:
         runs = [run for path in sources for run in _runs(path)]
         figure = training_curves.draw(runs, file_format=file_format, title=title)
@@ -108,6 +116,11 @@ def plot(
             figure = diagrams.draw(
                 relaxation.read_relaxation(sources[0]), file_format=file_format, title=title
             )
+    elif account:
+        _refuse(context, ("metric", "anchors", "xlim", "ylim", "log"), "curves")
+        if len(sources) > 1:
+            raise click.UsageError("one figure shows the account of one file.")
+        figure = account_figure.draw(results.read(sources[0]), file_format=file_format, title=title)
     else:
         measured, published = _curves(sources, anchors)
         figure = rate_distortion.draw(

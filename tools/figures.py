@@ -11,11 +11,12 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+from rdae.evaluation import results
 from rdae.evaluation.curves import Curve, published, read_curve
 from rdae.evaluation.effort_levels import read_effort_levels
 from rdae.evaluation.history import append_run, read_history, read_run
 from rdae.evaluation.relaxation import read_relaxation
-from rdae.reporting import effort_levels, rate_distortion, relaxation, training_curves
+from rdae.reporting import account, effort_levels, rate_distortion, relaxation, training_curves
 
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS = ROOT / "weights" / "rdae-base.safetensors"
@@ -52,6 +53,7 @@ FIGURES: dict[str, Callable[[], bytes]] = {
     "rd-kodak-ssimulacra2.svg": lambda: kodak("ssimulacra2"),
     "rd-kodak.svg": lambda: kodak("psnr"),
     "rd-kodak-ms-ssim.svg": lambda: kodak("ms-ssim"),
+    "account.svg": lambda: account.draw(results.read(WEIGHTS.with_suffix(".kodak.json")), file_format="svg"),
     "training.svg": lambda: training(WEIGHTS),
     "training-visual.svg": lambda: training(VISUAL),
     "relaxation.svg": lambda: relaxation.draw(read_relaxation(RELAXATION), file_format="svg"),

@@ -242,3 +242,32 @@ def test_published_curves_say_that_they_are_of_kodak() -> None:
     assert published("vtm").pictures == KODAK
     assert len(KODAK) == 24
     assert Path(published("vtm").source).name
+
+
+def test_the_account_is_drawn_over_beta_and_refused_without_residuals() -> None:
+    from rdae.evaluation.results import Account, Evaluation, PictureResult, Point
+    from rdae.reporting import account
+
+    def point(quality: float, size: int, residual: float | None) -> Point:
+        return Point(
+            quality=quality,
+            file_bytes=size,
+            pixels=1000,
+            mse=9.0,
+            psnr=38.0,
+            ms_ssim=None,
+            encoding_s=0.1,
+            decoding_s=0.1,
+            account=Account(8.0 * size - 200, 160, 0.001 * (1 + quality), residual),
+        )
+
+    points = tuple(point(quality, 100 + 10 * quality, 9000.0 - 20 * quality) for quality in (0, 50, 100))
+    result = Evaluation("codec", "", (0, 50, 100), (PictureResult("a", 50, 20, points),))
+    assert result.means()["residual_bpp"] == [9.0, 8.0, 7.0]
+    for form in ("svg", "png"):
+        assert account.draw(result, file_format=form) == account.draw(result, file_format=form)
+    text = account.draw(result, file_format="svg").decode()
+    assert text.count("<path") > 10
+    bare = tuple(point(quality, 100 + 10 * quality, None) for quality in (0, 50, 100))
+    with pytest.raises(ResultsError, match="no residual"):
+        account.draw(replace(result, pictures=(PictureResult("a", 50, 20, bare),)), file_format="svg")
