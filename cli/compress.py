@@ -35,6 +35,20 @@ def in_bytes(_context: click.Context, _option: click.Parameter, value: str | Non
     return float(found[1]) * UNITS[found[2]]
 
 
+def colour(value: str | None) -> str | None:
+    """The name of a colour, which is one; wrong usage if it is not."""
+    if value is not None:
+        from rdae.pictures.transparency import colour_of
+
+        try:
+            colour_of(value)
+        except ValueError as error:
+            raise click.BadParameter(
+                f"{value!r} is no colour such as white, #ffcc00 or rgb(255,204,0)."
+            ) from error
+    return value
+
+
 def words_of(facts: Facts) -> str:
     """Size and rate."""
     return f"{facts.rdae_bytes:,} bytes  {facts.bpp:.3f} bpp"
@@ -104,6 +118,20 @@ class UntilAsked:
 )
 @click.option("--strip", is_flag=True, help="Leave out colour profile, EXIF and XMP.")
 @click.option(
+    "--alpha-quality",
+    type=click.IntRange(0, 100),
+    default=100,
+    show_default=True,
+    help="100 keeps transparency exactly; less leaves it fewer levels, and 0 only none and all.",
+)
+@click.option("--no-alpha", is_flag=True, help="Put the picture over a background, without transparency.")
+@click.option(
+    "--background",
+    metavar="COLOUR",
+    callback=lambda _context, _option, value: colour(value),
+    help="That of --no-alpha: a name, or #ffcc00.  [default: white]",
+)
+@click.option(
     "--verify/--no-verify",
     default=True,
     show_default=True,
@@ -127,6 +155,9 @@ def compress(
     effort: int,
     on_interrupt: str,
     strip: bool,
+    alpha_quality: int,
+    no_alpha: bool,
+    background: str | None,
     verify: bool,
 ) -> None:
     """Compress pictures, each to an .rdae file beside it.
@@ -149,6 +180,8 @@ def compress(
         raise click.UsageError(
             "--quality, --bpp, --size, --psnr, --ms-ssim and --ssimulacra2 exclude each other."
         )
+    if background is not None and not no_alpha:
+        raise click.UsageError("--background is for --no-alpha.")
     one_of_model_and_tune(model, tune)
     interruption = Interruption()
     draw = not (request.quiet or request.as_json)
@@ -158,6 +191,8 @@ def compress(
         effort=effort,
         verify=verify,
         metadata=not strip,
+        alpha_quality=alpha_quality,
+        background=(background or "white") if no_alpha else None,
         model=model,
         tune=tune,
         device=device,

@@ -13,18 +13,23 @@ from rdae.codec import decode, encode
 from rdae.codec.container import Container, parse
 from rdae.codec.decode import Decoded
 from rdae.codec.encode import Encoded
+from rdae.codec.reading import read_container
 from rdae.codec.refinement import Listener
 from rdae.codec.target import compress_to
 from rdae.codec.tiles import Region
 from rdae.effort import DEFAULT_EFFORT
+from rdae.errors import NotRdaeError, PictureError, StreamError
 from rdae.limits import MAX_PIXELS
 from rdae.networks import complexity, weights
 from rdae.networks import model as models
 from rdae.networks.registry import find_by_id, tuned_path
+from rdae.pictures import raster_in
 from rdae.pictures.bands import Bands
 from rdae.pictures.images import to_raster
 from rdae.pictures.raster import Raster
+from rdae.pictures.transparency import EXACT, Colour, colour_of, composed, quantised
 from rdae.quality import to_index
+from rdae.storage.sources import Source, is_source, opened
 from rdae.targets import Target
 
 if TYPE_CHECKING:
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from PIL import Image
 
-    Picture = Image.Image | npt.NDArray[np.uint8] | Raster
+    Picture = Image.Image | npt.NDArray[np.uint8] | Raster | Source
 
 
 class Model:
@@ -61,24 +66,32 @@ class Model:
         effort: int = DEFAULT_EFFORT,
         verify: bool = False,
         metadata: bool = True,
+        alpha_quality: int = EXACT,
+        background: str | Colour | None = None,
         listener: Listener | None = None,
         clock: Clock | None = None,
     ) -> bytes:
         """Return the bytes of an .rdae file.
 
-        image: a Pillow image of any mode, or uint8 (h, w), (h, w, 3) or (h, w, 4) in sRGB, or a Raster. What is grey
-        stays grey, and alpha is kept exactly; colours under alpha 0 are not.
+        image: a Pillow image of any mode, or uint8 (h, w), (h, w, 3) or (h, w, 4) in sRGB, or a Raster; or a picture
+        file: its path, its bytes in any buffer, or the file opened in binary mode. What is grey stays grey, and alpha
+        is kept exactly; colours under alpha 0 are not.
         quality: 0 (smallest) to 100 (best). target: a size, rate or distortion, for which the quality is found in at
         most eight encodings of effort 0, and as many of the effort wanted. metadata: keep a Pillow image's ICC, EXIF
         and XMP.
         effort: 0 (fastest) to 9 (smallest files): how long to look for latents that fit this picture better. A decoder
-        has no more to do. listener: is told of each step of that, and ends it by returning True.
+        has no more to do. alpha_quality: 100 keeps alpha exactly, less leaves it fewer levels, down to 0 and 255.
+        background: a colour such as "white", "#ffcc00" or (255, 204, 0), over which the picture is put, without alpha then.
+        listener: is told of each step of that, and ends it by returning True.
         verify: decode all but the pixels again and compare, VerifyError if it differs.
         clock: gets the seconds by stage.
-        ValueError if quality is out of range, PictureError if the image cannot be coded, TargetError if no quality
-        meets the target.
+        ValueError if a quality is out of range or there is no such colour, OSError if a file cannot be read,
+        PictureError if the image cannot be coded, TargetError if no quality meets the target.
         """
-        raster = to_raster(image, metadata=metadata)
+        raster = _raster(image, metadata=metadata)
+        if background is not None:
+            raster = composed(raster, colour_of(background))
+        raster = quantised(raster, alpha_quality)
         clock = clock or Clock()
         if target is None:
             data = encode.compress(
@@ -93,7 +106,7 @@ class Model:
 
     def decompress(
         self,
-        data: bytes,
+        data: Source,
         *,
         exact: bool = False,
         max_pixels: int | None = MAX_PIXELS,
@@ -101,8 +114,9 @@ class Model:
         scale: int = 1,
         clock: Clock | None = None,
     ) -> Image.Image:
-        """Return the picture of an .rdae file's bytes; a StreamError or WeightsError if that cannot be done.
+        """Return the picture of an .rdae file; a StreamError, WeightsError or OSError if that cannot be done.
 
+        data: the file's bytes in any buffer, its path, or the file opened in binary mode.
         Its mode is L, LA, RGB or RGBA; icc_profile, exif and xmp are in its info, if the file has them.
         exact: pixels that are the same on every machine, for more work; else they may differ by a level.
         max_pixels: larger pictures are refused before anything is allocated; None: take any size.
@@ -118,7 +132,7 @@ class Model:
 
     def unfold(
         self,
-        data: bytes | Container,
+        data: Source | Container,
         *,
         exact: bool = False,
         max_pixels: int | None = MAX_PIXELS,
@@ -128,12 +142,18 @@ class Model:
     ) -> Bands:
         """Begin to do what `decompress` does, and return a picture whose bands of rows are decoded as they are taken.
 
-        data: a file's bytes, or what `rdae.codec.container.parse` has made of them.
+        data: as `decompress` takes it, or what `rdae.codec.container.parse` has made of a file's bytes.
         Its size is known then; errors that concern latents come with the bands.
         """
         part = None if region is None else Region(*region)
         return decode.unfold(
-            data, self.loaded, max_pixels, exact=exact, region=part, scale=scale, clock=clock
+            data if isinstance(data, Container) else _bytes(data),
+            self.loaded,
+            max_pixels,
+            exact=exact,
+            region=part,
+            scale=scale,
+            clock=clock,
         )
 
     def encode(self, picture: npt.NDArray[np.uint8], at: float, *, effort: int = DEFAULT_EFFORT) -> Encoded:
@@ -186,6 +206,29 @@ def open_model(
     return Model(weights.load(name_or_path, device, threads))
 
 
+def _raster(image: Picture, *, metadata: bool) -> Raster:
+    # An array is a buffer too, but of levels.  Its type is asked, as an image would be decoded for the answer.
+    if isinstance(image, Raster) or any(
+        hasattr(type(image), name) for name in ("__array_interface__", "__array__")
+    ):
+        return to_raster(image, metadata=metadata)
+    if not is_source(image):
+        kind = type(image).__name__
+        raise PictureError(
+            f"{kind} is given, expected a Pillow image, a uint8 array, or a picture file's bytes, path or open file"
+        )
+    with opened(image, PictureError, PictureError) as file:
+        return raster_in(file, metadata=metadata)
+
+
+def _bytes(data: Source) -> bytes:
+    if not is_source(data):
+        kind = type(data).__name__
+        raise NotRdaeError(f"{kind} is given, expected the bytes of an .rdae file, its path or the open file")
+    with opened(data, NotRdaeError, StreamError) as file:
+        return read_container(file)
+
+
 def _tuned_model(tune: str | None) -> Model:
     return _opened_once(tune, lambda: tuned_path(tune))
 
@@ -214,6 +257,8 @@ def compress(
     effort: int = DEFAULT_EFFORT,
     verify: bool = False,
     metadata: bool = True,
+    alpha_quality: int = EXACT,
+    background: str | Colour | None = None,
 ) -> bytes:
     """Return the bytes of an .rdae file: `Model.compress` with the given model, or that of a tune as `open_model` says.
 
@@ -222,12 +267,19 @@ def compress(
     if model is not None and tune is not None:
         raise ValueError(f"model {model.name} and tune {tune}, expected one of them")
     return (model or _tuned_model(tune)).compress(
-        image, quality, target=target, effort=effort, verify=verify, metadata=metadata
+        image,
+        quality,
+        target=target,
+        effort=effort,
+        verify=verify,
+        metadata=metadata,
+        alpha_quality=alpha_quality,
+        background=background,
     )
 
 
 def decompress(
-    data: bytes,
+    data: Source,
     model: Model | None = None,
     *,
     exact: bool = False,
@@ -235,6 +287,6 @@ def decompress(
     region: tuple[int, int, int, int] | None = None,
     scale: int = 1,
 ) -> Image.Image:
-    """Return the picture of an .rdae file's bytes: `Model.decompress` with the given model or the one it names."""
-    parsed = parse(data, max_pixels)
+    """Return the picture of an .rdae file: `Model.decompress` with the given model or the one that the file names."""
+    parsed = parse(_bytes(data), max_pixels)
     return (model or _model_for(parsed)).unfold(parsed, exact=exact, region=region, scale=scale).image()

@@ -3,7 +3,8 @@
     Image.open("x.rdae")                    # reads the header, profile, EXIF and XMP; no runtime yet
     image.load()                            # decodes, as does all that needs pixels
     image.thumbnail((256, 256))             # decodes at 1/2, 1/4 or 1/8 of the size, if that is enough
-    image.save("x.rdae", quality=40)        # also: tune, effort, exif, icc_profile, xmp, model, verify
+    image.save("x.rdae", quality=40)        # also: tune, effort, alpha_quality, background, exif, icc_profile,
+                                            # xmp, model, verify
 
 Errors are Pillow's: UnidentifiedImageError for what is no .rdae file, OSError for one that cannot be decoded and for
 pictures that cannot be coded.
@@ -24,6 +25,7 @@ from rdae.effort import DEFAULT_EFFORT
 from rdae.errors import CorruptError, RdaeError, StreamError
 from rdae.limits import MAX_PIXELS
 from rdae.pictures.raster import info_of, mode_of
+from rdae.pictures.transparency import EXACT
 from rdae.storage.files import read_bounded
 
 FORMAT = "RDAE"
@@ -157,6 +159,8 @@ def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:  
             tune=options.get("tune"),
             effort=DEFAULT_EFFORT if effort is None else effort,
             verify=bool(options.get("verify", False)),
+            alpha_quality=EXACT if options.get("alpha_quality") is None else options["alpha_quality"],
+            background=options.get("background"),
         )
     except RdaeError as error:
         raise OSError(f"cannot write as {FORMAT}: {error}") from error

@@ -1,6 +1,13 @@
 """rdae.compress, rdae.decompress and rdae.open_model as users call them."""
 
+import contextlib
+import io
+import mmap
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +18,7 @@ import rdae
 from rdae import api, metrics, ssimulacra2, targets
 from rdae.codec.container import parse
 from rdae.networks import complexity, registry
+from rdae.pictures.transparency import levels_for
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "data" / "example.png"
 
@@ -66,6 +74,118 @@ def test_pictures_of_any_mode_come_back_as_what_they_are(
 ) -> None:
     back = opened.decompress(opened.compress(Image.new(mode, (9, 5))))
     assert (back.mode, back.size) == (back_mode, (9, 5))
+
+
+def soft() -> Image.Image:
+    """With every level of alpha."""
+    image = Image.fromarray(photo(40, 60))
+    image.putalpha(Image.linear_gradient("L").resize((60, 40)))
+    return image
+
+
+def test_alpha_has_fewer_levels_if_that_was_asked_for(opened: api.Model) -> None:
+    few = rdae.decompress(rdae.compress(soft(), model=opened, alpha_quality=30, verify=True), opened)
+    assert set(few.getchannel("A").tobytes()) == set(levels_for(30).tolist())
+    assert rdae.compress(soft(), model=opened, alpha_quality=100) == rdae.compress(soft(), model=opened)
+
+
+def test_a_background_takes_the_place_of_alpha(opened: api.Model) -> None:
+    data = rdae.compress(soft(), model=opened, background="#ffcc00", verify=True)
+    flat = Image.new("RGB", (60, 40), "#ffcc00")
+    flat.paste(soft(), mask=soft())
+    # To the nearest, where Pillow's paste is a level off at times.
+    assert opened.decompress(data).mode == "RGB"
+    assert [section.name for section in parse(data).sections] == ["latents"]
+    assert abs(len(data) - len(opened.compress(flat))) < 0.05 * len(data)
+    for wrong in ("whyte", (1, 2, 300)):
+        with pytest.raises(ValueError, match="colou?r"):
+            opened.compress(soft(), background=wrong)
+    with pytest.raises(ValueError, match="alpha quality is 101"):
+        opened.compress(soft(), alpha_quality=101)
+
+
+def sources(path: Path, stack: contextlib.ExitStack) -> Iterator[Any]:
+    """All that may stand for a file."""
+    data = path.read_bytes()
+    yield from (str(path), path, data, bytearray(data), memoryview(data), io.BytesIO(data))
+    for unbuffered in (0, -1):
+        yield stack.enter_context(path.open("rb", unbuffered))
+    half_read = stack.enter_context(path.open("rb"))
+    half_read.read(10)
+    yield half_read
+    mapped = stack.enter_context(mmap.mmap(half_read.fileno(), 0, access=mmap.ACCESS_READ))
+    mapped.read(3)
+    yield mapped
+    yield ReadsOnly(data)
+
+
+class ReadsOnly:
+    """What has read() and nothing else."""
+
+    def __init__(self, data: bytes) -> None:
+        self._file = io.BytesIO(data)
+
+    def read(self, length: int = -1) -> bytes:
+        return self._file.read(length)
+
+
+def test_compress_takes_picture_files_however_they_are_given(opened: api.Model, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    soft().save(path)
+    wanted = opened.compress(soft())
+    with contextlib.ExitStack() as stack:
+        for source in sources(path, stack):
+            assert rdae.compress(source, model=opened) == wanted, type(source)
+            assert not getattr(source, "closed", False)
+
+
+def test_decompress_takes_rdae_files_however_they_are_given(opened: api.Model, tmp_path: Path) -> None:
+    path = tmp_path / "a.rdae"
+    path.write_bytes(opened.compress(soft()))
+    wanted = opened.decompress(path.read_bytes()).tobytes()
+    with contextlib.ExitStack() as stack:
+        for source in sources(path, stack):
+            assert rdae.decompress(source, opened).tobytes() == wanted, type(source)
+            assert not getattr(source, "closed", False)
+        for source in sources(path, stack):
+            assert opened.decompress(source).tobytes() == wanted, type(source)
+
+
+@pytest.mark.parametrize("thing", [None, 3, [1, 2], object(), {"a": 1}])
+def test_other_things_are_refused_in_a_line_that_says_what_is_taken(opened: api.Model, thing: Any) -> None:
+    kind = type(thing).__name__
+    with pytest.raises(rdae.PictureError, match=rf"^{kind} is given, expected a Pillow image, .*path.*\Z"):
+        opened.compress(thing)
+    for decompress in (opened.decompress, rdae.decompress):
+        with pytest.raises(rdae.NotRdaeError, match=rf"^{kind} is given, expected the bytes .*path.*\Z"):
+            decompress(thing)
+
+
+def test_files_that_cannot_be_taken_are_errors_of_the_tree_or_of_the_system(
+    opened: api.Model, tmp_path: Path
+) -> None:
+    with pytest.raises(rdae.PictureError, match="text mode"):
+        opened.compress(io.StringIO("no picture"))  # type: ignore[arg-type]
+    with pytest.raises(rdae.NotRdaeError, match="text mode"):
+        rdae.decompress(io.StringIO("no file"))  # type: ignore[arg-type]
+    with pytest.raises(rdae.NotRdaeError, match="begins with b'not '"):
+        rdae.decompress(b"not an .rdae file")
+    with pytest.raises(rdae.PictureError, match="not a picture"):
+        opened.compress(b"no picture either")
+    for call in (opened.compress, opened.decompress):
+        with pytest.raises(FileNotFoundError):
+            call(tmp_path / "missing")
+        with pytest.raises(OSError, match="directory"):
+            call(tmp_path)
+
+
+def test_help_tells_of_what_is_loaded_when_it_is_asked_for() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "pydoc", "rdae"], capture_output=True, text=True, check=True, timeout=120
+    )
+    for name in ("class Model(", "class Target(", "    compress(", "    decompress(", "    open_model("):
+        assert f"\n    {name.strip()}" in run.stdout, name
+    assert "listener: is told" in run.stdout
 
 
 def test_alpha_and_metadata_come_back_as_they_were_unless_not_wanted(opened: api.Model) -> None:

@@ -52,6 +52,18 @@ def picture(mode: str = "RGB") -> Image.Image:
     return image.convert(mode)
 
 
+def test_alpha_may_have_fewer_levels_or_a_background() -> None:
+    exact, few, none = (
+        Image.open(saved(picture("RGBA"), **options))
+        for options in ({}, {"alpha_quality": 0}, {"background": "black"})
+    )
+    assert exact.getchannel("A").tobytes() == picture("RGBA").getchannel("A").tobytes()
+    assert set(few.getchannel("A").tobytes()) == {0, 255}
+    none.load()
+    assert none.mode == "RGB"
+    assert np.asarray(none)[0].mean() < np.asarray(exact.convert("RGB"))[0].mean()
+
+
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
 def test_a_picture_is_saved_and_opened_like_any_other(tmp_path: Path, mode: str, model: api.Model) -> None:
     image = picture(mode)

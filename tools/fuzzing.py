@@ -132,7 +132,7 @@ def with_crc(body: bytes) -> bytes:
     return body + zlib.crc32(body).to_bytes(4, "little")
 
 
-RICH = ("alpha", "grey-alpha", "sections", "veil", "whole")
+RICH = ("alpha", "alpha-webp", "grey-alpha", "sections", "veil", "whole")
 """Golden files with alpha, metadata or tiles."""
 
 
@@ -175,7 +175,8 @@ class Mutants:
 
     def golden(self, name: str) -> Base:
         """A golden file with more than one section; latents first."""
-        parsed = container.parse((frozen_path().parent / f"{name}.rdae").read_bytes())
+        (path,) = GOLDEN.rglob(f"{name}.rdae")
+        parsed = container.parse(path.read_bytes())
         header, checksum = parsed.header, parsed.latent_checksum
         assert header.model == self.model.model_id
         assert checksum is not None
@@ -382,6 +383,20 @@ def _latents(mutants: Mutants, rng: random.Random) -> bytes:
     return draft.to_bytes()
 
 
+def _beside(mutants: Mutants, rng: random.Random) -> bytes:
+    """Alpha and metadata, changed or exchanged; those of WebP with a length that is right as often as not."""
+    bases = [base for base in mutants.bases if len(base.draft.pieces) > 1]
+    draft = rng.choice(bases).draft.copy()
+    piece = rng.choice(draft.pieces[1:])
+    piece.payload = _payload(rng, piece.payload)
+    if piece.kind == SectionType.ALPHA_WEBP and rng.random() < 0.5:
+        piece.payload = max(0, len(piece.payload) - 4).to_bytes(4, "little") + piece.payload[4:]
+    if rng.random() < 0.1:
+        piece.kind = rng.choice((SectionType.ALPHA, SectionType.ALPHA_WEBP, SectionType.ICC))
+    piece.length = varint(len(piece.payload))
+    return draft.to_bytes()
+
+
 def _out_of_range(mutants: Mutants, rng: random.Random) -> bytes:
     """One symbol beyond what latents can be, coded soundly."""
     prior = mutants.model.prior
@@ -461,6 +476,7 @@ RECIPES: tuple[tuple[float, Callable[[Mutants, random.Random], bytes]], ...] = (
     (15, _header),
     (10, _size),
     (15, _sections),
-    (22, _latents),
+    (14, _latents),
+    (8, _beside),
     (3, _out_of_range),
 )

@@ -1,7 +1,8 @@
 """Write the golden files of this format version: `python tools/write_golden.py [--force]`.
 
 They say for ever what files of a version mean, so that a version's folder is written once.  --force writes one anew,
-which is right only while that version is unreleased; a changed meaning needs a new version, hence a new folder.
+which is right only while that version is unreleased; a changed meaning needs a new version, hence a new folder.  A
+later minor version's has files with what it brought, of the models that are there already.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from tiny_model import GOLDEN, noise, photo
 from rdae.codec import container, decode, encode, latents
 from rdae.codec.container import Container, Header, Section, SectionType, least_payload, pack, parse
 from rdae.codec.range_coding import SymbolEncoder
-from rdae.codec.sections import metadata, packing
+from rdae.codec.sections import metadata, packing, webp
 from rdae.errors import RdaeError
 from rdae.networks import weights
 from rdae.networks.model import Model
@@ -36,6 +37,7 @@ from rdae.training.export import tables
 Picture = npt.NDArray[np.uint8]
 
 FOLDER = GOLDEN / f"v{container.MAJOR}.{container.MINOR}"
+FIRST = GOLDEN / "v1.0"
 UNKNOWN = 127  # a section type that never gets a meaning
 
 
@@ -225,6 +227,41 @@ ERRORS: dict[str, Bad] = {
 }  # fmt: skip
 
 
+def with_webp(payload: bytes | None) -> Callable[[bytes], bytes]:
+    """With alpha as WebP, whether or not that is shortest."""
+    assert payload is not None
+    return with_sections((), (Section(SectionType.ALPHA_WEBP, payload),))
+
+
+def rough(height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Alpha of a photograph's brightness: (height, width)."""
+    return photo(height, width)[:, :, 1] // 3 * 3
+
+
+def bad_webp(change: Callable[[bytes], bytes], because: str) -> Bad:
+    return Bad("CorruptError", because, with_webp(change(webp.encode(rough(61, 83)) or b"")))
+
+
+FILES_1_1: dict[str, Case] = {
+    "alpha-webp": Case("alpha as WebP", photo(40, 70), 400, with_webp(webp.encode(rough(40, 70)))),
+    "alpha-bands": Case("alpha as WebP in two bands", photo(16_500, 1), 100, with_webp(webp.encode(rough(16_500, 1)))),
+}  # fmt: skip
+
+ERRORS_1_1: dict[str, Bad] = {
+    "webp-nothing": bad_webp(lambda _: b"", "alpha as WebP without a length"),
+    "webp-cut": bad_webp(lambda p: p[:-1], "alpha as WebP that ends within its band"),
+    "webp-short": bad_webp(lambda p: (len(p) // 2).to_bytes(4, "little") + p[4 : len(p) // 2 + 4], "half a bitstream"),
+    "webp-followed": bad_webp(lambda p: p + b"\0", "a byte after the last band"),
+    "webp-broken": bad_webp(lambda _: b"\x08\0\0\0" + b"\xff" * 8, "no bitstream of WebP"),
+    "webp-other-size": bad_webp(lambda _: webp.encode(rough(9, 83)) or b"", "a bitstream of fewer rows"),
+    "alpha-twice": Bad("CorruptError", "alpha, and alpha as WebP",
+                       lambda data: put(5, b"\x12")(put(14, b"\x02\x02\0\x55\x06\x01x\x01")(data))),
+}  # fmt: skip
+
+VERSIONS = {"v1.1": (FILES_1_1, ERRORS_1_1)}
+"""What is in the folders of later minor versions; in any other, all that the first had."""
+
+
 def turned(data: bytes) -> bytes:
     """Each group of four bytes turned round."""
     return b"".join(data[i : i + 4][::-1] for i in range(0, len(data), 4))
@@ -275,20 +312,40 @@ def write_calm(path: Path) -> Path:
     return tiny_model.write_bytes(path, data, graphs=True)
 
 
+def cases_of(folder: Path) -> tuple[dict[str, Case], dict[str, Bad]]:
+    """What a version's folder holds."""
+    return VERSIONS.get(folder.name, (FILES, ERRORS))
+
+
 def write(folder: Path) -> None:
-    """Write the models, the files and what they decode to, and the files that must fail."""
+    """Write the models of a first version, the files and what they decode to, and the files that must fail."""
     (folder / "errors").mkdir(parents=True)
-    tiny_model.write(folder / "mini.safetensors", tiny_model.MINI)
-    write_calm(folder / "calm.safetensors")
-    write_errors(folder, write_files(folder, {}), {})
+    if folder.name not in VERSIONS:
+        tiny_model.write(folder / "mini.safetensors", tiny_model.MINI)
+        write_calm(folder / "calm.safetensors")
+    models = models_for(folder)
+    write_files(folder, models, {})
+    write_errors(folder, models, {})
+
+
+def models_for(folder: Path) -> dict[str, Model]:
+    """Those in a version's folder, or else those of the first."""
+    own = list(folder.glob("*.safetensors"))
+    return {path.stem: weights.load(path) for path in own or FIRST.glob("*.safetensors")}
 
 
 def write_errors(folder: Path, models: dict[str, Model], told: dict[str, dict[str, str]]) -> None:
     """Write those bad files that `told` does not tell of yet."""
-    good = (folder / "photo.rdae").read_bytes()
-    bad = {name: (each.change(good), each.error, each.because) for name, each in ERRORS.items()}
-    for name, z, k in (("z-out-of-range", 128, 0), ("k-out-of-range", 0, -SYMBOL_MAX - 1)):
-        bad[name] = (out_of_range(models["mini"], z, k), "CorruptError", "a value beyond what may be coded")
+    _, errors = cases_of(folder)
+    good = ((FIRST if folder.name in VERSIONS else folder) / "photo.rdae").read_bytes()
+    bad = {name: (each.change(good), each.error, each.because) for name, each in errors.items()}
+    if folder.name not in VERSIONS:
+        for name, z, k in (("z-out-of-range", 128, 0), ("k-out-of-range", 0, -SYMBOL_MAX - 1)):
+            bad[name] = (
+                out_of_range(models["mini"], z, k),
+                "CorruptError",
+                "a value beyond what may be coded",
+            )
     for name, (data, error, because) in bad.items():
         if name not in told:
             (folder / "errors" / f"{name}.rdae").write_bytes(data)
@@ -296,10 +353,10 @@ def write_errors(folder: Path, models: dict[str, Model], told: dict[str, dict[st
     (folder / "errors.json").write_text(json.dumps(told, indent=1) + "\n")
 
 
-def write_files(folder: Path, facts: dict[str, dict[str, Any]]) -> dict[str, Model]:
-    """Write those good files that `facts` does not tell of yet, with the folder's models, which are returned."""
-    models = {path.stem: weights.load(path) for path in folder.glob("*.safetensors")}
-    for name, case in FILES.items():
+def write_files(folder: Path, models: dict[str, Model], facts: dict[str, dict[str, Any]]) -> None:
+    """Write those good files that `facts` does not tell of yet."""
+    files, _ = cases_of(folder)
+    for name, case in files.items():
         if name in facts:
             continue
         model = models[case.model]
@@ -325,7 +382,6 @@ def write_files(folder: Path, facts: dict[str, dict[str, Any]]) -> dict[str, Mod
             if found is not None
         }
     (folder / "files.json").write_text(json.dumps(facts, indent=1) + "\n")
-    return models
 
 
 def sums(golden: Path = GOLDEN) -> str:
@@ -359,7 +415,8 @@ def main(arguments: list[str] | None = None, folder: Path = FOLDER) -> None:
         shutil.rmtree(folder)
     try:
         if options.add:
-            models = write_files(folder, json.loads((folder / "files.json").read_text()))
+            models = models_for(folder)
+            write_files(folder, models, json.loads((folder / "files.json").read_text()))
             write_errors(folder, models, json.loads((folder / "errors.json").read_text()))
         else:
             write(folder)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Compress:
     """Compresses the picture that is a job's input to the .rdae file that is its output.
 
-    quality, effort, verify, metadata: as `Model.compress` of rdae.open_model takes them. target: kind and value of a
+    quality, effort, verify, metadata, alpha_quality, background: as `Model.compress` of rdae.open_model takes them. target: kind and value of a
     rdae.Target, for which the quality is found. model: a name or a weights file; None: that of the tune. tune, device,
     threads: as `rdae.open_model` takes them. watch: makes of an input's name what is told of each step of the search of
     an effort above the default; only in this process.
@@ -39,6 +39,8 @@ class Compress:
     effort: int = DEFAULT_EFFORT
     verify: bool = True
     metadata: bool = True
+    alpha_quality: int = 100
+    background: str | None = None
     model: str | None = None
     tune: str | None = None
     device: str | None = None
@@ -71,6 +73,8 @@ class Compress:
                 effort=self.effort,
                 listener=listener,
                 verify=self.verify,
+                alpha_quality=self.alpha_quality,
+                background=self.background,
                 clock=clock,
             )
         with clock.stage("write"):

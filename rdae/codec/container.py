@@ -5,7 +5,7 @@ layout is a contract (files outlive code). All integers are little-endian; a var
 lowest first, the top bit of a byte set when another follows, and never longer than needed.
 
     magic            4       "RDAE"
-    version          1       major in the high nibble, minor in the low one
+    version          1       major in the high nibble, minor in the low one: the lowest that has all types in the file
     flags            varint  Flag
     model            4       first bytes of the SHA-256 of the model's weights file
     quality index    varint  0..800, quality in eighths of a step
@@ -17,8 +17,8 @@ lowest first, the top bit of a byte set when another follows, and never longer t
 
 The top bit of a section's type, 0x80, says that a reader that does not know the type may skip the section
 and still show the right picture; the lower seven bits, 1..127, are the type proper. There is one LATENTS
-section, or one per tile with Flag.TILES (in reading order), and at most one of each other known type. Flag.ALPHA and
-Flag.METADATA say that such sections are there. Nothing may follow the CRC-32.
+section, or one per tile with Flag.TILES (in reading order), at most one of each other known type, and of ALPHA and
+ALPHA_WEBP one. Flag.ALPHA and Flag.METADATA say that such sections are there. Nothing may follow the CRC-32.
 
 The LATENTS payloads together have at least a byte for each block of BLOCK x BLOCK pixels, a begun one
 included, least_payload(): what a decoder spends follows the blocks, so that this bounds it by the length of
@@ -40,7 +40,7 @@ from rdae.errors import CorruptError, NotRdaeError, StreamError, TruncatedError,
 from rdae.limits import BLOCK, MAX_PIXELS, counted_pixels
 
 MAGIC = b"RDAE"
-MAJOR, MINOR = 1, 0
+MAJOR, MINOR = 1, 1
 MODEL_BYTES = 4
 MAX_QUALITY_INDEX = 800
 MAX_SIDE = (1 << 30) - 1
@@ -71,8 +71,12 @@ class SectionType(IntEnum):
     ICC = 3
     EXIF = 4
     XMP = 5
+    ALPHA_WEBP = 6  # since 1.1
 
 
+# The minor version that brought a type; those that are not here are of 1.0.
+SINCE_MINOR: dict[int, int] = {SectionType.ALPHA_WEBP: 1}
+ALPHA_TYPES = frozenset({SectionType.ALPHA, SectionType.ALPHA_WEBP})
 METADATA_TYPES = frozenset({SectionType.ICC, SectionType.EXIF, SectionType.XMP})
 
 
@@ -141,6 +145,8 @@ class Container:
             most = self.header.tiles if known == SectionType.LATENTS else 1
             if types.count(known) > most:
                 raise ValueError(f"{types.count(known)} {known.name.lower()} sections, expected {most}")
+        if set(types) >= ALPHA_TYPES:
+            raise ValueError("alpha twice")
         if self.latent_checksum is not None and self.latent_checksum >> 32:
             raise ValueError(f"latent checksum {self.latent_checksum}, expected 32 bits")
         if len(self.sections) > MAX_SECTIONS:
@@ -158,7 +164,7 @@ class Container:
         flags = Flag(0)
         if self.header.grey:
             flags |= Flag.GREY
-        if SectionType.ALPHA in types:
+        if types & ALPHA_TYPES:
             flags |= Flag.ALPHA
         if types & METADATA_TYPES:
             flags |= Flag.METADATA
@@ -167,6 +173,11 @@ class Container:
         if self.latent_checksum is not None:
             flags |= Flag.LATENT_CHECKSUM
         return flags
+
+    @property
+    def minor(self) -> int:
+        """The minor version of the format that the file says: the lowest that has all its types."""
+        return max(SINCE_MINOR.get(section.type, 0) for section in self.sections)
 
     def payloads(self, kind: SectionType) -> list[bytes]:
         """The payloads of all sections of one type, in the order of the file."""
@@ -183,7 +194,7 @@ def pack(container: Container) -> bytes:
     header = container.header
     parts = [
         MAGIC,
-        bytes([MAJOR << 4 | MINOR]),
+        bytes([MAJOR << 4 | container.minor]),
         _varint(container.flags),
         header.model,
         _varint(header.quality_index),

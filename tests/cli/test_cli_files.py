@@ -34,6 +34,7 @@ class FakeModel:
     verified: ClassVar[list[bool]] = []  # what the commands asked for
 
     wanted: ClassVar[list[Any]] = []
+    transparency: ClassVar[list[tuple[int, str | None]]] = []
 
     def compress(
         self,
@@ -42,12 +43,15 @@ class FakeModel:
         *,
         verify: bool = False,
         target: Any = None,
+        alpha_quality: int = 100,
+        background: str | None = None,
         effort: int = 1,
         listener: Any = None,
         clock: Clock | None = None,
     ) -> bytes:
         assert (effort, listener) == (1, None)
         self.wanted.append(target)
+        self.transparency.append((alpha_quality, background))
         self.verified.append(verify)
         assert clock is None or "read" in clock.seconds
         buffer = io.BytesIO()
@@ -361,3 +365,35 @@ def test_metadata_is_kept_unless_stripped(monkeypatch: pytest.MonkeyPatch) -> No
     for options in ([], ["--strip"]):
         assert rdae_command("compress", "tagged.png", "-f", *options).exit_code == 0
     assert [b"somebody" in (raster.exif or b"") for raster in rasters] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ([], (100, None)),
+        (["--alpha-quality", "40"], (40, None)),
+        (["--no-alpha"], (100, "white")),
+        (["--no-alpha", "--background", "#fc0"], (100, "#fc0")),
+    ],
+)
+def test_what_is_asked_of_transparency_reaches_the_model(
+    options: list[str], wanted: tuple[int, str | None]
+) -> None:
+    assert rdae_command("compress", "a.png", *options).exit_code == 0
+    assert FakeModel.transparency[-1] == wanted
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--background", "white"], "--background is for --no-alpha"),
+        (["--no-alpha", "--background", "whyte"], "'whyte' is no colour"),
+        (["--no-alpha", "--background", "#11223344"], "'#11223344' is no colour"),
+        (["--alpha-quality", "101"], "0<=x<=100"),
+    ],
+)
+def test_what_makes_no_sense_of_transparency_is_wrong_usage(options: list[str], words: str) -> None:
+    result = rdae_command("compress", "a.png", *options)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert not Path("a.rdae").exists()

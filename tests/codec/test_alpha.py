@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +13,15 @@ from PIL import Image, ImageDraw
 from tiny_model import noise, photo
 
 from rdae.codec import decode, encode
-from rdae.codec.sections import alpha
+from rdae.codec.container import SectionType, parse
+from rdae.codec.sections import alpha, webp
 from rdae.codec.sections.packing import pack
-from rdae.errors import CorruptError
+from rdae.errors import CorruptError, VersionError
 from rdae.networks.model import Model
 from rdae.pictures.raster import Raster
 
 Plane = npt.NDArray[np.uint8]
+EXAMPLE = Path(__file__).parents[2] / "data" / "example.png"
 
 
 def shapes(side: int) -> Plane:
@@ -38,12 +41,31 @@ def slope(side: int) -> Plane:
     return found
 
 
+def text(side: int) -> Plane:
+    """Words in many sizes, smooth at their borders."""
+    image = Image.new("L", (side, side))
+    draw = ImageDraw.Draw(image)
+    rng = np.random.default_rng(1)
+    for number in range(side * side // 8000):
+        place = (int(rng.integers(side)), int(rng.integers(side)))
+        draw.text(place, f"Sample text {number}", fill=255, font_size=int(rng.integers(10, 60)))
+    return np.asarray(image)
+
+
+def matte(side: int) -> Plane:
+    """A photograph's brightness, cut off at both ends."""
+    with Image.open(EXAMPLE) as image:
+        grey = image.convert("L").crop((0, 0, 200, 200)).resize((side, side), Image.Resampling.BICUBIC)
+    found: Plane = np.clip(3 * np.asarray(grey).astype(int) - 150, 0, 255).astype(np.uint8)
+    return found
+
+
 def check(plane: Plane) -> bytes:
-    payload = alpha.encode(plane)
-    back = alpha.decode(payload, plane.shape[1], plane.shape[0])
+    section = alpha.smallest(plane)
+    back = alpha.read(section, plane.shape[1], plane.shape[0])
     assert back.dtype == np.uint8
     np.testing.assert_array_equal(back, plane)
-    return payload
+    return section.payload
 
 
 @given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 2, 3, 256]))
@@ -71,7 +93,94 @@ def test_constant_alpha_takes_two_bytes() -> None:
 
 
 def test_each_method_is_used() -> None:
-    assert {check(plane)[0] for plane in (slope(64), shapes(256), slope(3) * 0)} == {0, 1, 2}
+    found = [alpha.smallest(plane) for plane in (slope(64), text(512), slope(3) * 0, matte(128))]
+    assert {each.payload[0] for each in found if each.type == SectionType.ALPHA} == {0, 1, 2}
+    assert found[-1].type == SectionType.ALPHA_WEBP
+    assert not any(each.skippable for each in found)
+
+
+def test_a_matte_takes_what_lossless_webp_takes() -> None:
+    plane = matte(256)
+    packed = min(len(pack(each.tobytes())) for each in (plane, np.diff(plane, axis=1, prepend=np.uint8(0))))
+    file = io.BytesIO()
+    Image.fromarray(plane).convert("RGB").save(file, "WEBP", lossless=True, method=6, quality=100)
+    assert len(check(plane)) < 0.9 * packed
+    assert len(check(plane)) < 1.02 * len(file.getvalue())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (16_400, 2), (2, 16_383), (40, 51)])
+def test_any_plane_comes_back_from_webp(size: tuple[int, int]) -> None:
+    plane = noise(2, *size)[:, :, 0]
+    payload = webp.encode(plane)
+    assert payload is not None
+    np.testing.assert_array_equal(webp.decode(payload, size[1], size[0]), plane)
+
+
+def test_a_plane_that_webp_cannot_hold_keeps_the_other_methods() -> None:
+    plane = np.tile(matte(64), (1, 257))[:2]
+    assert plane.shape[1] > webp.MAX_SIDE
+    assert webp.encode(plane) is None
+    assert alpha.smallest(plane).type == SectionType.ALPHA
+    check(plane)
+
+
+def test_without_webp_in_pillow_the_other_methods_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    section = alpha.smallest(matte(64))
+    monkeypatch.setattr(webp, "_available", lambda: False)
+    check(matte(64))
+    assert alpha.smallest(matte(64)).type == SectionType.ALPHA
+    with pytest.raises(VersionError, match="alpha is stored as WebP"):
+        alpha.read(section, 64, 64)
+
+
+def test_files_are_of_version_1_1_if_and_only_if_their_alpha_is_webp(tiny: Model) -> None:
+    for plane, minor in ((matte(64), 1), (slope(64), 0), (None, 0)):
+        data = encode.compress(Raster(photo(64, 64), alpha=plane), tiny, 400, verify=True)
+        assert data[4] == 0x10 + minor
+        assert decode.decode(data, tiny).raster.mode == ("RGB" if plane is None else "RGBA")
+        assert (SectionType.ALPHA_WEBP in {each.type for each in parse(data).sections}) == bool(minor)
+
+
+def coloured(height: int, width: int) -> bytes:
+    """The payload of a WebP with colours."""
+    file = io.BytesIO()
+    Image.fromarray(noise(1, height, width)).save(file, "WEBP", lossless=True)
+    stream = webp._bare(file.getvalue(), width, height)
+    return len(stream).to_bytes(4, "little") + stream
+
+
+def test_a_webp_of_anything_else_is_corrupt() -> None:
+    good = webp.encode(matte(40))
+    assert good is not None
+    for payload, why in (
+        (b"", "ends too early"),
+        (good[:3], "ends too early"),
+        (good[:-1], "ends too early"),
+        (good + b"\0", "followed by 1 byte"),
+        (b"\0\0\0\0", "no lossless WebP"),
+        (b"\x08\0\0\0" + bytes(8), "no lossless WebP|has colours"),
+        ((len(good) // 2).to_bytes(4, "little") + good[4 : 4 + len(good) // 2], "no lossless WebP"),
+        (coloured(40, 40), "has colours"),
+    ):
+        with pytest.raises(CorruptError, match=why):
+            webp.decode(payload, 40, 40)
+    with pytest.raises(CorruptError, match="16384 pixels across"):
+        webp.decode(good, 16_384, 1)
+
+
+def test_a_webp_cannot_claim_another_size() -> None:
+    """Its sizes are the file's: of a stream for fewer pixels there is not enough."""
+    small = webp.encode(noise(3, 8, 8)[:, :, 0])
+    assert small is not None
+    with pytest.raises(CorruptError, match="no lossless WebP"):
+        webp.decode(small, 3000, 3000)
+
+
+@given(st.binary(max_size=80), st.integers(1, 50), st.integers(1, 50))
+def test_any_payload_is_webp_or_corrupt(stream: bytes, width: int, height: int) -> None:
+    for payload in (stream, len(stream).to_bytes(4, "little") + stream):
+        with contextlib.suppress(CorruptError):
+            assert webp.decode(payload, width, height).shape == (height, width)
 
 
 @given(st.binary(max_size=60), st.integers(1, 50), st.integers(1, 50))
@@ -80,9 +189,10 @@ def test_any_payload_is_alpha_or_corrupt(payload: bytes, width: int, height: int
         assert alpha.decode(payload, width, height).shape == (height, width)
 
 
-@pytest.mark.parametrize("plane", [slope(40), shapes(256)], ids=["left", "plain"])
-def test_damaged_payloads_are_alpha_or_corrupt(plane: Plane) -> None:
-    payload = alpha.encode(plane)
+@pytest.mark.parametrize("method", [alpha.PLAIN, alpha.LEFT])
+def test_damaged_payloads_are_alpha_or_corrupt(method: int) -> None:
+    plane = slope(40)
+    payload = bytes([method]) + pack(plane.tobytes())
     rng = np.random.default_rng(3)
     for _ in range(200):
         broken = bytearray(payload)

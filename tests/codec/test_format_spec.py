@@ -144,7 +144,7 @@ def test_another_major_version_is_refused_by_name(major: int) -> None:
 
 
 @pytest.mark.parametrize("minor", [0, 1, 15])
-@pytest.mark.parametrize("kind", [6, 77, 127])
+@pytest.mark.parametrize("kind", [7, 77, 127])
 def test_an_unknown_section_is_skipped_or_refused_as_it_says(kind: int, minor: int) -> None:
     latents = PLAIN.sections[0]
     unknown = Section(kind, b"later", skippable=True)
@@ -207,6 +207,9 @@ def crafted(
         crafted(flags=2),
         crafted(tail=LATENTS_3 + b"\x02\x00"),
         crafted(flags=2, tail=LATENTS_3 + 2 * b"\x02\x00"),
+        crafted(flags=2, tail=LATENTS_3 + b"\x02\x00\x06\x00"),
+        crafted(flags=2, tail=LATENTS_3 + 2 * b"\x06\x00"),
+        crafted(tail=LATENTS_3 + b"\x06\x00"),
         crafted(flags=8, tail=b"\x11" + LATENTS_3),
         crafted(flags=8, tail=b""),
         crafted(flags=8, tail=b"\x03" + LATENTS_3),
@@ -232,6 +235,7 @@ def test_both_refuse_what_breaks_a_rule(data: bytes) -> None:
         crafted(tail=b"\xff\x00\xff\x00" + LATENTS_3),
         crafted(flags=4, tail=LATENTS_3 + b"\x05\x00\x83\x00\x04\x01x"),
         crafted(flags=2, tail=b"\x02\x00" + LATENTS_3),
+        crafted(flags=2, tail=LATENTS_3 + b"\x06\x01x"),
         crafted(flags=8 + 1, tail=b"\x10" + LATENTS_3),
         crafted(flags=8, size=(257, 64), tail=b"\x04\x01\x00\x01\x05abcde"),  # together they are long enough
         crafted(flags=8, size=(257, 257), tail=b"\x04" + (b"\x01\x07" + bytes(7)) * 4),
@@ -242,6 +246,14 @@ def test_both_refuse_what_breaks_a_rule(data: bytes) -> None:
 )
 def test_both_read_what_breaks_none(data: bytes) -> None:
     assert agree(data)
+
+
+def test_a_file_says_the_lowest_minor_version_that_has_its_types() -> None:
+    """So those without a new type are the files that they were, byte for byte."""
+    more = (*PLAIN.sections, Section(SectionType.ALPHA, b"\0\x07"), Section(127, b"", skippable=True))
+    assert pack(dataclasses.replace(PLAIN, sections=more))[4] == 0x10
+    newer = (*PLAIN.sections, Section(SectionType.ALPHA_WEBP, b"x"))
+    assert pack(dataclasses.replace(PLAIN, sections=newer))[4] == 0x11
 
 
 def test_what_begins_otherwise_is_no_rdae_file() -> None:

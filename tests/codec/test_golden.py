@@ -54,8 +54,8 @@ def weights_by_id() -> dict[bytes, Path]:
     return {hashlib.sha256(path.read_bytes()).digest()[:4]: path for path in found}
 
 
-def mini(version: Path) -> Model:
-    return model_of(version / "mini.safetensors")
+def mini() -> Model:
+    return model_of(write_golden.FIRST / "mini.safetensors")
 
 
 @pytest.mark.parametrize(("path", "facts"), FILES)
@@ -83,7 +83,7 @@ def test_old_files_decode_to_their_latents_and_pixels(path: Path, facts: dict[st
 @pytest.mark.parametrize(("path", "facts"), ERRORS)
 def test_old_bad_files_are_refused_as_they_were(path: Path, facts: dict[str, Any]) -> None:
     with pytest.raises(getattr(rdae, facts["error"])) as caught:
-        decode.decode(path.read_bytes(), mini(path.parent.parent))
+        decode.decode(path.read_bytes(), mini())
     assert str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -196,14 +196,14 @@ def test_an_existing_version_is_not_written_anew_unless_forced(tmp_path: Path) -
 )
 def test_files_of_chosen_integers_are_written_anew_alike(name: str, z: int, residual: int) -> None:
     folder = GOLDEN / "v1.0"
-    written = write_golden.out_of_range(mini(folder), z, residual)
+    written = write_golden.out_of_range(mini(), z, residual)
     assert written == (folder / "errors" / f"{name}.rdae").read_bytes()
 
 
 def test_the_golden_files_try_what_they_should() -> None:
     """A golden file of nothing but zeros would hold whatever changes."""
     folder = GOLDEN / "v1.0"
-    model = mini(folder)
+    model = mini()
     assert decode.decode((folder / "photo.rdae").read_bytes(), model).picture.std() > 10
     assert model.architecture.analysis_fine > 0
     coded = encode.quantise(write_golden.FILES["escapes"].picture, model, 800)
@@ -237,4 +237,4 @@ def test_the_slow_prior_says_what_the_page_says_about_order() -> None:
 
 
 def test_the_tiny_models_are_those_of_the_golden_weights() -> None:
-    assert mini(GOLDEN / "v1.0").architecture == tiny_model.MINI
+    assert mini().architecture == tiny_model.MINI

@@ -1,12 +1,14 @@
 """A second reader of what a file has beside latents, from docs/format.md (section 6) alone.
 
-It shares nothing with rdae. Python's lzma stands for the page's LZMA2.
+It shares nothing with rdae. Python's lzma stands for the page's LZMA2, Pillow for RFC 9649.
 """
 
 import lzma
+from io import BytesIO
 from typing import NamedTuple
 
-from spec_reader import ALPHA, EXIF, ICC, XMP, File, demand
+from PIL import Image
+from spec_reader import ALPHA, ALPHA_WEBP, EXIF, ICC, XMP, File, demand
 
 
 class Beside(NamedTuple):
@@ -42,6 +44,28 @@ def alpha_of(payload: bytes, width: int, height: int) -> bytes:
     return bytes(found)
 
 
+def alpha_of_webp(payload: bytes, width: int, height: int) -> bytes:
+    demand(width <= 16383, "width of alpha as WebP")
+    rows_of_a_band = min(2**22 // width, 16383)
+    found = b""
+    while height > 0:
+        rows = min(rows_of_a_band, height)
+        n = int.from_bytes(payload[:4], "little")
+        demand(len(payload) >= 4 + n, "alpha ends early")
+        band, payload, height = payload[4 : 4 + n], payload[4 + n :], height - rows
+        file = bytes.fromhex("52494646") + (n + 18 - n % 2).to_bytes(4, "little")
+        file += bytes.fromhex("574542505650384c") + (n + 5).to_bytes(4, "little")
+        file += b"\x2f" + (width - 1 + 2**14 * (rows - 1)).to_bytes(4, "little") + band + bytes(1 - n % 2)
+        try:
+            red, green, blue = (part.tobytes() for part in Image.open(BytesIO(file)).split())
+        except (OSError, ValueError):
+            red, green, blue = b"", b"no", b""
+        demand(red == green == blue, "alpha as WebP")
+        found += green
+    demand(not payload, "alpha goes on")
+    return found
+
+
 def metadata_of(payload: bytes) -> bytes:
     demand(len(payload) > 0 and payload[0] <= 1, "method of metadata")
     found = lzma2(payload[1:]) if payload[0] else payload[1:]
@@ -53,6 +77,8 @@ def read(file: File) -> Beside:
     """The extras of a file, or Refused."""
     payloads = {part.kind: part.payload for part in file.sections}
     plane = alpha_of(payloads[ALPHA], file.width, file.height) if ALPHA in payloads else None
+    if ALPHA_WEBP in payloads:
+        plane = alpha_of_webp(payloads[ALPHA_WEBP], file.width, file.height)
     return Beside(
         plane, *(metadata_of(payloads[kind]) if kind in payloads else None for kind in (ICC, EXIF, XMP))
     )

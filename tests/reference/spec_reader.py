@@ -1,4 +1,6 @@
-"""A second reader of .rdae files, written from docs/format.md (sections 1 to 3) alone: it shares nothing with rdae.
+"""A second reader of .rdae files, written from docs/format.md (sections 1 to 3) alone.
+
+It shares nothing with rdae.
 
 It exists to be compared with rdae.codec.container, so it is as unlike it as may be: the file is taken off the front of
 one iterator of bytes, rules are checked on what was found, and the CRC-32 is its own.
@@ -10,7 +12,7 @@ from itertools import islice
 from typing import NamedTuple
 
 GREY, HAS_ALPHA, HAS_METADATA, TILES, HAS_LATENT_CHECKSUM = 1, 2, 4, 8, 16
-LATENTS, ALPHA, ICC, EXIF, XMP = 1, 2, 3, 4, 5
+LATENTS, ALPHA, ICC, EXIF, XMP, ALPHA_WEBP = 1, 2, 3, 4, 5, 6
 
 
 class Refused(Exception):  # noqa: N818 - the page's word
@@ -18,7 +20,7 @@ class Refused(Exception):  # noqa: N818 - the page's word
 
 
 class Unsupported(Refused):
-    """The file asks for something that a 1.0 reader does not know."""
+    """The file asks for something that a 1.1 reader does not know."""
 
 
 class Part(NamedTuple):
@@ -121,12 +123,12 @@ def read(data: bytes) -> File:
     demand(number[0] == 0, "section type 0")
     tiles = 1 if tile is None else -(-width // (16 << tile)) * -(-height // (16 << tile))
     demand(number[LATENTS] == tiles, "number of LATENTS")
-    demand(all(number[kind] <= 1 for kind in (ALPHA, ICC, EXIF, XMP)), "a section twice")
-    demand(bool(flags & HAS_ALPHA) == (number[ALPHA] == 1), "flag of ALPHA")
+    demand(all(number[kind] <= 1 for kind in (ICC, EXIF, XMP)), "a section twice")
+    demand(number[ALPHA] + number[ALPHA_WEBP] == bool(flags & HAS_ALPHA), "alpha, and its flag")
     metadata = number[ICC] + number[EXIF] + number[XMP]
     demand(bool(flags & HAS_METADATA) == (metadata > 0), "flag of metadata")
     coded = sum(len(part.payload) for part in parts if part.kind == LATENTS)
     demand(coded >= -(-width // 64) * -(-height // 64), "too little coded for the size")
-    if any(part.kind > XMP and not part.skippable for part in parts):
+    if any(part.kind > ALPHA_WEBP and not part.skippable for part in parts):
         raise Unsupported("section type")
     return File(bool(flags & GREY), model, quality_index, width, height, tile, parts, checksum)

@@ -40,8 +40,9 @@ def containers(draw: st.DrawFn) -> Container:
     missing = least_payload(width, height) - sum(map(len, payloads))
     payloads[-1] += bytes(max(0, missing))
     sections = [Section(SectionType.LATENTS, payload, draw(st.booleans())) for payload in payloads]
-    for kind in (SectionType.ALPHA, SectionType.ICC, SectionType.EXIF, SectionType.XMP):
-        if draw(st.booleans()):
+    alpha = draw(st.sampled_from([None, SectionType.ALPHA, SectionType.ALPHA_WEBP]))
+    for kind in (alpha, SectionType.ICC, SectionType.EXIF, SectionType.XMP):
+        if kind is not None and draw(st.booleans()):
             sections += [Section(kind, draw(st.binary(max_size=40)), draw(st.booleans()))]
     for unknown in draw(st.lists(st.integers(max(SectionType) + 1, 127), max_size=2)):
         sections += [Section(unknown, draw(st.binary(max_size=40)), skippable=True)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rdae.codec.container import Container, Section, SectionType
+from rdae.codec.container import ALPHA_TYPES, Container, Section, SectionType
 from rdae.codec.sections import alpha, metadata
 from rdae.codec.sections.alpha import Plane
 from rdae.pictures.raster import Raster
@@ -44,15 +44,15 @@ def before(raster: Raster) -> list[Section]:
 
 def after(raster: Raster) -> list[Section]:
     """Alpha, if there is any."""
-    return [] if raster.alpha is None else [Section(SectionType.ALPHA, alpha.encode(raster.alpha))]
+    return [] if raster.alpha is None else [alpha.smallest(raster.alpha)]
 
 
 def read(parsed: Container) -> AuxiliaryData:
     """The auxiliary data of a file; CorruptError if any of it is not what an encoder writes."""
     header = parsed.header
-    (plane,) = parsed.payloads(SectionType.ALPHA) or (None,)
+    section = next((each for each in parsed.sections if each.type in ALPHA_TYPES), None)
     return AuxiliaryData(
-        None if plane is None else alpha.decode(plane, header.width, header.height),
+        None if section is None else alpha.read(section, header.width, header.height),
         *(metadata_of(parsed, kind) for kind in (SectionType.ICC, SectionType.EXIF, SectionType.XMP)),
     )
 

@@ -1,24 +1,28 @@
 """Transparency: kept exactly, in few bytes, and colours that nobody sees made cheap.
 
-A payload is a byte that names the method, then for
+An ALPHA section's payload is a byte that names the method, then for
 
     CONSTANT  one byte, the alpha of all pixels
     PLAIN     all rows, top to bottom, left to right, packed (rdae.codec.sections.packing)
     LEFT      the same, but of each pixel less its left neighbour (0 at the border), modulo 256
 
-Masks of text and shapes are smallest plain, soft ones by their differences. The size comes from the file's header,
-which its reader has checked.
+An ALPHA_WEBP section's is what rdae.codec.sections.webp says. Much text is smallest plain, smooth slopes by their
+differences, shapes and mattes of photographs as WebP. The size comes from the file's header, which its reader has
+checked.
 """
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from rdae.codec.container import Section, SectionType
+from rdae.codec.sections import webp
 from rdae.codec.sections.packing import pack, unpack_parts
 from rdae.errors import CorruptError
 from rdae.pictures.spool import Collector, release
 
 CONSTANT, PLAIN, LEFT = 0, 1, 2
+HOPELESS = 0.67
 THOROUGH_PIXELS = 1 << 22  # more are packed with less effort: seconds, not minutes
 
 BAND = 512  # rows that are filled at once, an even number
@@ -27,19 +31,34 @@ Plane = npt.NDArray[np.uint8]  # (h, w)
 Levels = npt.NDArray[np.uint8]  # (h, w, 3)
 
 
-def encode(alpha: Plane) -> bytes:
-    """The payload of a plane of alpha, uint8 (h, w)."""
+def smallest(alpha: Plane) -> Section:
+    """The shortest section that holds a plane of alpha, uint8 (h, w); of equal ones that which all readers know."""
     first = int(alpha[0, 0])
     if bool((alpha == first).all()):
-        return bytes([CONSTANT, first])
+        return Section(SectionType.ALPHA, bytes([CONSTANT, first]))
     planes = {PLAIN: np.ascontiguousarray(alpha), LEFT: _differences(alpha)}
     # Which is better shows at the lowest effort already.
-    method = min(planes, key=lambda each: len(pack(planes[each].data, 0)))
-    return bytes([method]) + pack(planes[method].data, 6 if alpha.size <= THOROUGH_PIXELS else 1)
+    sizes = {method: len(pack(plane.data, 0)) for method, plane in planes.items()}
+    method = min(sizes, key=lambda each: sizes[each])
+    as_webp = webp.encode(alpha)
+    # More effort saves LZMA2 a tenth, not a third: that much need not be tried.
+    if as_webp is not None and len(as_webp) < sizes[method] * HOPELESS:
+        return Section(SectionType.ALPHA_WEBP, as_webp)
+    packed = bytes([method]) + pack(planes[method].data, 6 if alpha.size <= THOROUGH_PIXELS else 1)
+    if as_webp is not None and len(as_webp) < len(packed):
+        return Section(SectionType.ALPHA_WEBP, as_webp)
+    return Section(SectionType.ALPHA, packed)
+
+
+def read(section: Section, width: int, height: int) -> Plane:
+    """The plane, uint8 (height, width), of a section of either type; CorruptError if it holds none of that size."""
+    if section.type == SectionType.ALPHA_WEBP:
+        return webp.decode(section.payload, width, height)
+    return decode(section.payload, width, height)
 
 
 def decode(payload: bytes, width: int, height: int) -> Plane:
-    """The plane, uint8 (height, width); CorruptError if the payload is not one of that size."""
+    """The plane, uint8 (height, width), of an ALPHA section; CorruptError if the payload is not one of that size."""
     if not payload or payload[0] not in (CONSTANT, PLAIN, LEFT):
         raise CorruptError(f"alpha of an unknown method: {payload[:1]!r}")
     if payload[0] == CONSTANT:

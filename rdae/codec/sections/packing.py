@@ -1,7 +1,7 @@
 """Bytes to fewer bytes and back, exactly: LZMA2 as in .xz files, without their headers.
 
-It packs masks a quarter to a half better than DEFLATE, as well as lossless WebP does (docs/experiments.md), is part
-of Python, and its decoder has one meaning everywhere. Other writers of it may find fewer bytes for the same.
+It packs masks a quarter to a half better than DEFLATE (docs/experiments.md), is part of Python, and its decoder has
+one meaning everywhere. Other writers of it may find fewer bytes for the same.
 
 Payloads may come from strangers: nothing is unpacked beyond what the caller announced.
 """
