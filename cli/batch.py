@@ -12,13 +12,16 @@ from typing import Any, TypeVar
 
 import click
 
-from rdae.batch import Facts, Task, find_inputs, plan_jobs, run, shard
+from rdae.batch import Facts, Task, Watch, find_inputs, plan_jobs, run, shard
 from rdae.processors import available_processors
 from rdae.storage.locations import STANDARD
 
 from .options import MODEL_HELP, THREADS_DEFAULT, LocationType, device_option, threads_option
 from .outcomes import OutcomePrinter
-from .signals import orderly_termination
+from .progress import JobLine, PassingLine
+from .signals import Interruption, orderly_termination
+
+ONE_FILE_AFTER_S, OF_MANY_AFTER_S = 1.0, 5.0
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -72,6 +75,18 @@ class Request:
     def to_standard_output(self) -> bool:
         """Whether the output goes there, as it does without -o when the input is standard input."""
         return self._output() == STANDARD
+
+    def watch(self, interruption: Interruption | None = None) -> Watch | None:
+        """What shows on a terminal how far the work on a file is, and ends a search after an interruption.
+
+        Of several files, which have a bar that counts them, it does so for those that take long.
+        """
+        draw = PassingLine().terminal and not (self.quiet or self.as_json)
+        if not self.alone or not (draw or interruption):
+            return None
+        one = len(self.inputs) == 1 and not self.recursive
+        after_s = ONE_FILE_AFTER_S if one else OF_MANY_AFTER_S
+        return functools.partial(JobLine, interruption=interruption, draw=draw, after_s=after_s)
 
     def run(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from rdae.targets import Kind
 
 from .batch import Request, many_files
 from .options import effort_option, finite, one_of_model_and_tune, tune_option
-from .progress import SearchLine
 from .signals import Interruption, finishing
 
 POSITIVE = click.FloatRange(0, min_open=True, max=1e12)
@@ -184,7 +182,6 @@ def compress(
         raise click.UsageError("--background is for --no-alpha.")
     one_of_model_and_tune(model, tune)
     interruption = Interruption()
-    draw = not (request.quiet or request.as_json)
     task = Compress(
         quality=quality,
         target=targets[0] if targets else None,
@@ -197,7 +194,7 @@ def compress(
         tune=tune,
         device=device,
         threads=request.threads_each,
-        watch=functools.partial(SearchLine, interruption=interruption, draw=draw) if request.alone else None,
+        watch=request.watch(interruption if on_interrupt == "finish" else None),
     )
     if on_interrupt == "discard":
         request.run(task, SUFFIXES, SUFFIX, words_of)

@@ -86,6 +86,7 @@ def decompress(
         model=model,
         device=device,
         threads=request.threads_each,
+        watch=request.watch(),
     )
     request.run(task, {SUFFIX}, suffix or ".png", words_of)
 

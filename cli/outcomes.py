@@ -16,9 +16,7 @@ import click
 from rdae.batch import Facts, Outcome
 
 from .messages import complain, one_line
-from .progress import PassingLine, clock_time
-
-BAR = 24  # cells
+from .progress import PassingLine, bar, clock_time
 
 
 class OutcomePrinter:
@@ -77,8 +75,7 @@ class OutcomePrinter:
             return
         spent_s = max(time.monotonic() - self._began, 1e-9)
         share = self._ended / self._total
-        filled = "#" * round(BAR * share)
-        line = f"{self._ended} of {self._total} [{filled:.<{BAR}}] {self._pixels / 1e6 / spent_s:.2f} MP/s"
+        line = f"{self._ended} of {self._total} {bar(share)} {self._pixels / 1e6 / spent_s:.2f} MP/s"
         tried = self._ended - self._skipped  # those that were skipped took no time
         if tried:
             line += f", {clock_time(spent_s * (self._total - self._ended) / tried)} left"

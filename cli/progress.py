@@ -6,11 +6,16 @@ enough.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
+from rdae.storage.locations import STANDARD
+
+from .messages import one_line
 from .signals import Interruption
 
 if TYPE_CHECKING:
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
 
 LOG_EVERY_S = 10.0
 DRAW_EVERY_S = 0.1
+BAR = 24  # cells
 
 
 class PassingLine:
@@ -54,9 +60,15 @@ class PassingLine:
             self._open = False
 
     def _write(self, line: str, *, stays: bool) -> None:
-        sys.stderr.write(("\r\x1b[K" if self._open else "") + line + ("\n" if stays else ""))
+        # On a terminal another passing line may stand there, that of all files or of one.
+        sys.stderr.write(("\r\x1b[K" if self._open or self.terminal else "") + line + ("\n" if stays else ""))
         sys.stderr.flush()
         self._open = not stays
+
+
+def bar(share: float) -> str:
+    """A share, 0 to 1, as a bar of BAR cells."""
+    return f"[{'#' * round(BAR * share):.<{BAR}}]"
 
 
 def clock_time(seconds: float) -> str:
@@ -86,27 +98,69 @@ class CountLine:
             self._line.lasting(line)
 
 
-class SearchLine:
-    """A passing line about a search for better latents, on a terminal; ends the search when that was asked for."""
+class JobLine:
+    """A passing line about one file, on a terminal: what is being done with it, how much of that is, the time left.
 
-    def __init__(self, name: str, interruption: Interruption, *, draw: bool) -> None:
-        """Take the name of what is compressed."""
-        self._name, self._interruption = name, interruption
-        self._line = PassingLine() if draw else None
-        self._began = time.monotonic()
+    A thread draws it, from `after_s` on: some of the work has nothing to tell for seconds. It also ends a search for
+    better latents when that was asked for. See `rdae.batch.watch.Watcher`.
+    """
 
-    def __enter__(self) -> SearchLine:  # noqa: PYI034 - Self needs Python 3.11
+    def __init__(
+        self, name: str, interruption: Interruption | None = None, *, draw: bool = True, after_s: float = 1.0
+    ) -> None:
+        """Take the name of what is worked on."""
+        self._name = one_line(name) if name != STANDARD else "standard input"
+        self._interruption = interruption
+        self._after_s = after_s
+        self._line = PassingLine()
+        self._draw = draw and self._line.terminal
+        self._began = self._since = time.monotonic()
+        self._now: tuple[str, int, int] = ("", 0, 0)
+        self._search: Progress | None = None
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> JobLine:  # noqa: PYI034 - Self needs Python 3.11
+        if self._draw:
+            self._thread = threading.Thread(target=self._redraw, daemon=True)
+            self._thread.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
-        if self._line is not None:
+        if self._thread is not None:
+            self._ended.set()
+            self._thread.join()
             self._line.clear()
 
-    def __call__(self, progress: Progress) -> bool:
-        """Show a step of the search; True if it shall end."""
-        if self._line is not None and self._line.terminal:
-            share = progress.step / progress.steps
-            left_s = (time.monotonic() - self._began) * (1 - share) / share
-            saved = progress.saved_bits / progress.plain_bits
-            self._line.passing(f"{self._name}  {share:4.0%}  {saved:.1%} saved  {clock_time(left_s)} left")
-        return self._interruption.asked
+    def told(self, what: str, done: int, total: int) -> None:
+        """Take what is being done now, and how many of how many tiles of it are."""
+        if what != self._now[0] or done == 0:
+            self._since = time.monotonic()
+            self._search = None
+        self._now = (what, done, total)
+
+    def searched(self, progress: Progress) -> bool:
+        """Take how far a search is; True if it shall end."""
+        self._search = progress
+        return self._interruption is not None and self._interruption.asked
+
+    def _redraw(self) -> None:
+        pause_s = self._after_s
+        while not self._ended.wait(pause_s):
+            pause_s = DRAW_EVERY_S
+            with contextlib.suppress(OSError, ValueError):  # nobody is there to see it any more
+                self._line.passing(self._text())
+
+    def _text(self) -> str:
+        (what, done, total), search, now = self._now, self._search, time.monotonic()
+        if search is not None:
+            share = search.step / search.steps
+            saved = search.saved_bits / search.plain_bits
+            left = clock_time((now - self._since) * (1 - share) / share)
+            return f"{self._name}  {bar(share)} {share:4.0%}  {saved:.1%} saved, {left} left"
+        if not total:
+            return f"{self._name}  {what}, {clock_time(now - self._began)}"
+        left = f", {clock_time((now - self._since) * (total - done) / done)} left" if done else ""
+        return (
+            f"{self._name}  {what} {bar(done / total)} {done} of {total} tile{'s' if total > 1 else ''}{left}"
+        )

@@ -26,5 +26,11 @@ def verify(*, request: Request, model: str | None, device: str | None, max_pixel
     if there is any of these. Without the synthesis this takes a part of the time of decompressing. An INPUT is an
     .rdae file, a folder (with -r), a pattern in quotes, a URL, or - for standard input.
     """
-    task = Verify(max_pixels=max_pixels, model=model, device=device, threads=request.threads_each)
+    task = Verify(
+        max_pixels=max_pixels,
+        model=model,
+        device=device,
+        threads=request.threads_each,
+        watch=request.watch(),
+    )
     request.run(task, {SUFFIX}, None, words_of)

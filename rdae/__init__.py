@@ -1,7 +1,7 @@
 """rdae: a learned image codec. Pictures in, small files out, and back.
 
-    data = rdae.compress(image, quality=50)      # PIL.Image or uint8 array (h, w, 3) -> bytes
-    image = rdae.decompress(data)                # -> PIL.Image.Image
+    data = rdae.compress(image, quality=50)      # PIL.Image, uint8 array (h, w, 3), or a picture file -> bytes
+    image = rdae.decompress(data)                # bytes, or a file -> PIL.Image.Image
     model = rdae.open_model()                    # for many pictures: weights are read once
 
 Importing this package is cheap on purpose: numpy and the runtime are loaded with the first of the three names above,

@@ -81,10 +81,10 @@ class Model:
         and XMP.
         effort: 0 (fastest) to 9 (smallest files): how long to look for latents that fit this picture better. A decoder
         has no more to do. alpha_quality: 100 keeps alpha exactly, less leaves it fewer levels, down to 0 and 255.
-        background: a colour such as "white", "#ffcc00" or (255, 204, 0), over which the picture is put, without alpha then.
+        background: a colour such as "white", "#ffcc00" or (255, 204, 0), over which the picture is put: no alpha then.
         listener: is told of each step of that, and ends it by returning True.
         verify: decode all but the pixels again and compare, VerifyError if it differs.
-        clock: gets the seconds by stage.
+        clock: gets the seconds by stage, and tells its listener how many tiles are done.
         ValueError if a quality is out of range or there is no such colour, OSError if a file cannot be read,
         PictureError if the image cannot be coded, TargetError if no quality meets the target.
         """
@@ -124,7 +124,7 @@ class Model:
         ValueError if it is not inside of the picture.
         scale: 2, 4 or 8 for a picture of half, a quarter or an eighth of the width and height, rounded up: the means of
         boxes of so many by so many pixels, counted from the left upper corner. That saves memory, and little time.
-        clock: gets the seconds by stage.
+        clock: gets the seconds by stage, and tells its listener how many tiles are done.
         """
         return self.unfold(
             data, exact=exact, max_pixels=max_pixels, region=region, scale=scale, clock=clock
@@ -211,7 +211,7 @@ def _raster(image: Picture, *, metadata: bool) -> Raster:
     if isinstance(image, Raster) or any(
         hasattr(type(image), name) for name in ("__array_interface__", "__array__")
     ):
-        return to_raster(image, metadata=metadata)
+        return to_raster(image, metadata=metadata)  # type: ignore[arg-type] # which is of these three
     if not is_source(image):
         kind = type(image).__name__
         raise PictureError(

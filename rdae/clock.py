@@ -1,17 +1,24 @@
-"""Seconds by stage: where the time of a picture goes."""
+"""Seconds by stage: where the time of a picture goes, and what it goes to now."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+Listener = Callable[[str, int, int], None]
+"""Told what is being done, and how many of how many tiles of it are done; 0 of 0 where it has none."""
 
 
 class Clock:
-    """A stopwatch with a hand for each stage; a stage inside another is counted once, as its own."""
+    """A stopwatch with a hand for each stage; a stage inside another is counted once, as its own.
 
-    def __init__(self) -> None:
+    listener: is told of progress as it is made, in the thread that makes it.
+    """
+
+    def __init__(self, listener: Listener | None = None) -> None:
         self.seconds: dict[str, float] = {}
+        self.listener = listener
         self._inner = 0.0
 
     @contextmanager
@@ -25,3 +32,8 @@ class Clock:
             spent = time.perf_counter() - start
             self.seconds[name] = self.seconds.get(name, 0.0) + spent - self._inner
             self._inner = outer_inner + spent
+
+    def tell(self, what: str, done: int = 0, total: int = 0) -> None:
+        """Tell the listener, if there is one."""
+        if self.listener is not None:
+            self.listener(what, done, total)

@@ -98,7 +98,7 @@ def test_a_background_takes_the_place_of_alpha(opened: api.Model) -> None:
     assert [section.name for section in parse(data).sections] == ["latents"]
     assert abs(len(data) - len(opened.compress(flat))) < 0.05 * len(data)
     for wrong in ("whyte", (1, 2, 300)):
-        with pytest.raises(ValueError, match="colou?r"):
+        with pytest.raises(ValueError, match=r"colou?r"):
             opened.compress(soft(), background=wrong)
     with pytest.raises(ValueError, match="alpha quality is 101"):
         opened.compress(soft(), alpha_quality=101)

@@ -20,6 +20,7 @@ from rdae.batch.outputs import plan_jobs, unfinished
 from rdae.batch.processes import run
 from rdae.batch.tasks import Facts, Job, Outcome, Task, perform
 from rdae.batch.verify import Verify
+from rdae.batch.watch import Watch, Watcher
 
 __all__ = [
     "Compress",
@@ -30,6 +31,8 @@ __all__ = [
     "Outcome",
     "Task",
     "Verify",
+    "Watch",
+    "Watcher",
     "find_inputs",
     "perform",
     "plan_jobs",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rdae.batch.models import ModelOpener
 from rdae.batch.tasks import Facts, Job
+from rdae.batch.watch import Watch, watched
 from rdae.clock import Clock
 from rdae.codec.container import HEADER_BYTES, peek
 from rdae.effort import DEFAULT_EFFORT
@@ -21,17 +21,15 @@ from rdae.targets import Kind, Target
 if TYPE_CHECKING:
     from rdae.codec.refinement import Listener
 
-    Watch = Callable[[str], contextlib.AbstractContextManager[Listener]]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Compress:
     """Compresses the picture that is a job's input to the .rdae file that is its output.
 
-    quality, effort, verify, metadata, alpha_quality, background: as `Model.compress` of rdae.open_model takes them. target: kind and value of a
-    rdae.Target, for which the quality is found. model: a name or a weights file; None: that of the tune. tune, device,
-    threads: as `rdae.open_model` takes them. watch: makes of an input's name what is told of each step of the search of
-    an effort above the default; only in this process.
+    quality, effort, verify, metadata, alpha_quality, background: as `Model.compress` of rdae.open_model takes them.
+    target: kind and value of a rdae.Target, for which the quality is found. model: a name or a weights file; None: that
+    of the tune. tune, device, threads: as `rdae.open_model` takes them. watch: makes of an input's name who is told how
+    far the work on it is; only in this process.
     """
 
     quality: float = 50.0
@@ -53,19 +51,23 @@ class Compress:
 
     def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
         """Compress one picture: see `rdae.batch.Task`."""
+        with watched(self.watch, job.input, clock) as watcher:
+            return self._compress(job, clock, note, None if watcher is None else watcher.searched)
+
+    def _compress(
+        self, job: Job, clock: Clock, note: Callable[[str], None], listener: Listener | None
+    ) -> Facts:
         from rdae.pictures import raster_in
 
         source = locate(job.input)
+        clock.tell("reading")
         with clock.stage("read"), source.open(PictureError, PictureError) as file:
             picture = raster_in(file, note, metadata=self.metadata)
             job.check()
+        clock.tell("loading the model")
         with clock.stage("model"):
             model = self._models.chosen
-        searches = self.watch is not None and self.effort > DEFAULT_EFFORT
-        with (
-            clock.stage("encode"),
-            self.watch(source.name) if self.watch and searches else contextlib.nullcontext() as listener,
-        ):
+        with clock.stage("encode"):
             data = model.compress(
                 picture,
                 self.quality,
@@ -77,6 +79,7 @@ class Compress:
                 background=self.background,
                 clock=clock,
             )
+        clock.tell("writing")
         with clock.stage("write"):
             locate(job.output).write(data, force=job.force)
         header, _, _ = peek(data[:HEADER_BYTES])

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from rdae.batch.models import ModelOpener
 from rdae.batch.tasks import Facts, Job
+from rdae.batch.watch import Watch, watched
 from rdae.clock import Clock
 from rdae.codec.container import parse
 from rdae.codec.reading import read_container
@@ -23,7 +24,7 @@ class Decompress:
 
     exact, max_pixels, region, scale: as `Model.decompress` of rdae.open_model takes them. suffix: of the picture's
     format; None: what the output's name ends in. model: a name or a weights file; None: the one that a file names.
-    device, threads: as `rdae.open_model` takes them.
+    device, threads: as `rdae.open_model` takes them. watch: as of `rdae.batch.Compress`.
     """
 
     exact: bool = False
@@ -34,6 +35,7 @@ class Decompress:
     model: str | None = None
     device: str | None = None
     threads: int | None = None
+    watch: Watch | None = None
 
     @cached_property
     def _models(self) -> ModelOpener:
@@ -41,15 +43,21 @@ class Decompress:
 
     def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
         """Decompress one file: see `rdae.batch.Task`."""
+        with watched(self.watch, job.input, clock):
+            return self._decompress(job, clock, note)
+
+    def _decompress(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
         from rdae.pictures import format_of, picture_bytes, picture_chunks
 
         output = locate(job.output)
+        clock.tell("reading")
         with clock.stage("read"):
             with locate(job.input).open(NotRdaeError, StreamError) as file:
                 data = read_container(file)
             parsed = parse(data, self.max_pixels)  # what is no .rdae file need not wait for a model
             job.check()
             form = format_of(f"picture{self.suffix}" if self.suffix else output.name)
+        clock.tell("loading the model")
         with clock.stage("model"):
             model = self._models.for_file(parsed.header)
         with clock.stage("decode"):
@@ -64,6 +72,8 @@ class Decompress:
             except ValueError as error:  # the region is not inside of this picture
                 raise PictureError(str(error)) from error
             image = None if bands.flow_as(form) else bands.image()
+        if image is not None:  # else it is decoded as it is written
+            clock.tell("writing")
         with clock.stage("write"):
             picture = picture_chunks(bands, form, note) if image is None else picture_bytes(image, form, note)
             written = output.write(picture, force=job.force)

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from rdae.batch.models import ModelOpener
 from rdae.batch.tasks import Facts, Job
+from rdae.batch.watch import Watch, watched
 from rdae.clock import Clock
 from rdae.codec.container import parse
 from rdae.codec.reading import read_container
@@ -22,13 +23,14 @@ class Verify:
     """Decodes the latents of the .rdae file that is a job's input, and compares them with their checksum.
 
     max_pixels: larger pictures are refused. model: a name or a weights file; None: the one that a file names. device,
-    threads: as `rdae.open_model` takes them.
+    threads: as `rdae.open_model` takes them. watch: as of `rdae.batch.Compress`.
     """
 
     max_pixels: int = MAX_PIXELS
     model: str | None = None
     device: str | None = None
     threads: int | None = None
+    watch: Watch | None = None
 
     @cached_property
     def _models(self) -> ModelOpener:
@@ -36,10 +38,16 @@ class Verify:
 
     def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
         """Check one file: see `rdae.batch.Task`."""
+        with watched(self.watch, job.input, clock):
+            return self._verify(job, clock, note)
+
+    def _verify(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
+        clock.tell("reading")
         with clock.stage("read"):
             with locate(job.input).open(NotRdaeError, StreamError) as file:
                 data = read_container(file)
             parsed = parse(data, self.max_pixels)
+        clock.tell("loading the model")
         with clock.stage("model"):
             model = self._models.for_file(parsed.header)
 

@@ -6,7 +6,7 @@ container -> for each row of tiles: latents (range coder <-> prior) -> ŷ -> syn
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -141,10 +141,16 @@ def verify(
 
     file, max_pixels, and the errors: as of `decode`.  clock: gets the seconds by stage.
     """
-    parsed = _parsed(file, max_pixels)
+    parsed, clock = _parsed(file, max_pixels), clock or Clock()
     grid = Grid.of(parsed.header.height, parsed.header.width, parsed.header.tile)
+    tiles = len(grid)
+
+    def tell(done: int) -> None:
+        clock.tell("verifying", done, tiles)
+
+    tell(0)
     with memory_for(parsed):
-        for _ in decoded_rows(parsed, model, (0, grid.height), (0, grid.width), Digest(), clock or Clock()):
+        for _ in decoded_rows(parsed, model, (0, grid.height), (0, grid.width), Digest(), clock, tell):
             pass
         return sections.read(parsed)
 
@@ -154,11 +160,17 @@ def _parsed(file: bytes | Container, max_pixels: int | None) -> Container:
 
 
 def decoded_rows(
-    parsed: Container, model: Model, vertical: Span, horizontal: Span, digest: Digest, clock: Clock
+    parsed: Container,
+    model: Model,
+    vertical: Span,
+    horizontal: Span,
+    digest: Digest,
+    clock: Clock,
+    tell: Callable[[int], None] | None = None,
 ) -> Iterator[Int32s]:
     """Yield ŷ·64, int32 (latents, k, w), of a window of latents, a row of tiles at a time, decoding what it needs.
 
-    digest: gets all that is decoded.
+    digest: gets all that is decoded.  tell: takes how many tiles were decoded so far.
     CorruptError, at the end at the latest, if what was decoded is not what was encoded; of a part of the tiles only
     damage can be told that the range coder notices.
     """
@@ -181,11 +193,18 @@ def decoded_rows(
                 tile = latents.read(payload, model.prior, header.quality_index, size, clock)
                 digest.add(tile)
                 decoded += 1
+                if tell is not None:
+                    tell(decoded)
                 tiles.append(tile.y64[:, first - top : last - top, start - left : end - left])
         yield _taken_together(tiles)
     checksum = parsed.latent_checksum
     if checksum is not None and decoded == len(payloads) and checksum != digest.checksum:
         raise CorruptError("the decoded latents are not those that were encoded")
+
+
+def _meeting(spans: list[Span], wanted: Span) -> int:
+    """How many spans have something of another."""
+    return sum(max(start, wanted[0]) < min(end, wanted[1]) for start, end in spans)
 
 
 def _taken_together(tiles: list[Int32s]) -> Int32s:
@@ -215,8 +234,14 @@ def _levels(parsed: Container, model: Model, view: View, digest: Digest, clock: 
     horizontal = window(region.x, region.width, grid.width, model.reach)
     rows = decoded_rows(parsed, model, vertical, horizontal, digest, clock)
     made = _synthesised(model, rows, header.quality_index, view)
+    tiles = _meeting(grid.rows(), vertical) * _meeting(grid.columns(), horizontal)
+    done = 0
+    clock.tell("decoding", 0, tiles)
     for band in _cut(made, view, (vertical[0], horizontal[0]), clock):
         yield _grey(band) if header.grey else band
+        done += len(band)
+        # Of a row of tiles all latents come first: its tiles are done as their pixels are.
+        clock.tell("decoding", tiles * done // view.boxes.height, tiles)
 
 
 def _cut(made: Iterator[Levels], view: View, origin: tuple[int, int], clock: Clock) -> Iterator[Levels]:

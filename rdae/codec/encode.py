@@ -195,9 +195,11 @@ def check(data: bytes, raster: Raster, model: Model, clock: Clock | None = None)
 
     clock: gets the seconds, as one stage "verify".
     """
+    clock = clock or Clock()
+    inner = Clock(clock.listener)  # whose stages are no others than this one
     try:
-        with (clock or Clock()).stage("verify"):
-            found = decode.verify(data, model, max_pixels=None)
+        with clock.stage("verify"):
+            found = decode.verify(data, model, max_pixels=None, clock=inner)
     except StreamError as error:
         raise VerifyError(f"what was encoded does not decode here to what was meant: {error}") from error
     if not found.are_of(raster):
@@ -303,6 +305,7 @@ def _encoding(
     payloads: list[bytes] = []
     kept: list[Latents] = []
     digest, rate_bits, total = Digest(), 0.0, 0.0
+    clock.tell("encoding", 0, len(prepared.grid))
     for quantised, cost in tiles:
         with clock.stage("coding"):
             payloads.append(quantised.payload())
@@ -313,6 +316,7 @@ def _encoding(
         if keep and prepared.small:
             kept.append(quantised.latents)
         total += cost
+        clock.tell("encoding", len(payloads), len(prepared.grid))
     return Encoding(
         header=Header(
             raster.width, raster.height, prepared.model.model_id, index, raster.grey, prepared.tile

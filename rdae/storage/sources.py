@@ -5,7 +5,7 @@ import io
 import mmap
 import os
 from collections.abc import Iterator
-from typing import BinaryIO, TypeGuard
+from typing import BinaryIO, TypeGuard, cast
 
 from rdae.errors import RdaeError
 from rdae.storage.files import open_input, read_bounded
@@ -35,13 +35,18 @@ def opened(source: Source, wrong_kind: type[RdaeError], too_large: type[RdaeErro
         with io.BytesIO(buffer) as file:
             yield file
     else:
-        if isinstance(source, io.TextIOBase):
+        open_file = cast("BinaryIO", source)
+        if _in_text_mode(open_file):
             raise wrong_kind("a file in text mode, expected one in binary mode")
         # There are things with read() and nothing else.
-        file = source if hasattr(source, "seekable") else io.BytesIO(read_bounded(source, too_large))
+        file = open_file if hasattr(source, "seekable") else io.BytesIO(read_bounded(open_file, too_large))
         if file.seekable():
             file.seek(0)
         yield file
+
+
+def _in_text_mode(file: object) -> bool:
+    return isinstance(file, io.TextIOBase)
 
 
 def _buffer(thing: object) -> memoryview | None:

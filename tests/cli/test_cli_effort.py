@@ -18,11 +18,13 @@ from tiny_model import photo
 
 import rdae
 from rdae.cli.main import main
-from rdae.cli.progress import SearchLine
+from rdae.cli.progress import JobLine
 from rdae.cli.signals import Interruption
 from rdae.codec.refinement import Progress
 
-RDAE = (sys.executable, "-m", "rdae.cli")
+# The command, but that its line is drawn at once: the small model needs no seconds.
+AT_ONCE = "import rdae.cli.batch as b; b.OF_MANY_AFTER_S = 0.0; from rdae.cli.main import main; main()"
+RDAE = (sys.executable, "-c", AT_ONCE)
 linux = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of Unix")
 
 
@@ -107,8 +109,8 @@ def test_ctrl_c_amid_a_search_leaves_nothing_or_the_best_so_far(choice: str) -> 
 
 def test_the_line_of_a_search_ends_it_when_that_was_asked_for() -> None:
     interruption = Interruption()
-    line = SearchLine("x", interruption, draw=False)
+    line = JobLine("x", interruption, draw=False)
     progress = Progress(step=1, steps=2, plain_bits=100.0, saved_bits=3.0)
-    assert not line(progress)
+    assert not line.searched(progress)
     interruption.asked = True
-    assert line(progress)
+    assert line.searched(progress)
