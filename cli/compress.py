@@ -114,6 +114,17 @@ class UntilAsked:
     show_default=True,
     help="What Ctrl-C does amid a picture: leave nothing of it, or write the best that was found so far.",
 )
+@click.option(
+    "--lossless",
+    is_flag=True,
+    help="Keep the picture exactly, whatever it takes; with -e 2 or more large pictures get all the time they need.",
+)
+@click.option(
+    "--no-exact",
+    is_flag=True,
+    help="Code graphics like photographs, too.  [default: store them as pixels, exactly or with fewer colours, where "
+    "that costs less]",
+)
 @click.option("--strip", is_flag=True, help="Leave out colour profile, EXIF and XMP.")
 @click.option(
     "--alpha-quality",
@@ -152,6 +163,8 @@ def compress(
     ssimulacra2: float | None,
     effort: int,
     on_interrupt: str,
+    lossless: bool,
+    no_exact: bool,
     strip: bool,
     alpha_quality: int,
     no_alpha: bool,
@@ -180,12 +193,16 @@ def compress(
         )
     if background is not None and not no_alpha:
         raise click.UsageError("--background is for --no-alpha.")
+    if lossless and (targets or chosen or no_exact):
+        raise click.UsageError("--lossless leaves no quality, size or distortion to choose, nor how.")
     one_of_model_and_tune(model, tune)
     interruption = Interruption()
     task = Compress(
         quality=quality,
         target=targets[0] if targets else None,
         effort=effort,
+        exact=not no_exact,
+        lossless=lossless,
         verify=verify,
         metadata=not strip,
         alpha_quality=alpha_quality,

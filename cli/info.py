@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from rdae import quality
-from rdae.codec.container import Container, parse
+from rdae.codec.container import PIXELS_TYPES, Container, parse
 from rdae.codec.reading import read_container
 from rdae.errors import NotRdaeError, RdaeError, StreamError, describe
 from rdae.networks import registry
@@ -35,18 +35,30 @@ def info(file: str, as_json: bool) -> None:
     click.echo(f"size      {facts['bytes']:,} bytes, {facts['bpp']:.3f} bpp")
     click.echo(f"picture   {facts['width']} x {facts['height']}{', grey' if facts['grey'] else ''}")
     click.echo(f"quality   {facts['quality']:g}")
-    click.echo(f"model     {facts['model']}, {facts['model_name'] or 'not installed'}")
+    if container.needs_model:
+        click.echo(f"model     {facts['model']}, {facts['model_name'] or 'not installed'}")
+    if facts["pixels_stored"]:
+        exact = (
+            ", exactly"
+            if facts["exact"]
+            else f", {facts['pixels_exact']:.0%} exactly"
+            if facts["pixels_exact"]
+            else ""
+        )
+        click.echo(f"pixels    {facts['pixels_stored']:.0%} stored as pixels{exact}")
     if facts["tile"] is not None:
         click.echo(f"tiles     of {2 ** facts['tile']} x {2 ** facts['tile']} latents")
     for section in facts["sections"]:
         click.echo(f"section   {section['type']}, {section['bytes']:,} bytes")
-    click.echo(f"checksum  {facts['latent_checksum'] or 'none'} over the latents")
+    if container.needs_model:
+        click.echo(f"checksum  {facts['latent_checksum'] or 'none'} over the latents")
 
 
 def facts_of(container: Container, size_bytes: int) -> dict[str, Any]:
     """What `info --json` prints, less the name of the file. Other programs read these keys."""
     header = container.header
     checksum = container.latent_checksum
+    stored, exact = _stored_shares(container)
     return {
         "bytes": size_bytes,
         "width": header.width,
@@ -62,5 +74,17 @@ def facts_of(container: Container, size_bytes: int) -> dict[str, Any]:
             {"type": section.name, "bytes": len(section.payload), "skippable": section.skippable}
             for section in container.sections
         ],
+        "pixels_stored": stored,
+        "pixels_exact": exact,
+        "exact": exact == 1,
         "latent_checksum": None if checksum is None else f"{checksum:08x}",
     }
+
+
+def _stored_shares(container: Container) -> tuple[float, float]:
+    """How much of the picture is stored as pixels, and how much of it exactly."""
+    if not any(section.type in PIXELS_TYPES for section in container.sections):
+        return 0.0, 0.0
+    from rdae.codec.sections.pixels import stored_shares  # which loads numpy
+
+    return stored_shares(container)

@@ -13,6 +13,7 @@ from rdae.codec import decode, encode
 from rdae.codec.container import Container, parse
 from rdae.codec.decode import Decoded
 from rdae.codec.encode import Encoded
+from rdae.codec.encoding import prepare
 from rdae.codec.reading import read_container
 from rdae.codec.refinement import Listener
 from rdae.codec.target import compress_to
@@ -68,6 +69,8 @@ class Model:
         metadata: bool = True,
         alpha_quality: int = EXACT,
         background: str | Colour | None = None,
+        exact: bool = True,
+        lossless: bool = False,
         listener: Listener | None = None,
         clock: Clock | None = None,
     ) -> bytes:
@@ -82,24 +85,31 @@ class Model:
         effort: 0 (fastest) to 9 (smallest files): how long to look for latents that fit this picture better. A decoder
         has no more to do. alpha_quality: 100 keeps alpha exactly, less leaves it fewer levels, down to 0 and 255.
         background: a colour such as "white", "#ffcc00" or (255, 204, 0), over which the picture is put: no alpha then.
+        exact: store graphics as pixels, exactly or with fewer colours, where that costs less than latents do.
+        lossless: keep the picture exactly, whatever quality and target say; `rdae.compress` needs no model for that.
         listener: is told of each step of that, and ends it by returning True.
         verify: decode all but the pixels again and compare, VerifyError if it differs.
         clock: gets the seconds by stage, and tells its listener how many tiles are done.
         ValueError if a quality is out of range or there is no such colour, OSError if a file cannot be read,
         PictureError if the image cannot be coded, TargetError if no quality meets the target.
         """
-        raster = _raster(image, metadata=metadata)
-        if background is not None:
-            raster = composed(raster, colour_of(background))
-        raster = quantised(raster, alpha_quality)
+        raster = _transparent(_raster(image, metadata=metadata), alpha_quality, background)
         clock = clock or Clock()
+        if lossless:
+            return encode.compress_lossless(raster, effort=effort, verify=verify, clock=clock)
         if target is None:
             data = encode.compress(
-                raster, self.loaded, to_index(quality), effort=effort, listener=listener, clock=clock
+                raster,
+                self.loaded,
+                to_index(quality),
+                effort=effort,
+                choose=exact,
+                listener=listener,
+                clock=clock,
             )
         else:
-            prepared = encode.prepare(raster, self.loaded, keep=True, clock=clock)
-            data = compress_to(prepared, target, effort, listener=listener, clock=clock)
+            prepared = prepare(raster, self.loaded, keep=True, clock=clock)
+            data = compress_to(prepared, target, effort, choose=exact, listener=listener, clock=clock)
         if verify:
             encode.check(data, raster, self.loaded, clock)
         return data
@@ -158,7 +168,7 @@ class Model:
 
     def encode(self, picture: npt.NDArray[np.uint8], at: float, *, effort: int = DEFAULT_EFFORT) -> Encoded:
         """Compress uint8 (h, w, 3) at quality `at` and say all that the encoder knows."""
-        return encode.encode(picture, self.loaded, to_index(at), effort=effort)
+        return encode.encode(picture, self.loaded, to_index(at), effort=effort, choose=True)
 
     def decode(self, data: bytes) -> Decoded:
         """Decompress and say all that the decoder knows."""
@@ -221,6 +231,13 @@ def _raster(image: Picture, *, metadata: bool) -> Raster:
         return raster_in(file, metadata=metadata)
 
 
+def _transparent(raster: Raster, alpha_quality: float, background: str | Colour | None) -> Raster:
+    """Return a picture with as much transparency as is to be kept."""
+    if background is not None:
+        raster = composed(raster, colour_of(background))
+    return quantised(raster, alpha_quality)
+
+
 def _bytes(data: Source) -> bytes:
     if not is_source(data):
         kind = type(data).__name__
@@ -259,6 +276,8 @@ def compress(
     metadata: bool = True,
     alpha_quality: int = EXACT,
     background: str | Colour | None = None,
+    exact: bool = True,
+    lossless: bool = False,
 ) -> bytes:
     """Return the bytes of an .rdae file: `Model.compress` with the given model, or that of a tune as `open_model` says.
 
@@ -266,6 +285,9 @@ def compress(
     """
     if model is not None and tune is not None:
         raise ValueError(f"model {model.name} and tune {tune}, expected one of them")
+    if lossless:
+        raster = _transparent(_raster(image, metadata=metadata), alpha_quality, background)
+        return encode.compress_lossless(raster, effort=effort, verify=verify)
     return (model or _tuned_model(tune)).compress(
         image,
         quality,
@@ -275,6 +297,7 @@ def compress(
         metadata=metadata,
         alpha_quality=alpha_quality,
         background=background,
+        exact=exact,
     )
 
 
@@ -287,6 +310,12 @@ def decompress(
     region: tuple[int, int, int, int] | None = None,
     scale: int = 1,
 ) -> Image.Image:
-    """Return the picture of an .rdae file: `Model.decompress` with the given model or the one that the file names."""
+    """Return the picture of an .rdae file: `Model.decompress` with the given model or the one that the file names.
+
+    A file without latents, as `lossless` makes them, needs none.
+    """
     parsed = parse(_bytes(data), max_pixels)
+    if model is None and not parsed.needs_model:
+        part = None if region is None else Region(*region)
+        return decode.unfold(parsed, None, None, exact=exact, region=part, scale=scale).image()
     return (model or _model_for(parsed)).unfold(parsed, exact=exact, region=region, scale=scale).image()

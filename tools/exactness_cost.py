@@ -32,7 +32,7 @@ from float_prior import FloatPrior, with_float_prior
 from PIL import Image
 from scipy.special import erfc
 
-from rdae.codec import decode, encode, latents
+from rdae.codec import decode, encode, encoding, latents
 from rdae.networks import normaliser, weights
 from rdae.networks.graphs import STEPS
 from rdae.networks.layers import Z_MAX
@@ -116,7 +116,7 @@ def bits_in_floats(model: Model, z: npt.NDArray[np.int32], index: int, y64: Numb
 
 def measure_bits(model: Model, picture: Picture, index: int) -> Bits:
     """Charge one picture at one quality by all accounts."""
-    (y,) = encode.prepare(picture, model, tile=None).rows_of_tiles(index)
+    (y,) = encoding.prepare(picture, model, tile=None).rows_of_tiles(index)
     z = model.hyper_analyse(y, index).clip(-Z_MAX, Z_MAX)
     y64 = y.astype(np.float64) * normaliser.STEP_UNIT
     charged = Charged(model, y64)

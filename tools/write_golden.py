@@ -26,7 +26,7 @@ from tiny_model import GOLDEN, noise, photo
 from rdae.codec import container, decode, encode, latents
 from rdae.codec.container import Container, Header, Section, SectionType, least_payload, pack, parse
 from rdae.codec.range_coding import SymbolEncoder
-from rdae.codec.sections import metadata, packing, webp
+from rdae.codec.sections import alpha_webp, metadata, packing
 from rdae.errors import RdaeError
 from rdae.networks import weights
 from rdae.networks.model import Model
@@ -239,12 +239,14 @@ def rough(height: int, width: int) -> npt.NDArray[np.uint8]:
 
 
 def bad_webp(change: Callable[[bytes], bytes], because: str) -> Bad:
-    return Bad("CorruptError", because, with_webp(change(webp.encode(rough(61, 83)) or b"")))
+    return Bad("CorruptError", because, with_webp(change(alpha_webp.encode(rough(61, 83)) or b"")))
 
 
 FILES_1_1: dict[str, Case] = {
-    "alpha-webp": Case("alpha as WebP", photo(40, 70), 400, with_webp(webp.encode(rough(40, 70)))),
-    "alpha-bands": Case("alpha as WebP in two bands", photo(16_500, 1), 100, with_webp(webp.encode(rough(16_500, 1)))),
+    "alpha-webp": Case("alpha as WebP", photo(40, 70), 400, with_webp(alpha_webp.encode(rough(40, 70)))),
+    "alpha-bands": Case(
+        "alpha as WebP in two bands", photo(16_500, 1), 100, with_webp(alpha_webp.encode(rough(16_500, 1)))
+    ),
 }  # fmt: skip
 
 ERRORS_1_1: dict[str, Bad] = {
@@ -253,7 +255,7 @@ ERRORS_1_1: dict[str, Bad] = {
     "webp-short": bad_webp(lambda p: (len(p) // 2).to_bytes(4, "little") + p[4 : len(p) // 2 + 4], "half a bitstream"),
     "webp-followed": bad_webp(lambda p: p + b"\0", "a byte after the last band"),
     "webp-broken": bad_webp(lambda _: b"\x08\0\0\0" + b"\xff" * 8, "no bitstream of WebP"),
-    "webp-other-size": bad_webp(lambda _: webp.encode(rough(9, 83)) or b"", "a bitstream of fewer rows"),
+    "webp-other-size": bad_webp(lambda _: alpha_webp.encode(rough(9, 83)) or b"", "a bitstream of fewer rows"),
     "alpha-twice": Bad("CorruptError", "alpha, and alpha as WebP",
                        lambda data: put(5, b"\x12")(put(14, b"\x02\x02\0\x55\x06\x01x\x01")(data))),
 }  # fmt: skip

@@ -20,16 +20,17 @@ from rdae.targets import Kind, Target
 
 if TYPE_CHECKING:
     from rdae.codec.refinement import Listener
+    from rdae.pictures.raster import Raster
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compress:
     """Compresses the picture that is a job's input to the .rdae file that is its output.
 
-    quality, effort, verify, metadata, alpha_quality, background: as `Model.compress` of rdae.open_model takes them.
-    target: kind and value of a rdae.Target, for which the quality is found. model: a name or a weights file; None: that
-    of the tune. tune, device, threads: as `rdae.open_model` takes them. watch: makes of an input's name who is told how
-    far the work on it is; only in this process.
+    quality, effort, verify, metadata, alpha_quality, background, exact, lossless: as `Model.compress` of
+    rdae.open_model takes them. target: kind and value of a rdae.Target, for which the quality is found. model: a name
+    or a weights file; None: that of the tune. tune, device, threads: as `rdae.open_model` takes them. watch: makes of
+    an input's name who is told how far the work on it is; only in this process.
     """
 
     quality: float = 50.0
@@ -39,6 +40,8 @@ class Compress:
     metadata: bool = True
     alpha_quality: int = 100
     background: str | None = None
+    exact: bool = True
+    lossless: bool = False
     model: str | None = None
     tune: str | None = None
     device: str | None = None
@@ -64,21 +67,7 @@ class Compress:
         with clock.stage("read"), source.open(PictureError, PictureError) as file:
             picture = raster_in(file, note, metadata=self.metadata)
             job.check()
-        clock.tell("loading the model")
-        with clock.stage("model"):
-            model = self._models.chosen
-        with clock.stage("encode"):
-            data = model.compress(
-                picture,
-                self.quality,
-                target=None if self.target is None else Target(*self.target),
-                effort=self.effort,
-                listener=listener,
-                verify=self.verify,
-                alpha_quality=self.alpha_quality,
-                background=self.background,
-                clock=clock,
-            )
+        data = self._data(picture, clock, listener)
         clock.tell("writing")
         with clock.stage("write"):
             locate(job.output).write(data, force=job.force)
@@ -89,6 +78,37 @@ class Compress:
             output_bytes=len(data),
             width=picture.width,
             height=picture.height,
-            model=model.name,
+            model="" if self.lossless else self._models.chosen.name,
             quality=from_index(header.quality_index),
         )
+
+    def _data(self, picture: Raster, clock: Clock, listener: Listener | None) -> bytes:
+        if self.lossless:
+            from rdae.api import compress
+
+            clock.tell("compressing")
+            with clock.stage("encode"):
+                return compress(
+                    picture,
+                    effort=self.effort,
+                    verify=self.verify,
+                    alpha_quality=self.alpha_quality,
+                    background=self.background,
+                    lossless=True,
+                )
+        clock.tell("loading the model")
+        with clock.stage("model"):
+            model = self._models.chosen
+        with clock.stage("encode"):
+            return model.compress(
+                picture,
+                self.quality,
+                target=None if self.target is None else Target(*self.target),
+                effort=self.effort,
+                listener=listener,
+                verify=self.verify,
+                alpha_quality=self.alpha_quality,
+                background=self.background,
+                exact=self.exact,
+                clock=clock,
+            )

@@ -47,6 +47,8 @@ class Decompress:
             return self._decompress(job, clock, note)
 
     def _decompress(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
+        from rdae.codec import decode
+        from rdae.codec.tiles import Region
         from rdae.pictures import format_of, picture_bytes, picture_chunks
 
         output = locate(job.output)
@@ -59,13 +61,15 @@ class Decompress:
             form = format_of(f"picture{self.suffix}" if self.suffix else output.name)
         clock.tell("loading the model")
         with clock.stage("model"):
-            model = self._models.for_file(parsed.header)
+            model = self._models.for_file(parsed.header) if parsed.needs_model else None
         with clock.stage("decode"):
             try:
-                bands = model.unfold(
+                bands = decode.unfold(
                     parsed,
+                    None if model is None else model.loaded,
+                    None,
                     exact=self.exact,
-                    region=self.region,
+                    region=None if self.region is None else Region(*self.region),
                     scale=self.scale,
                     clock=clock,
                 )
@@ -84,6 +88,6 @@ class Decompress:
             width=bands.width,
             height=bands.height,
             pixels=parsed.header.width * parsed.header.height,
-            model=model.name,
+            model="" if model is None else model.name,
             quality=from_index(parsed.header.quality_index),
         )

@@ -49,13 +49,13 @@ class Verify:
             parsed = parse(data, self.max_pixels)
         clock.tell("loading the model")
         with clock.stage("model"):
-            model = self._models.for_file(parsed.header)
+            model = self._models.for_file(parsed.header) if parsed.needs_model else None
 
         from rdae.codec import decode
 
         with clock.stage("decode"):
-            decode.verify(parsed, model.loaded, clock=clock)
-        if parsed.latent_checksum is None:
+            decode.verify(parsed, None if model is None else model.loaded, clock=clock)
+        if parsed.needs_model and parsed.latent_checksum is None:
             note("it decodes, but carries no checksum to compare with")
         header = parsed.header
         return Facts(
@@ -64,6 +64,6 @@ class Verify:
             output_bytes=0,
             width=header.width,
             height=header.height,
-            model=model.name,
+            model="" if model is None else model.name,
             quality=from_index(header.quality_index),
         )

@@ -17,10 +17,11 @@ lowest first, the top bit of a byte set when another follows, and never longer t
 
 The top bit of a section's type, 0x80, says that a reader that does not know the type may skip the section
 and still show the right picture; the lower seven bits, 1..127, are the type proper. There is one LATENTS
-section, or one per tile with Flag.TILES (in reading order), at most one of each other known type, and of ALPHA and
-ALPHA_WEBP one. Flag.ALPHA and Flag.METADATA say that such sections are there. Nothing may follow the CRC-32.
+section, or one per tile with Flag.TILES (in reading order), or, where others hold all pixels, none; any number
+of PIXELS sections, at most one of each other known type, and of those with alpha one. Flag.ALPHA and Flag.METADATA say
+that such sections are there. Nothing may follow the CRC-32.
 
-The LATENTS payloads together have at least a byte for each block of BLOCK x BLOCK pixels, a begun one
+The payloads that hold the picture together have at least a byte for each block of BLOCK x BLOCK pixels, a begun one
 included, least_payload(): what a decoder spends follows the blocks, so that this bounds it by the length of
 the file. There are at most MAX_SECTIONS sections.
 
@@ -72,11 +73,21 @@ class SectionType(IntEnum):
     EXIF = 4
     XMP = 5
     ALPHA_WEBP = 6  # since 1.1
+    PIXELS = 7  # since 1.1
+    PIXELS_ALPHA = 8  # since 1.1
 
 
 # The minor version that brought a type; those that are not here are of 1.0.
-SINCE_MINOR: dict[int, int] = {SectionType.ALPHA_WEBP: 1}
-ALPHA_TYPES = frozenset({SectionType.ALPHA, SectionType.ALPHA_WEBP})
+SINCE_MINOR: dict[int, int] = dict.fromkeys(
+    (SectionType.ALPHA_WEBP, SectionType.PIXELS, SectionType.PIXELS_ALPHA), 1
+)
+PIXELS_TYPES = frozenset({SectionType.PIXELS, SectionType.PIXELS_ALPHA})
+# Of these there is one for each tile, or as many as there are rectangles.
+SEVERAL = frozenset({SectionType.LATENTS, SectionType.PIXELS})
+NO_MODEL = bytes(4)
+"""What a file names that needs none: one without latents."""
+
+ALPHA_TYPES = frozenset({SectionType.ALPHA, SectionType.ALPHA_WEBP, SectionType.PIXELS_ALPHA})
 METADATA_TYPES = frozenset({SectionType.ICC, SectionType.EXIF, SectionType.XMP})
 
 
@@ -138,24 +149,27 @@ class Container:
 
     def __post_init__(self) -> None:
         types = [section.type for section in self.sections]
-        if types.count(SectionType.LATENTS) < self.header.tiles:
-            found = types.count(SectionType.LATENTS)
+        found = types.count(SectionType.LATENTS)
+        if found != self.header.tiles and (found or not PIXELS_TYPES & set(types)):
             raise ValueError(f"{found} latents sections, expected {self.header.tiles}")
-        for known in SectionType:
-            most = self.header.tiles if known == SectionType.LATENTS else 1
-            if types.count(known) > most:
-                raise ValueError(f"{types.count(known)} {known.name.lower()} sections, expected {most}")
-        if set(types) >= ALPHA_TYPES:
+        for known in set(SectionType) - SEVERAL:
+            if types.count(known) > 1:
+                raise ValueError(f"{types.count(known)} {known.name.lower()} sections, expected 1")
+        if len(ALPHA_TYPES & set(types)) > 1:
             raise ValueError("alpha twice")
+        if SectionType.PIXELS_ALPHA in types and SEVERAL & set(types):
+            raise ValueError("more than the picture")
         if self.latent_checksum is not None and self.latent_checksum >> 32:
             raise ValueError(f"latent checksum {self.latent_checksum}, expected 32 bits")
         if len(self.sections) > MAX_SECTIONS:
             raise ValueError(f"{len(self.sections)} sections, expected at most {MAX_SECTIONS}")
-        latents = sum(len(payload) for payload in self.payloads(SectionType.LATENTS))
+        coded = sum(len(each.payload) for each in self.sections if each.type in SEVERAL | PIXELS_TYPES)
         least = least_payload(self.header.width, self.header.height)
-        if latents < least:
+        if coded < least:
             size = f"{self.header.width} x {self.header.height}"
-            raise ValueError(f"{latents} bytes of latents for {size} pixels, expected at least {least}")
+            raise ValueError(
+                f"{coded} bytes of latents or pixels for {size} pixels, expected at least {least}"
+            )
 
     @property
     def flags(self) -> Flag:
@@ -178,6 +192,11 @@ class Container:
     def minor(self) -> int:
         """The minor version of the format that the file says: the lowest that has all its types."""
         return max(SINCE_MINOR.get(section.type, 0) for section in self.sections)
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether there are latents to be decoded."""
+        return any(section.type == SectionType.LATENTS for section in self.sections)
 
     def payloads(self, kind: SectionType) -> list[bytes]:
         """The payloads of all sections of one type, in the order of the file."""

@@ -1,6 +1,7 @@
 """The bytes of files to pictures.
 
 container -> for each row of tiles: latents (range coder <-> prior) -> ŷ -> synthesis -> rows of levels
+          -> pixels that are stored as such, in their places
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from rdae.clock import Clock
 from rdae.codec import latents, sections
-from rdae.codec.container import Container, Header, SectionType, parse
+from rdae.codec.container import Container, Header, Section, SectionType, parse
 from rdae.codec.latents import Digest
-from rdae.codec.sections import AuxiliaryData
+from rdae.codec.sections import AuxiliaryData, pixels
 from rdae.codec.sections.alpha import means
+from rdae.codec.sections.pixels import Rectangle
 from rdae.codec.tiles import Grid, Region, window
 from rdae.errors import CorruptError, PictureError, WeightsError
 from rdae.limits import MAX_PIXELS
@@ -31,6 +34,8 @@ from rdae.pictures.raster import Raster, info_of, mode_of
 
 Int32s = npt.NDArray[np.int32]
 Levels = npt.NDArray[np.uint8]
+
+BLANK_ROWS = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +85,7 @@ def view_of(parsed: Container, region: Region | None, scale: int, *, exact: bool
 
 def decode(
     file: bytes | Container,
-    model: Model,
+    model: Model | None,
     max_pixels: int | None = MAX_PIXELS,
     *,
     exact: bool = False,
@@ -90,7 +95,8 @@ def decode(
 ) -> Decoded:
     """Decompress a file; a StreamError or WeightsError if that cannot be done soundly.
 
-    file: its bytes, or what `container.parse` has made of them.  max_pixels: larger pictures are refused before
+    file: its bytes, or what `container.parse` has made of them.  model: the one that it names, None if it has no
+    latents.  max_pixels: larger pictures are refused before
     anything is allocated; None: take any size; of what is parsed already nothing is refused.
     exact: synthesise in exact arithmetic, so that pixels are the same on every machine, at a few times the work.
     region: the part of the picture that is wanted, for which only the tiles that it needs are decoded; ValueError if it
@@ -115,7 +121,7 @@ def decode(
 
 def unfold(
     file: bytes | Container,
-    model: Model,
+    model: Model | None,
     max_pixels: int | None = MAX_PIXELS,
     *,
     exact: bool = False,
@@ -135,9 +141,12 @@ def unfold(
 
 
 def verify(
-    file: bytes | Container, model: Model, max_pixels: int | None = MAX_PIXELS, clock: Clock | None = None
+    file: bytes | Container,
+    model: Model | None,
+    max_pixels: int | None = MAX_PIXELS,
+    clock: Clock | None = None,
 ) -> AuxiliaryData:
-    """Decode all of a file but its pixels, compare the latents with their checksum; return what is beside them.
+    """Decode all of a file but pixels of latents, compare it with its checksums; return what is beside the picture.
 
     file, max_pixels, and the errors: as of `decode`.  clock: gets the seconds by stage.
     """
@@ -150,13 +159,29 @@ def verify(
 
     tell(0)
     with memory_for(parsed):
-        for _ in decoded_rows(parsed, model, (0, grid.height), (0, grid.width), Digest(), clock, tell):
-            pass
+        if parsed.needs_model:
+            for _ in decoded_rows(
+                parsed, _needed(parsed, model), (0, grid.height), (0, grid.width), Digest(), clock, tell
+            ):
+                pass
+        pixels.rectangles(parsed)
+        for section in pixels.pixel_sections(parsed):
+            pixels.decode(section, parsed.header)
         return sections.read(parsed)
 
 
 def _parsed(file: bytes | Container, max_pixels: int | None) -> Container:
     return file if isinstance(file, Container) else parse(file, max_pixels)
+
+
+def _needed(parsed: Container, model: Model | None) -> Model:
+    """Return the model; WeightsError if it is not the one that the file names."""
+    needed = parsed.header.model
+    if model is None:
+        raise WeightsError(f"needs model {needed.hex()}")
+    if needed != model.model_id:
+        raise WeightsError(f"needs model {needed.hex()}, but {model.name} is {model.model_id.hex()}")
+    return model
 
 
 def decoded_rows(
@@ -175,8 +200,6 @@ def decoded_rows(
     damage can be told that the range coder notices.
     """
     header = parsed.header
-    if header.model != model.model_id:
-        raise WeightsError(f"needs model {header.model.hex()}, but {model.name} is {model.model_id.hex()}")
     grid = Grid.of(header.height, header.width, header.tile)
     payloads = parsed.payloads(SectionType.LATENTS)
     columns = grid.columns()
@@ -225,8 +248,22 @@ def picture_of(rows: Iterable[Int32s], model: Model, header: Header) -> Levels:
     return picture
 
 
-def _levels(parsed: Container, model: Model, view: View, digest: Digest, clock: Clock) -> Iterator[Levels]:
+def _levels(
+    parsed: Container, model: Model | None, view: View, digest: Digest, clock: Clock
+) -> Iterator[Levels]:
     """Yield a view's rows, top to bottom: uint8 (k, width, 3), or (k, width, 1) of a grey picture."""
+    if parsed.needs_model:
+        rows = _of_latents(parsed, _needed(parsed, model), view, digest, clock)
+    else:
+        rows = _blank(view, channels=1 if parsed.header.grey else 3)
+    stored = list(zip(pixels.rectangles(parsed), pixels.pixel_sections(parsed), strict=True))
+    return _with_pixels(rows, stored, parsed.header, view, clock) if stored else rows
+
+
+def _of_latents(
+    parsed: Container, model: Model, view: View, digest: Digest, clock: Clock
+) -> Iterator[Levels]:
+    """Yield what the latents say of a view's rows."""
     header, region = parsed.header, view.region
     grid = Grid.of(header.height, header.width, header.tile)
     # A window of latents, of which those at its borders only serve as neighbours.
@@ -242,6 +279,49 @@ def _levels(parsed: Container, model: Model, view: View, digest: Digest, clock: 
         done += len(band)
         # Of a row of tiles all latents come first: its tiles are done as their pixels are.
         clock.tell("decoding", tiles * done // view.boxes.height, tiles)
+
+
+def _blank(view: View, channels: int) -> Iterator[Levels]:
+    """Yield rows that stored pixels will cover."""
+    boxes = view.boxes
+    for top in range(0, boxes.height, BLANK_ROWS):
+        yield np.zeros((min(BLANK_ROWS, boxes.height - top), boxes.width, channels), np.uint8)
+
+
+def _with_pixels(
+    rows: Iterable[Levels],
+    stored: list[tuple[Rectangle, Section]],
+    header: Header,
+    view: View,
+    clock: Clock,
+) -> Iterator[Levels]:
+    """Yield rows of a view with stored pixels in their places, each rectangle being decoded when it is reached."""
+    boxes, scale = view.boxes, view.scale
+    held: dict[Rectangle, Levels] = {}
+    top = boxes.y
+    for rows_in in rows:
+        band, bottom = np.array(rows_in), top + len(rows_in)
+        for rectangle, section in stored:
+            # In boxes of the view's scale: rectangles begin where boxes do.
+            first, last = max(top, rectangle.top // scale), min(bottom, -(-rectangle.bottom // scale))
+            left = max(boxes.x, rectangle.left // scale)
+            right = min(boxes.x + boxes.width, -(-rectangle.right // scale))
+            if first >= last or left >= right:
+                held.pop(rectangle, None)
+                continue
+            if rectangle not in held:
+                with clock.stage("pixels"):
+                    held[rectangle] = _means(pixels.decode(section, header).levels, scale)
+            y, x = rectangle.top // scale, rectangle.left // scale
+            found = held[rectangle][first - y : last - y, left - x : right - x]
+            band[first - top : last - top, left - boxes.x : right - boxes.x] = found[:, :, : band.shape[2]]
+        yield band
+        top = bottom
+
+
+def _means(levels: Levels, scale: int) -> Levels:
+    """(h, w, 3) at 1/scale, rounded up: the mean of each box of scale x scale, as far as it has pixels."""
+    return levels if scale == 1 else np.asarray(Image.fromarray(np.ascontiguousarray(levels)).reduce(scale))
 
 
 def _cut(made: Iterator[Levels], view: View, origin: tuple[int, int], clock: Clock) -> Iterator[Levels]:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from rdae.codec.encode import Prepared, best_encoding, compress, encoding_of, file_of, prepare
+from rdae.codec.encode import compress
+from rdae.codec.encoding import Prepared, encoding_of, file_of, prepare, searched_encoding
 from rdae.codec.refinement import Found, Plan, Refined, better, plans, refine, tiles_with_neighbours
 from rdae.networks.model import Model
 from rdae.pictures.raster import Raster
@@ -29,7 +30,7 @@ def effort_levels(
             data = compress(picture, model, quality_index, effort=effort)
             yield data, time.perf_counter() - begun
         return
-    data = file_of(prepared, best_encoding(prepared, quality_index))
+    data = file_of(searched_encoding(prepared, quality_index))
     yield data, time.perf_counter() - begun
     spent, best, plain_bits = 0.0, None, 0.0
     for plan in plans(highest):
@@ -41,7 +42,7 @@ def effort_levels(
             begun = time.perf_counter()
             if best is None or better(found.cost, best.cost, plain_bits):
                 encoding = encoding_of(prepared, plan.aim(quality_index).index, found.quantised)
-                data = file_of(prepared, encoding)
+                data = file_of(encoding)
             yield data, spent + before_stages + seconds + time.perf_counter() - begun
         if best is None:
             plain_bits = refined.plain.bits

@@ -27,7 +27,7 @@ SCALES = 128
 STATED_BITS = 3 * math.log2(2 * SCALES)
 """What it takes to say which distribution of which scale each colour has."""
 
-Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating]
 
 
 def residual_bits(original: Picture, decoded: Picture) -> float:
@@ -79,7 +79,8 @@ _OFFSETS = np.arange(LEVELS - 1)[None] - np.arange(LEVELS)[:, None] + LEVELS - 1
 
 
 def _gaussian(at: Floats) -> Floats:
-    return 0.5 * _erfc(-at / math.sqrt(2))
+    tail: Floats = 0.5 * _erfc(-at / math.sqrt(2))
+    return tail
 
 
 def _laplacian(at: Floats) -> Floats:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tiny_model import noise, photo, write
 
-from rdae.codec import decode, encode, latents
+from rdae.codec import decode, encode, encoding, latents
 from rdae.codec.container import CHECKSUM_BYTES, Container, Header, Section, SectionType, pack, parse
 from rdae.codec.range_coding import SymbolEncoder
 from rdae.errors import (
@@ -326,7 +326,7 @@ def test_latents_are_nearest_to_what_was_analysed(tiny: Model) -> None:
     coded = encode.quantise(picture, tiny, index)
     latents = coded.latents
     assert sum(len(step.rows) for step in coded.symbols[1:]) == latents.y64.size
-    (y,) = encode.prepare(picture, tiny, tile=None).rows_of_tiles(index)
+    (y,) = encoding.prepare(picture, tiny, tile=None).rows_of_tiles(index)
     z = tiny.hyper_analyse(y, index)
     assert np.abs(y - latents.y64 / 64).max() < 0.5 + 1e-3
     assert np.array_equal(latents.z, z.clip(-127, 127))
@@ -390,12 +390,12 @@ def test_encodings_share_the_analysis_and_change_no_byte(
     raster = Raster(photo(*size), alpha=alpha, xmp=b"<x/>")
     expected = {index: encode.encode(raster, tiny, index, tile=tile) for index in (100, 400, 700)}
     if not keeps:
-        monkeypatch.setattr(encode, "KEEP_PIXELS", size[0] * size[1] - 1)
+        monkeypatch.setattr(encoding, "KEEP_PIXELS", size[0] * size[1] - 1)
     analysed, decoded = calls(monkeypatch, Transforms, "features"), calls(monkeypatch, latents, "read")
-    prepared = encode.prepare(raster, tiny, tile=tile, keep=True)
+    prepared = encoding.prepare(raster, tiny, tile=tile, keep=True)
     for index, encoded in expected.items():
-        encoding = encode.best_encoding(prepared, index, keep=True)
-        assert encode.file_of(prepared, encoding) == encoded.data
-        np.testing.assert_array_equal(encode.reconstruct(prepared, encoding), encoded.reconstruction)
+        made = encoding.searched_encoding(prepared, index, keep=True)
+        assert encoding.file_of(made) == encoded.data
+        np.testing.assert_array_equal(encoding.reconstruct(made), encoded.reconstruction)
     assert len(analysed) == (1 if keeps else 3)
     assert (not decoded) is keeps  # what was encoded is known, and decoded where it was too large to be kept

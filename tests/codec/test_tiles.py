@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_model import SMALL, noise, photo, write
 
-from rdae.codec import decode, encode, latents, tiles
+from rdae.codec import decode, encode, encoding, latents, tiles
 from rdae.codec.container import Container, Header, Section, SectionType, pack, parse
 from rdae.codec.tiles import Grid, Region
 from rdae.errors import CorruptError
@@ -65,7 +65,7 @@ def test_latents_are_cut_after_the_analysis(small: Model, monkeypatch: pytest.Mo
     for tiled in (False, True):
         if tiled:
             monkeypatch.setattr(transforms, "BAND_BYTES", 1)  # bands of a few rows
-        prepared = encode.prepare(picture, small, tile=4 if tiled else None)
+        prepared = encoding.prepare(picture, small, tile=4 if tiled else None)
         seen[tiled] = list(prepared.rows_of_tiles(400))
     assert [part.shape[1] for part in seen[True]] == [16, 3]
     assert np.allclose(np.concatenate(seen[True], axis=1), seen[False][0], rtol=1e-4, atol=1e-3)

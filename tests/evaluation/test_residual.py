@@ -21,7 +21,8 @@ def picture(seed: int = 0, low: int = 60, high: int = 200) -> Picture:
 def near(original: Picture, kind: str, scale: float, seed: int = 1) -> Picture:
     """Noise of that kind around a picture, not beyond its levels."""
     draw = getattr(np.random.default_rng(seed), kind)(0, scale, original.shape)
-    return np.clip(np.rint(original + draw), 0, 255).astype(np.uint8)
+    noisy: Picture = np.clip(np.rint(original + draw), 0, 255).astype(np.uint8)
+    return noisy
 
 
 def test_an_equal_picture_costs_what_it_takes_to_say_so() -> None:

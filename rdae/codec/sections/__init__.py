@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rdae.codec.container import ALPHA_TYPES, Container, Section, SectionType
-from rdae.codec.sections import alpha, metadata
+from rdae.codec.sections import alpha, metadata, pixels
 from rdae.codec.sections.alpha import Plane
 from rdae.pictures.raster import Raster
 
@@ -51,8 +51,13 @@ def read(parsed: Container) -> AuxiliaryData:
     """The auxiliary data of a file; CorruptError if any of it is not what an encoder writes."""
     header = parsed.header
     section = next((each for each in parsed.sections if each.type in ALPHA_TYPES), None)
+    plane: Plane | None = None
+    if section is not None and section.type == SectionType.PIXELS_ALPHA:
+        plane = pixels.decode(section, header).alpha
+    elif section is not None:
+        plane = alpha.read(section, header.width, header.height)
     return AuxiliaryData(
-        None if section is None else alpha.read(section, header.width, header.height),
+        plane,
         *(metadata_of(parsed, kind) for kind in (SectionType.ICC, SectionType.EXIF, SectionType.XMP)),
     )
 

@@ -6,7 +6,7 @@ An ALPHA section's payload is a byte that names the method, then for
     PLAIN     all rows, top to bottom, left to right, packed (rdae.codec.sections.packing)
     LEFT      the same, but of each pixel less its left neighbour (0 at the border), modulo 256
 
-An ALPHA_WEBP section's is what rdae.codec.sections.webp says. Much text is smallest plain, smooth slopes by their
+An ALPHA_WEBP section's is what rdae.codec.sections.alpha_webp says. Much text is smallest plain, smooth slopes by their
 differences, shapes and mattes of photographs as WebP. The size comes from the file's header, which its reader has
 checked.
 """
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from rdae.codec.container import Section, SectionType
-from rdae.codec.sections import webp
+from rdae.codec.sections import alpha_webp
 from rdae.codec.sections.packing import pack, unpack_parts
 from rdae.errors import CorruptError
 from rdae.pictures.spool import Collector, release
@@ -40,7 +40,7 @@ def smallest(alpha: Plane) -> Section:
     # Which is better shows at the lowest effort already.
     sizes = {method: len(pack(plane.data, 0)) for method, plane in planes.items()}
     method = min(sizes, key=lambda each: sizes[each])
-    as_webp = webp.encode(alpha)
+    as_webp = alpha_webp.encode(alpha)
     # More effort saves LZMA2 a tenth, not a third: that much need not be tried.
     if as_webp is not None and len(as_webp) < sizes[method] * HOPELESS:
         return Section(SectionType.ALPHA_WEBP, as_webp)
@@ -53,7 +53,7 @@ def smallest(alpha: Plane) -> Section:
 def read(section: Section, width: int, height: int) -> Plane:
     """The plane, uint8 (height, width), of a section of either type; CorruptError if it holds none of that size."""
     if section.type == SectionType.ALPHA_WEBP:
-        return webp.decode(section.payload, width, height)
+        return alpha_webp.decode(section.payload, width, height)
     return decode(section.payload, width, height)
 
 

@@ -1,0 +1,248 @@
+"""Which pixels are stored as pixels: all, where a picture is to be kept exactly, and graphics where that costs less.
+
+What an encoding costs is what the autoencoder is trained on: its bits, and its squared error in bits, R + βD. The
+levels of graphics, stored as they are, cost R and no error; with fewer colours less R, and some error. Latents are
+taken only where they cost less than all of these, and never if exactness itself takes fewer bits. In a picture that has
+graphics in some places, rectangles of these are tried likewise.
+
+Photographs do not pay for the question: a look at every fourth row tells them from graphics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from rdae import metrics
+from rdae.codec.container import MAX_QUALITY_INDEX, NO_MODEL, Container, Header, Section, pack
+from rdae.codec.encoding import Encoding, Prepared, StoredPart, container_of, prepare, reconstruct
+from rdae.codec.sections import after, before, pixels, webp
+from rdae.codec.sections.pixels import Rectangle
+from rdae.pictures.raster import Raster
+from rdae.pictures.spool import release
+from rdae.quality import beta
+
+Levels = npt.NDArray[np.uint8]  # (h, w, 3)
+Settings = Sequence[tuple[int, int]]  # method and quality of WebP, all of which are tried
+
+QUICK: Settings = ((4, 80),)
+USUAL: Settings = ((4, 100), (5, 100))
+BEST: Settings = ((4, 100), (5, 90), (5, 100), (6, 100))
+BEST_PIXELS = 1 << 21
+"""Larger pictures get the best settings for lossless files from BEST_EFFORT on: they take 17 seconds a megapixel."""
+
+BEST_EFFORT = 2
+BAND_PIXELS = 1 << 24
+"""Of one rectangle, at most: what Pillow holds of it is four bytes each."""
+
+COLOURS = (256, 128, 64, 32, 16, 8)
+KMEANS = 2  # rounds in which the colours move to the means of what they stand for
+
+ROW_STEP = 4  # rows that are looked at
+CELL = 64  # side in pixels of what is graphics or not, a multiple of ROW_STEP and of pixels.GRID
+EQUAL_SHARE = 0.4
+"""Of pixels that equal their left neighbour: photographs had up to 0.2, graphics from 0.69 on."""
+
+EDGE = 48  # levels between neighbours that are more than a slope
+EDGES_SHARE = 1 / 256
+LEAST_CELLS = 6  # of a rectangle
+MOST_RECTANGLES = 8
+WORTH = 0.95
+"""What a mixture may cost at most of what it is compared with: for less nobody should wait twice as long."""
+
+
+class Choice(NamedTuple):
+    """A file, and the encoding of its latents; None if it has none."""
+
+    container: Container
+    encoding: Encoding | None
+
+
+class Candidate(NamedTuple):
+    """A picture stored as pixels: its file, and the levels that it shows."""
+
+    container: Container
+    levels: Levels
+
+
+def lossless(raster: Raster, effort: int) -> Container:
+    """Return the file of a picture that is kept exactly, colours under alpha 0 included."""
+    best = raster.width * raster.height <= BEST_PIXELS or effort >= BEST_EFFORT
+    return _stored(raster, raster.levels, MAX_QUALITY_INDEX, BEST if best else USUAL)
+
+
+def best(encoding: Encoding, search: Callable[[Prepared], Encoding]) -> Choice:
+    """Return what costs least: an encoding as it is, its picture stored as pixels, or a mixture.
+
+    search: encodes what is prepared with rectangles in the way that the encoding was made.
+    """
+    raster, index = encoding.prepared.raster, encoding.header.quality_index
+    plain = Choice(container_of(encoding), encoding)
+    shares = _equal_shares(raster.levels) if webp.available() else None
+    if shares is None:
+        return plain
+    if shares.mean() >= EQUAL_SHARE:
+        exact, *simpler = candidates(raster, index)
+        if len(pack(exact.container)) < len(pack(plain.container)):
+            return Choice(exact.container, None)
+        costs = [_cost(each.container, raster, each.levels, index) for each in (exact, *simpler)]
+        least = int(np.argmin(costs))
+        if costs[least] < _cost(plain.container, raster, reconstruct(encoding), index):
+            return Choice((exact, *simpler)[least].container, None)
+    parts = list(_parts(raster, shares, index))
+    if not parts:
+        return plain
+    mixed = search(prepare(raster, encoding.prepared.model, tile=encoding.prepared.tile, pixels=parts))
+    plain_cost, cost = (
+        _cost(container_of(each), raster, reconstruct(each), index) for each in (encoding, mixed)
+    )
+    return Choice(container_of(mixed), mixed) if cost < WORTH * plain_cost else plain
+
+
+def is_graphics(raster: Raster) -> bool:
+    """Tell if a picture is graphics, not a photograph, as a whole."""
+    shares = _equal_shares(raster.levels)
+    return webp.available() and shares is not None and float(shares.mean()) >= EQUAL_SHARE
+
+
+def candidates(raster: Raster, index: int) -> list[Candidate]:
+    """Return graphics stored as pixels: exactly, but for colours under alpha 0, then with fewer and fewer colours."""
+    levels = raster.levels
+    if raster.alpha is not None:
+        levels = np.where(raster.alpha[:, :, None] > 0, levels, np.uint8(0))
+    found = [Candidate(_stored(raster, levels, MAX_QUALITY_INDEX, USUAL), levels)]
+    simpler = _simpler(levels, grey=raster.grey)
+    found += [Candidate(_stored(raster, each, index, QUICK, exact=False), each) for each in simpler]
+    return found
+
+
+def _stored(
+    raster: Raster, levels: Levels, index: int, settings: Settings, *, exact: bool = True
+) -> Container:
+    """All of a picture, with these levels: as one rectangle if it is not too large, with alpha if that takes less."""
+    bands = _bands(Rectangle(0, 0, raster.width, raster.height))
+    sections: list[Section] = []
+    for band in bands:
+        place = None if len(bands) == 1 else band
+        sections.append(pixels.encode(band.of(levels), place, exact=exact, settings=settings))
+        release(levels)
+    header = Header(raster.width, raster.height, NO_MODEL, index, raster.grey)
+    apart = Container(header, (*before(raster), *sections, *after(raster)))
+    if raster.alpha is None or len(bands) > 1:
+        return apart
+    together = pixels.encode(levels, alpha=raster.alpha, exact=exact, settings=settings)
+    found = Container(header, (*before(raster), together))
+    return found if len(pack(found)) < len(pack(apart)) else apart
+
+
+def _simpler(levels: Levels, *, grey: bool) -> Iterator[Levels]:
+    """Yield levels with fewer colours, each the mean of what it stands for, as far as there are fewer."""
+    image = Image.fromarray(levels)
+    method = Image.Quantize.MAXCOVERAGE  # of Pillow's ways that which left the least error for the bytes
+    last = levels
+    for colours in COLOURS:
+        reduced = image.quantize(colours, method=method, kmeans=KMEANS, dither=Image.Dither.NONE)
+        found = np.asarray(reduced.convert("RGB"))
+        if grey:
+            found = np.repeat(found[:, :, 1:2], 3, axis=2)
+        if not np.array_equal(found, last):
+            yield found
+        last = found
+
+
+def _bands(rectangle: Rectangle) -> list[Rectangle]:
+    """Rectangles, top to bottom and left to right, that a WebP can hold and that are not too much memory."""
+    found = []
+    limit = webp.MAX_SIDE // pixels.GRID * pixels.GRID
+    for left in range(rectangle.left, rectangle.right, limit):
+        width = min(limit, rectangle.right - left)
+        rows = max(pixels.GRID, min(limit, BAND_PIXELS // width // pixels.GRID * pixels.GRID))
+        found += [
+            Rectangle(left, top, width, min(rows, rectangle.bottom - top))
+            for top in range(rectangle.top, rectangle.bottom, rows)
+        ]
+    return found
+
+
+def _cost(container: Container, raster: Raster, seen: Levels, index: int) -> float:
+    """R + βD in bits: the file's, and those of the squared error of what is seen."""
+    if raster.alpha is not None:  # where nothing is to be seen any colour is right
+        seen = np.where(raster.alpha[:, :, None] > 0, seen, raster.levels)
+    return 8 * len(pack(container)) + _error_bits(raster.levels, seen, index)
+
+
+def _error_bits(wanted: Levels, seen: Levels, index: int) -> float:
+    return float(beta(index) * metrics.mse(wanted, seen) * wanted.shape[0] * wanted.shape[1])
+
+
+def _equal_shares(levels: Levels) -> npt.NDArray[np.float64] | None:
+    """How much of each cell equals its left neighbour, (cells down, cells across); None if the picture is too small."""
+    width = levels.shape[1]
+    if width < 2:
+        return None
+    rows = levels[::ROW_STEP]
+    equal = np.empty(rows.shape[:2], bool)
+    equal[:, 1:] = (rows[:, 1:] == rows[:, :-1]).all(axis=2)
+    equal[:, 0] = equal[:, 1]
+    release(levels)
+    tops, lefts = range(0, len(rows), CELL // ROW_STEP), range(0, width, CELL)
+    sums = np.add.reduceat(np.add.reduceat(equal, lefts, axis=1, dtype=np.int64), tops, axis=0)
+    heights, widths = np.diff([*tops, len(rows)]), np.diff([*lefts, width])
+    found: npt.NDArray[np.float64] = sums / np.outer(heights, widths)
+    return found
+
+
+def _parts(raster: Raster, shares: npt.NDArray[np.float64], index: int) -> Iterator[StoredPart]:
+    """Yield rectangles of graphics, the largest first, with the sections that cost least."""
+    free = shares >= EQUAL_SHARE
+    if free.all():
+        return
+    for _ in range(MOST_RECTANGLES):
+        top, left, bottom, right = _largest(free)
+        if (bottom - top) * (right - left) < LEAST_CELLS:
+            return
+        free[top:bottom, left:right] = False
+        x, y = left * CELL, top * CELL
+        size = min(right * CELL, raster.width) - x, min(bottom * CELL, raster.height) - y
+        for band in _bands(Rectangle(x, y, *size)):
+            levels = band.of(raster.levels)
+            if _has_edges(levels):
+                yield band, _cheapest(levels, band, index, grey=raster.grey)
+
+
+def _cheapest(levels: Levels, band: Rectangle, index: int, *, grey: bool) -> Section:
+    """The section of a rectangle that costs least: with all its colours, or with fewer."""
+    found = pixels.encode(levels, band, exact=True, settings=USUAL)
+    cost = 8.0 * len(found.payload)
+    for simpler in _simpler(np.ascontiguousarray(levels), grey=grey):
+        section = pixels.encode(simpler, band, exact=False, settings=QUICK)
+        other = 8 * len(section.payload) + _error_bits(levels, simpler, index)
+        if other < cost:
+            found, cost = section, other
+    return found
+
+
+def _has_edges(levels: Levels) -> bool:
+    """Whether there is more in it than skies and slopes, which latents say in next to no bits."""
+    rows = levels[::ROW_STEP].astype(np.int16)
+    return bool((np.abs(np.diff(rows, axis=1)).max(axis=2) >= EDGE).mean() > EDGES_SHARE)
+
+
+def _largest(free: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Top, left, bottom and right of the largest rectangle of cells that are all free; empty if none is."""
+    found, area = (0, 0, 0, 0), 0
+    heights = np.zeros(free.shape[1], np.int64)
+    for row, line in enumerate(free):
+        heights = np.where(line, heights + 1, 0)
+        for left in range(len(heights)):
+            lowest = np.minimum.accumulate(heights[left:])
+            areas = lowest * np.arange(1, len(lowest) + 1)
+            widest = int(areas.argmax())
+            if areas[widest] > area:
+                area = int(areas[widest])
+                found = (row + 1 - int(lowest[widest]), left, row + 1, left + widest + 1)
+    return found
