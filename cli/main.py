@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+from typing import Any
 
 import click
 
@@ -9,6 +10,7 @@ import rdae
 from rdae.errors import RdaeError, describe
 
 from .messages import Failure
+from .streams import prepare_streams
 
 # name: (module of this package, which holds the command under the module's own name; short help)
 # The help stands here and not only in the modules, so that `rdae --help` need not load them.
@@ -50,6 +52,11 @@ class LazyGroup(click.Group):
         """Write the list of commands without loading any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, short_help) for name, (_, short_help) in COMMANDS.items()])
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run the command line, with standard streams that are fit for it."""
+        prepare_streams()
+        return super().main(*arguments, **options)
 
     def invoke(self, context: click.Context) -> object:
         """Run a command. Exit status 1 after an error in the input, 130 after Ctrl-C."""

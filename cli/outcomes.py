@@ -36,7 +36,7 @@ class OutcomePrinter:
         self._quiet = quiet
         self._verbose = verbose
         self._line = PassingLine()
-        on_terminal = self._line.terminal and not (as_json and sys.stdout.isatty())
+        on_terminal = self._line.terminal and not (as_json and sys.stdout is not None and sys.stdout.isatty())
         self._bar = on_terminal and total > 1 and not quiet
         self._began = time.monotonic()
         self._ended = self._failed = self._skipped = 0

@@ -55,7 +55,7 @@ def _answer(task: Task, job: Job) -> dict[str, Any]:
 
 
 def _own_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Keep the two pipes for us: what a library prints goes to stderr, and what it reads is empty."""
+    """Keep the two pipes for us: what a library prints goes to stderr, which is there, and what it reads is empty."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     nothing = os.open(os.devnull, os.O_RDONLY)

@@ -199,6 +199,7 @@ class _Child:
                     [sys.executable, "-c", START],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
+                    stderr=_errors_to(),
                     env={**os.environ, **dict.fromkeys(THREADS, str(self._told["threads"]))},
                     **alone,
                 )
@@ -223,6 +224,15 @@ class _Child:
             name = f"signal {-status}"
         hint = " (is there enough memory?)" if name == "SIGKILL" else ""
         return f"the worker process was ended by {name}{hint}"
+
+
+def _errors_to() -> int | None:
+    """Where a process's stderr goes: where ours does, or nowhere if we have none."""
+    try:
+        os.fstat(2)
+    except OSError:
+        return subprocess.DEVNULL
+    return subprocess.DEVNULL if sys.stderr is None else None
 
 
 def _close_pipes(process: subprocess.Popen[bytes]) -> None:

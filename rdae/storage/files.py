@@ -133,6 +133,11 @@ def write_atomically(path: AnyPath, data: Data, *, force: bool = False) -> int:
     return written
 
 
+def encoded(text: str) -> bytes:
+    """Text as UTF-8, whatever names are in it: bytes of a name that are no text become escapes, which JSON reads."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def whole(data: Data) -> bytes:
     """All chunks as one."""
     return data if isinstance(data, bytes) else b"".join(data)
