@@ -14,7 +14,7 @@ import sys
 import types
 from typing import Any, BinaryIO
 
-from rdae.batch.tasks import Job, Outcome, Task, perform
+from rdae.batch.tasks import Job, Task, perform
 from rdae.errors import BatchError
 
 
@@ -49,9 +49,6 @@ def _answer(task: Task, job: Job) -> dict[str, Any]:
         return dataclasses.asdict(perform(task, job))
     except BatchError as error:
         return {"end": str(error)}
-    except Exception as error:  # noqa: BLE001 - a bug; the other files are not to suffer from it
-        message = f"unexpected {type(error).__name__}: {error} (without -j there is a traceback)"
-        return dataclasses.asdict(Outcome(job, error=message))
 
 
 def _own_streams() -> tuple[BinaryIO, BinaryIO]:

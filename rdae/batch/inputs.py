@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
-from rdae.batch.tasks import Job
-from rdae.errors import RdaeError, describe
+from rdae.batch.tasks import Job, failure
+from rdae.errors import describe
 from rdae.storage.locations import STANDARD, LocalFile
 from rdae.storage.urls import is_folder, is_url, objects_below, objects_matching, without_file_scheme
 
@@ -58,8 +58,8 @@ def _meant_by(text: str, suffixes: Collection[str], recursive: bool) -> list[Inp
         return [Input(text, PurePath(text))]
     try:
         return list((_from_url if is_url(text) else _from_path)(text, suffixes, recursive))
-    except (RdaeError, OSError) as error:
-        return [Input(text, PurePath(text), describe(error, text))]
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other arguments go on
+        return [Input(text, PurePath(text), failure(error, text))]
 
 
 def _from_path(text: str, suffixes: Collection[str], recursive: bool) -> Iterator[Input]:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from rdae.batch.inputs import Input
-from rdae.batch.tasks import Job, Outcome
-from rdae.errors import OutputExistsError, RdaeError, describe
+from rdae.batch.tasks import Job, Outcome, failure
+from rdae.errors import OutputExistsError
 from rdae.storage.files import Identity
 from rdae.storage.locations import locate
 from rdae.storage.names import output_name
@@ -88,8 +88,8 @@ class OutputCheck:
             if job.input == job.output:  # then it is not the kind of file that is expected, most likely
                 return dataclasses.replace(job, blocked=str(error))
             return Outcome(job, error=str(error))
-        except (RdaeError, OSError) as error:
-            return Outcome(job, error=describe(error, job.input))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other files go on
+            return Outcome(job, error=failure(error, job.input))
         return job
 
     @cached_property
