@@ -18,7 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compress": ("compress", "Compress pictures to .rdae files."),
     "decompress": ("decompress", "Decompress .rdae files to pictures."),
     "verify": ("verify", "Check that .rdae files decode to what was encoded."),
-    "info": ("info", "Print what an .rdae file says about itself."),
+    "info": ("info", "Print what .rdae files say about themselves."),
     "models": ("models", "List the models that are installed."),
     "eval": ("evaluate", "Measure rate and distortion on real pictures."),
     "relaxation": ("relaxation", "Compare the training objective with the real one."),

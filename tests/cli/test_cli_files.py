@@ -1,6 +1,7 @@
 """rdae compress and decompress with a model that needs no weights: what goes where, what errors look like."""
 
 import io
+import json
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -344,6 +345,24 @@ def test_a_region_is_four_numbers(region: str) -> None:
     result = rdae_command("decompress", "c.rdae", "-f", "--region", region)
     assert result.exit_code == 2
     assert "expected four whole numbers" in result.stderr
+
+
+def test_info_tells_of_several_files_and_goes_on_past_those_that_are_none() -> None:
+    Path("deep").mkdir()
+    Path("deep/d.rdae").write_bytes(Path("c.rdae").read_bytes())
+    alone = rdae_command("info", "c.rdae")
+    both = rdae_command("info", "c.rdae", "none.rdae", "a.png", "deep/d.rdae")
+    assert both.exit_code == 1
+    assert both.stdout == f"{alone.stdout}\n{alone.stdout}".replace("c.rdae", "deep/d.rdae").replace(
+        "deep/d.rdae", "c.rdae", 1
+    )
+    lines = both.stderr.splitlines()
+    assert lines[0] == "rdae: none.rdae: No such file or directory"
+    assert lines[1].startswith("rdae: a.png: not an .rdae file")
+    for arguments in (["deep", "-r"], ["dee*/*.rdae"]):
+        told = rdae_command("info", "c.rdae", *arguments, "--json")
+        assert [json.loads(line)["file"] for line in told.stdout.splitlines()] == ["c.rdae", "deep/d.rdae"]
+        assert (told.exit_code, told.stderr) == (0, "")
 
 
 def test_metadata_is_kept_unless_stripped(monkeypatch: pytest.MonkeyPatch) -> None:
