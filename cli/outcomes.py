@@ -88,11 +88,15 @@ class OutcomePrinter:
         """Leave the bar's line to others."""
         self._line.clear()
 
-    def summary(self) -> None:
-        """Sum up, if there were several jobs."""
+    def summary(self, epilogue: str = "") -> None:
+        """Sum up, if there were several jobs; epilogue: a line that is printed in any case, if there is one."""
         self._line.clear()
-        if self._quiet or self._total < 2:
-            return
+        if not self._quiet and self._total > 1:
+            self._sum_up()
+        if epilogue:
+            click.echo(one_line(epilogue), err=True)
+
+    def _sum_up(self) -> None:
         spent_s = time.monotonic() - self._began
         told = [f"{self._ended:,} files", f"{self._failed:,} failed", f"{self._skipped:,} skipped"]
         if self._pixels:

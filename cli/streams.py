@@ -16,7 +16,9 @@ def prepare_streams() -> None:
     goes on as with --quiet: errors are seen by the exit status alone.
     """
     _hold_descriptors()
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # None, or not a file's: a test's, a notebook's
+    with contextlib.suppress(
+        AttributeError, OSError, ValueError
+    ):  # None, or not a file's: a test's, a notebook's
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if not isinstance(sys.stderr, ErrorStream):
         sys.stderr = ErrorStream(sys.stderr)
@@ -28,11 +30,17 @@ def _hold_descriptors() -> None:
     Else the next file that is opened gets such a number, and what a library prints on "stderr" ends up in it.
     """
     for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
+        if not _is_open(descriptor):
             held = os.open(os.devnull, os.O_RDONLY if descriptor == 0 else os.O_WRONLY)
-            os.set_inheritable(held, True)  # it stands for a standard stream in child processes too  # noqa: FBT003
+            os.set_inheritable(held, True)  # it stands for a standard stream in child processes too
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 class ErrorStream(io.TextIOBase):

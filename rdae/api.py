@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +59,7 @@ class Model:
         target: Target | None = None,
         effort: int = DEFAULT_EFFORT,
         verify: bool = False,
-        metadata: bool = True,
+        metadata: bool | Collection[str] = True,
         listener: Listener | None = None,
         clock: Clock | None = None,
     ) -> bytes:
@@ -69,7 +69,7 @@ class Model:
         stays grey, and alpha is kept exactly; colours under alpha 0 are not.
         quality: 0 (smallest) to 100 (best). target: a size, rate or distortion, for which the quality is found in at
         most eight encodings of effort 0, and as many of the effort wanted. metadata: keep a Pillow image's ICC, EXIF
-        and XMP.
+        and XMP: all, none, or some by name, as in ("icc", "exif").
         effort: 0 (fastest) to 9 (smallest files): how long to look for latents that fit this picture better. A decoder
         has no more to do. listener: is told of each step of that, and ends it by returning True.
         verify: decode all but the pixels again and compare, VerifyError if it differs.
@@ -212,7 +212,7 @@ def compress(
     target: Target | None = None,
     effort: int = DEFAULT_EFFORT,
     verify: bool = False,
-    metadata: bool = True,
+    metadata: bool | Collection[str] = True,
 ) -> bytes:
     """Return the bytes of an .rdae file: `Model.compress` with the given model, or that of a tune as `open_model` says.
 

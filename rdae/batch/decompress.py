@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from rdae.codec.reading import read_container
 from rdae.errors import NotRdaeError, PictureError, StreamError
 from rdae.limits import MAX_PIXELS
 from rdae.quality import from_index
+from rdae.storage.files import Data
 from rdae.storage.locations import locate
 
 
@@ -22,8 +24,9 @@ class Decompress:
     """Decompresses the .rdae file that is a job's input to the picture that is its output.
 
     exact, max_pixels, region, scale: as `Model.decompress` of rdae.open_model takes them. suffix: of the picture's
-    format; None: what the output's name ends in. model: a name or a weights file; None: the one that a file names.
-    device, threads: as `rdae.open_model` takes them.
+    format; None: what the output's name ends in. quality: of a picture in a lossy format, as
+    `rdae.pictures.picture_bytes` takes it. keep_time: give pictures the times of their files. model: a name or a
+    weights file; None: the one that a file names. device, threads: as `rdae.open_model` takes them.
     """
 
     exact: bool = False
@@ -31,6 +34,8 @@ class Decompress:
     region: tuple[int, int, int, int] | None = None
     scale: int = 1
     suffix: str | None = None
+    quality: int | None = None
+    keep_time: bool = False
     model: str | None = None
     device: str | None = None
     threads: int | None = None
@@ -41,15 +46,19 @@ class Decompress:
 
     def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
         """Decompress one file: see `rdae.batch.Task`."""
-        from rdae.pictures import format_of, picture_bytes, picture_chunks
+        from rdae.pictures import check_quality, format_of, picture_bytes, picture_chunks
 
-        output = locate(job.output)
+        source, output = locate(job.input), locate(job.output)
+        terms = dataclasses.replace(
+            job.terms, like=source.attributes(), keep_time=self.keep_time, marked=True
+        )
         with clock.stage("read"):
-            with locate(job.input).open(NotRdaeError, StreamError) as file:
+            with source.open(NotRdaeError, StreamError) as file:
                 data = read_container(file)
             parsed = parse(data, self.max_pixels)  # what is no .rdae file need not wait for a model
             job.check()
             form = format_of(f"picture{self.suffix}" if self.suffix else output.name)
+            check_quality(form, self.quality)
         with clock.stage("model"):
             model = self._models.for_file(parsed.header)
         with clock.stage("decode"):
@@ -65,8 +74,11 @@ class Decompress:
                 raise PictureError(str(error)) from error
             image = None if bands.flow_as(form) else bands.image()
         with clock.stage("write"):
-            picture = picture_chunks(bands, form, note) if image is None else picture_bytes(image, form, note)
-            written = output.write(picture, force=job.force)
+            if image is None:
+                picture: Data = picture_chunks(bands, form, note)
+            else:
+                picture = picture_bytes(image, form, note, quality=self.quality)
+            written = output.write(picture, force=job.force, terms=terms)
         return Facts(
             rdae_bytes=len(data),
             input_bytes=len(data),

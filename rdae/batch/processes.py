@@ -51,8 +51,9 @@ def run(
     skip_existing: leave out jobs whose outputs are there. inputs: locations that no output may replace, whatever is
     forced; None: the inputs of these jobs. idle: called from time to time while several processes work.
 
-    A file that fails is an Outcome with an error, whatever it fails of, also if its process dies of it. BatchError ends everything, and so
-    does closing the generator, which takes the processes with it. ValueError if a task cannot go to other processes.
+    A file that fails is an Outcome with an error, whatever it fails of, also if its process dies of it. BatchError ends
+    everything, and so does closing the generator, which takes the processes with it. ValueError if a task cannot go to
+    other processes.
     """
     check = OutputCheck(
         [job.input for job in jobs] if inputs is None else inputs, skip_existing=skip_existing

@@ -11,19 +11,22 @@ from typing import Protocol
 
 from rdae.clock import Clock
 from rdae.errors import BatchError, OutputExistsError, RdaeError, describe
+from rdae.storage.files import Terms
 
 
 @dataclass(frozen=True)
 class Job:
     """One input with its output, as `rdae.storage.locations.locate` reads them; output: empty if there is none.
 
-    force: replace an output that exists. problem: why there is nothing to do after all. blocked: why nothing must be
-    written, should the input be good.
+    force: replace an output that exists; only_own: but only what rdae wrote. parents: make the output's folder.
+    problem: why there is nothing to do after all. blocked: why nothing must be written, should the input be good.
     """
 
     input: str
     output: str = ""
     force: bool = False
+    only_own: bool = False
+    parents: bool = True
     problem: str = ""
     blocked: str = ""
 
@@ -31,6 +34,11 @@ class Job:
         """OutputExistsError if nothing must be written."""
         if self.blocked:
             raise OutputExistsError(self.blocked)
+
+    @property
+    def terms(self) -> Terms:
+        """The terms on which its output is written, as far as the job says them."""
+        return Terms(only_own=self.only_own, parents=self.parents)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,16 @@ def compress_to(
 
     It is sought without effort first, which is quick, then with it from there on.
     """
-    trials = _Trials(prepared, target, 0, None, clock or Clock())
+    try:
+        return _closest(prepared, target, effort, listener, clock or Clock())
+    except TargetError as error:
+        raise TargetError(f"{error}{_share_of_metadata(prepared, target)}") from error
+
+
+def _closest(
+    prepared: Prepared, target: Target, effort: int, listener: Listener | None, clock: Clock
+) -> bytes:
+    trials = _Trials(prepared, target, 0, None, clock)
     try:
         found = trials.best()
     except TargetError:
@@ -92,3 +101,11 @@ def compress_to(
         first = found.index
     wanted = dataclasses.replace(trials, effort=effort, listener=listener)
     return file_of(prepared, wanted.best(first).made)
+
+
+def _share_of_metadata(prepared: Prepared, target: Target) -> str:
+    """What may be left out of a file that is too large at any quality, if there is something."""
+    if not target.at_most or not prepared.before:
+        return ""
+    kinds = [f"{len(section.payload):,} bytes of {section.name.upper()}" for section in prepared.before]
+    return f", with {' and '.join(kinds)}, which --strip (metadata=False) leaves out"

@@ -10,7 +10,7 @@ whatever Pillow stumbles over becomes a PictureError. Pillow's own decoders are 
 import io
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +20,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from rdae.errors import PictureError
 from rdae.pictures.bands import Bands, flow
+from rdae.pictures.formats import FORMATS, HEAD_BYTES, SUFFIXES, plug_in_for, plug_in_of, wanting
 from rdae.pictures.raster import (
     ROUNDED,
     Note,
@@ -36,27 +37,48 @@ from rdae.storage.files import check_output, open_input, read_bounded, write_ato
 
 Picture = npt.NDArray[np.uint8]  # (h, w, 3), sRGB
 
-# What is looked for in folders and archives; a file named outright may have any name.
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".ppm", ".tif", ".tiff"})
-# What is tried on a file's content, most usual first. Not all that Pillow has: EPS would start another program,
-# others read no pixels by themselves, and each more is one more decoder to attack.
-FORMATS = (
-    *("PNG", "JPEG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "DIB", "PPM", "MPO", "JPEG2000"),
-    *("TGA", "QOI", "ICO", "ICNS", "PCX", "SGI", "PSD"),
-)
+__all__ = [
+    "FORMATS",
+    "SUFFIXES",
+    "Picture",
+    "check_quality",
+    "format_of",
+    "picture_bytes",
+    "picture_chunks",
+    "picture_in",
+    "raster_in",
+    "read_picture",
+    "read_raster",
+    "to_rgb_array",
+    "write_picture",
+]
+
 # What a decoder's user wants of each format: no second loss where there is a choice, else a small one.
 SAVE_OPTIONS: dict[str, dict[str, object]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True},
     "AVIF": {"quality": 95, "subsampling": "4:4:4"},
     "TIFF": {"compression": "tiff_lzw"},
+    "JXL": {"lossless": True},
+    "HEIF": {"quality": 95, "chroma": 444},
+}
+# Those that lose something for fewer bytes when a quality is asked for, and how each is told so beside that.
+LOSSY: dict[str, dict[str, object]] = {
+    "JPEG": {},
+    "MPO": {},
+    "WEBP": {"lossless": False, "method": 6},
+    "AVIF": {},
+    "JXL": {"lossless": False},
+    "HEIF": {},
 }
 
 
 # What each has a place for, of those that have it and that Pillow writes it to.
-WITH_ALPHA = frozenset({"PNG", "WEBP", "AVIF", "TIFF", "JPEG2000", "TGA", "ICO", "ICNS", "QOI", "JXL"})
+WITH_ALPHA = frozenset(
+    {"PNG", "WEBP", "AVIF", "TIFF", "JPEG2000", "TGA", "ICO", "ICNS", "QOI", "JXL", "HEIF"}
+)
 WITH_GREY_ALPHA = frozenset({"PNG", "TIFF", "JPEG2000", "TGA"})  # Pillow takes LA as it is
-WITH_PROFILE = frozenset({"PNG", "JPEG", "MPO", "WEBP", "AVIF", "TIFF", "JXL"})
+WITH_PROFILE = frozenset({"PNG", "JPEG", "MPO", "WEBP", "AVIF", "TIFF", "JXL", "HEIF"})
 WITH_EXIF = WITH_XMP = WITH_PROFILE
 JPEG_SEGMENT = {"exif": 65533, "xmp": 65504}  # the most bytes that Pillow can put there
 TIFF_XMP = 700
@@ -76,29 +98,36 @@ def picture_in(file: BinaryIO, note: Note = silent) -> Picture:
     return _levels_of(raster_in(file, note), note)
 
 
-def read_raster(path: str | os.PathLike[str], note: Note = silent, *, metadata: bool = True) -> Raster:
-    """The picture in a file of one of FORMATS with all that there is to it, but without metadata if not wanted.
+def read_raster(
+    path: str | os.PathLike[str], note: Note = silent, *, metadata: bool | Collection[str] = True
+) -> Raster:
+    """The picture in a file of one of FORMATS with all that there is to it, or of its metadata what is wanted.
 
+    metadata: all, none, or which of icc, exif and xmp are kept.
     Raises OSError if the file cannot be opened, PictureError if it holds no picture that can be coded.
     """
     with open_input(path, PictureError, PictureError) as file:
         return raster_in(file, note, metadata=metadata)
 
 
-def raster_in(file: BinaryIO, note: Note = silent, *, metadata: bool = True) -> Raster:
+def raster_in(file: BinaryIO, note: Note = silent, *, metadata: bool | Collection[str] = True) -> Raster:
     """The picture in a file that is open, or comes through a pipe; the errors of `read_raster`."""
     with warnings.catch_warnings():
         # Pillow warns where we decide: of many pixels, of odd EXIF, of transparency in palettes.
         warnings.simplefilter("ignore")
         # A pipe cannot be gone back in, as Pillow does.
         source: BinaryIO = file if file.seekable() else io.BytesIO(read_bounded(file, PictureError))
-        empty = not source.read(1)
+        head = source.read(HEAD_BYTES)
         source.seek(0)
         Image.init()
+        plug_in = plug_in_for(head)
+        if plug_in is not None and not plug_in.register():
+            raise PictureError(wanting(plug_in))
+        forms = FORMATS if plug_in is None else (plug_in.form,)
         try:
-            image = Image.open(source, formats=[form for form in FORMATS if form in Image.OPEN])
+            image = Image.open(source, formats=[form for form in forms if form in Image.OPEN])
         except UnidentifiedImageError:
-            raise PictureError("the file is empty" if empty else "not a picture in a known format") from None
+            raise PictureError("not a picture in a known format" if head else "the file is empty") from None
         except Exception as error:  # the plug-ins of Pillow raise whatever their parsers stumble over
             raise PictureError(f"the picture cannot be read: {words(error)}") from error
         with image:
@@ -151,25 +180,37 @@ def write_picture(
     write_atomically(path, picture_bytes(picture, form, note), force=force)
 
 
-def picture_bytes(picture: Image.Image | Picture, form: str, note: Note = silent) -> bytes:
+def check_quality(form: str, quality: int | None) -> None:
+    """PictureError if a quality is given for a format that loses nothing, or has no such scale."""
+    if quality is not None and form not in LOSSY:
+        raise PictureError(f"{form} has no quality, which is for {', '.join(sorted(LOSSY))}")
+
+
+def picture_bytes(
+    picture: Image.Image | Picture, form: str, note: Note = silent, *, quality: int | None = None
+) -> bytes:
     """A file of the format that Pillow calls `form`; PictureError if it cannot hold the picture.
 
     It has the image's alpha, and the icc_profile, exif and xmp of its info, as far as the format has a place for them.
+    quality: 1 (smallest) to 100 (best), on the scale of one of LOSSY; PictureError for another format. None: no second
+    loss where there is a choice, else a small one.
     """
+    check_quality(form, quality)
+    lossy = {} if quality is None else {**LOSSY[form], "quality": quality}
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     if image.mode in ("LA", "RGBA"):
         image = _alpha_for(image, form, note)
     metadata = _metadata_for(image, form, note)
     if metadata:
         try:
-            return _saved(image, form, metadata())
+            return _saved(image, form, {**lossy, **metadata()})
         except Exception:  # noqa: BLE001 - Pillow parses some of it, and it may be a stranger's
             note(f"metadata dropped: it cannot be written as {form}")
     if image.info:  # of which Pillow takes some by itself
         image = image.copy()
         image.info.clear()
     try:
-        return _saved(image, form, {})
+        return _saved(image, form, lossy)
     except (OSError, ValueError, KeyError) as error:  # such as a side beyond what the format can say
         raise PictureError(f"cannot be written as {form}: {error}") from error
 
@@ -186,7 +227,7 @@ def _saved(image: Image.Image, form: str, options: dict[str, object]) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd EXIF
-        image.save(buffer, format=form, **SAVE_OPTIONS.get(form, {}), **options)
+        image.save(buffer, format=form, **{**SAVE_OPTIONS.get(form, {}), **options})
     return buffer.getvalue()
 
 
@@ -238,6 +279,9 @@ def _options(kept: dict[str, bytes], form: str) -> dict[str, object]:
 def format_of(path: str | os.PathLike[str]) -> str:
     """Pillow's name of the format that the suffix of `path` asks for; PictureError if it can write none."""
     suffix = Path(path).suffix.lower()
+    plug_in = plug_in_of(suffix)
+    if plug_in is not None and not plug_in.register():
+        raise PictureError(wanting(plug_in))
     form = Image.registered_extensions().get(suffix)
     # Not .rdae either, which Pillow may know by rdae.pillow.
     if form is None or form not in Image.SAVE or suffix == ".rdae":

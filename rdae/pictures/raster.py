@@ -4,9 +4,10 @@ What is not kept as it came is said through `note`, a short line for each: more 
 that cannot be read.  Orientation from EXIF is applied to the pixels, and the EXIF kept says that it was.
 """
 
+import dataclasses
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,9 @@ from rdae.pictures.spool import Collector
 Levels = npt.NDArray[np.uint8]  # (h, w, 3)
 Plane = npt.NDArray[np.uint8]  # (h, w)
 Note = Callable[[str], None]
+
+METADATA = frozenset({"icc", "exif", "xmp"})
+"""The kinds of it, as Raster names them."""
 
 ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 GREY_MODES = frozenset({"1", "L", "LA", "La"})
@@ -107,14 +111,34 @@ def check_size(width: int, height: int) -> None:
 
 
 def to_raster(
-    image: "Image.Image | npt.NDArray[np.generic] | Raster", note: Note = silent, *, metadata: bool = True
+    image: "Image.Image | npt.NDArray[np.generic] | Raster",
+    note: Note = silent,
+    *,
+    metadata: bool | Collection[str] = True,
 ) -> Raster:
     """A picture in memory, of whatever kind: the raster itself, or `from_pillow` or `from_array` of it."""
     if isinstance(image, Raster):
-        return image if metadata else Raster(image.levels, image.grey, image.alpha)
+        kept = kept_kinds(metadata)
+        return dataclasses.replace(
+            image,
+            icc=image.icc if "icc" in kept else None,
+            exif=image.exif if "exif" in kept else None,
+            xmp=image.xmp if "xmp" in kept else None,
+        )
     if isinstance(image, Image.Image):
         return from_pillow(image, note, metadata=metadata)
     return from_array(np.asarray(image))
+
+
+def kept_kinds(metadata: bool | Collection[str]) -> frozenset[str]:
+    """The kinds of METADATA that are kept: all, none, or some by name; ValueError for a name that is none of them."""
+    if isinstance(metadata, bool):
+        return METADATA if metadata else frozenset()
+    kinds = frozenset(metadata)
+    if not kinds <= METADATA:
+        unknown = ", ".join(sorted(kinds - METADATA))
+        raise ValueError(f"metadata {unknown}, expected {', '.join(sorted(METADATA))}")
+    return kinds
 
 
 def from_array(array: npt.NDArray[np.generic]) -> Raster:
@@ -134,17 +158,20 @@ def from_array(array: npt.NDArray[np.generic]) -> Raster:
     return Raster(np.ascontiguousarray(levels, np.uint8), grey, _transparent(alpha))
 
 
-def from_pillow(image: Image.Image, note: Note = silent, *, metadata: bool = True) -> Raster:
+def from_pillow(
+    image: Image.Image, note: Note = silent, *, metadata: bool | Collection[str] = True
+) -> Raster:
     """A raster of an image in any mode but floating point; PictureError if it is broken, or has too many pixels.
 
-    metadata: keep EXIF and XMP, and a profile other than sRGB's. Colours that are not RGB or grey are converted to
-    sRGB either way.
+    metadata: keep EXIF and XMP, and a profile other than sRGB's; or which of METADATA are kept. Without its profile a
+    picture is converted to sRGB; colours that are not RGB or grey are so either way.
     """
+    kept = kept_kinds(metadata)
     check_size(image.width, image.height)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd EXIF, of transparency in palettes: it is decided here
-            return _from_pillow(image, note, metadata)
+            return _from_pillow(image, note, kept)
     except PictureError:
         raise
     except MemoryError as error:
@@ -205,7 +232,7 @@ def no_memory(image: Image.Image) -> PictureError:
     return PictureError(f"not enough memory for {image.width} x {image.height} pixels")
 
 
-def _from_pillow(image: Image.Image, note: Note, metadata: bool) -> Raster:
+def _from_pillow(image: Image.Image, note: Note, kept: frozenset[str]) -> Raster:
     if bits := wide_samples(image):
         note(ROUNDED.format(bits))
     image.load()
@@ -220,7 +247,7 @@ def _from_pillow(image: Image.Image, note: Note, metadata: bool) -> Raster:
     for top in range(0, height, rows := max(1, BAND_PIXELS // width)):
         bottom = min(top + rows, height)
         base, transparency = _separate(_rows_of(image, turn, top, bottom), note)
-        base, icc = _in_known_colours(base, profile, note, keep=metadata)
+        base, icc = _in_known_colours(base, profile, note, keep="icc" in kept)
         grey = base.mode == "L"
         collector.add(np.asarray(base))
         if transparency is not None:
@@ -228,9 +255,14 @@ def _from_pillow(image: Image.Image, note: Note, metadata: bool) -> Raster:
                 alpha = np.full((height, width), 255, np.uint8)
             alpha[top:bottom] = transparency
         note = silent  # all bands have the same to say
-    if not metadata:
-        return Raster(collector.levels(), grey, alpha)
-    return Raster(collector.levels(), grey, alpha, icc, exif_data, _xmp_of(image))
+    return Raster(
+        collector.levels(),
+        grey,
+        alpha,
+        icc,
+        exif_data if "exif" in kept else None,
+        _xmp_of(image) if "xmp" in kept else None,
+    )
 
 
 def _upright(image: Image.Image, note: Note) -> tuple[Image.Transpose | None, bytes | None]:

@@ -76,7 +76,9 @@ def to_bytes(figure: Figure, file_format: str) -> bytes:
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
         words = text.get_text()
-        if (sayable := encoded(words).decode()) != words:  # a name with bytes that are no text cannot be drawn
+        if (
+            sayable := encoded(words).decode()
+        ) != words:  # a name with bytes that are no text cannot be drawn
             text.set_text(sayable)
     buffer = io.BytesIO()
     figure.savefig(buffer, format=file_format, metadata=undated.get(file_format, {}))

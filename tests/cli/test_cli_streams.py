@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -85,13 +84,13 @@ def encoded_by(encoding: str, *arguments: str) -> "subprocess.CompletedProcess[b
 
 
 @pytest.fixture
-def odd_names() -> Iterator[list[str]]:
+def odd_names() -> list[str]:
     """Pictures whose names Latin-1 cannot say, one of them no text at all."""
     names = ["名.png", *(["b\udcff.png"] if os.name == "posix" and sys.platform != "darwin" else [])]
     Path("odd").mkdir()
     for number, name in enumerate(names):
         Image.fromarray(photo(20, 40 + number)).save(Path("odd", name))
-    yield names
+    return names
 
 
 def test_names_that_a_stream_cannot_say_are_escaped_by_every_command(odd_names: list[str]) -> None:
@@ -175,6 +174,8 @@ def test_the_folder_for_temporary_files_may_have_any_name() -> None:
         ["eval", "in", "-q", "20,50,80", "--effort", "0", "--fresh-process", *MODEL],
         ["benchmark", "in/0.png", "--peers", "none", "--repeat", "1", "--process", *MODEL],
     ):
-        done = subprocess.run([*RDAE, *arguments], capture_output=True, check=False, env=environment, text=True)
+        done = subprocess.run(
+            [*RDAE, *arguments], capture_output=True, check=False, env=environment, text=True
+        )
         assert done.returncode == 0, done.stderr
     assert made("out") == ["0.rdae", "1.rdae", "2.rdae"]
