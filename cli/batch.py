@@ -200,7 +200,8 @@ _OUTPUTS = (
         "-f",
         "--force",
         is_flag=True,
-        help="Replace outputs that exist; of pictures only those that -o names, or that rdae wrote.",
+        help="Replace outputs that exist.  A decoded picture that -o does not name replaces only what rdae wrote: what "
+        "is there may be the original.",
     ),
     click.option("--skip-existing", is_flag=True, help="Leave out inputs whose outputs exist."),
     click.option("--keep-time", is_flag=True, help="Give outputs the times of their inputs."),

@@ -81,6 +81,7 @@ def decompress(
 
     An INPUT is an .rdae file, a folder (with -r), a pattern in quotes such as 'photos/**/*.rdae', a URL that fsspec
     knows, or - for standard input, which goes to standard output. With -o the suffix of the output chooses its format.
+    A picture that is there may be the original: unless rdae wrote it, only -o NAME --force replaces it.
     """
     suffix = None if picture_format is None else _checked(picture_format)
     if suffix is None and (request.to_standard_output or not request.names_output):

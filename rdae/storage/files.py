@@ -192,10 +192,7 @@ def _write(file: BinaryIO, data: Data) -> int:
 
 def foreign(path: object) -> OutputExistsError:
     """The error that says that a picture may be the original."""
-    return OutputExistsError(
-        f"the output {path} is already there, and may be the original: nothing shows that rdae wrote it; "
-        f"-o {path} --force replaces it"
-    )
+    return OutputExistsError(f"the output {path} may be the original: only -o {path} --force replaces it")
 
 
 def _exists(path: Path) -> OutputExistsError:
