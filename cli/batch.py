@@ -6,7 +6,7 @@ import contextlib
 import functools
 import re
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ import click
 from rdae.batch import Facts, Task, Watch, find_inputs, plan_jobs, run, shard
 from rdae.processors import available_processors
 from rdae.storage.locations import STANDARD
+from rdae.storage.names import names_folder
 
 from .options import MODEL_HELP, THREADS_DEFAULT, LocationType, device_option, threads_option
 from .outcomes import OutcomePrinter
@@ -58,6 +59,7 @@ class Request:
     force: bool = False
     skip_existing: bool = False
     keep_suffix: bool = False
+    keep_time: bool = False
 
     @property
     def threads_each(self) -> int | None:
@@ -74,7 +76,12 @@ class Request:
     @property
     def to_standard_output(self) -> bool:
         """Whether the output goes there, as it does without -o when the input is standard input."""
-        return self._output() == STANDARD
+        return self._places()[0] == STANDARD
+
+    @property
+    def names_output(self) -> bool:
+        """Whether the output has a name of its own, whose end says what it is."""
+        return self._places()[0] is not None
 
     def watch(self, interruption: Interruption | None = None) -> Watch | None:
         """What shows on a terminal how far the work on a file is, and ends a search after an interruption.
@@ -94,23 +101,26 @@ class Request:
         suffixes: Collection[str],
         output_suffix: str | None,
         words: Callable[[Facts], str],
+        epilogue: Callable[[Sequence[str]], str] = lambda _left_out: "",
     ) -> None:
         """Do the task with all inputs of this shard and tell of it; exit status 1 if any failed.
 
         suffixes: what is taken from folders; output_suffix: of outputs that are not named, None if there are none.
-        words: what is printed of a file that was done.
+        words: what is printed of a file that was done. epilogue: makes a last line, or none, of the files in these
+        folders that were not taken.
         """
         self._check()
-        inputs = find_inputs(self.inputs, suffixes, recursive=self.recursive)
-        output = self._output()
-        if self.output is not None and len(inputs) > 1:
+        left_out: list[str] = []
+        inputs = find_inputs(self.inputs, suffixes, recursive=self.recursive, left_out=left_out.append)
+        output, directory = self._places()
+        if output is not None and len(inputs) > 1:
             raise click.UsageError("-o names one file, but there are several inputs; -d names a folder.")
         try:
             jobs = plan_jobs(
                 inputs,
                 output_suffix,
                 output=None if output_suffix is None else output,
-                directory=self.directory,
+                directory=directory,
                 keep_suffix=self.keep_suffix,
                 force=self.force,
             )
@@ -136,7 +146,7 @@ class Request:
                     printer.show(outcome)
         finally:
             printer.close()
-        printer.summary()
+        printer.summary(epilogue(left_out))
         if printer.failed:
             sys.exit(1)
 
@@ -156,11 +166,13 @@ class Request:
             if sys.stdout is not None and sys.stdout.isatty() and not self.force:
                 raise click.UsageError("standard output is a terminal: give -o FILE, or --force.")
 
-    def _output(self) -> str | None:
-        """The output, if it is named."""
+    def _places(self) -> tuple[str | None, str | None]:
+        """The output, if it is named, and the folder for outputs, if one is: -o names either."""
+        if self.output is not None and names_folder(self.output):
+            return None, self.output
         if self.output is None and self.directory is None and self.inputs == (STANDARD,):
-            return STANDARD
-        return self.output
+            return STANDARD, None
+        return self.output, self.directory
 
 
 def many_files(*, outputs: bool) -> Callable[[Decorated], Callable[..., Any]]:
@@ -186,17 +198,28 @@ _INPUTS = (
 )
 _OUTPUTS = (
     click.option(
-        "-o", "--output", type=LocationType(), help="The output, of a single input; - is standard output."
+        "-o",
+        "--output",
+        type=LocationType(),
+        help="The output, of a single input, in a folder that is there; - is standard output.  A folder, or a name "
+        "that ends in /, means the same as with -d.",
     ),
     click.option(
         "-d",
         "--directory",
         type=LocationType(),
-        help="A folder for the outputs, made if need be; what was found in a folder goes as deep in this one.  "
-        "[default: beside each input]",
+        help="A folder for the outputs, made if need be; what was found in a folder or by a pattern goes as deep in "
+        "this one.  [default: beside each input]",
     ),
-    click.option("-f", "--force", is_flag=True, help="Replace outputs that exist."),
+    click.option(
+        "-f",
+        "--force",
+        is_flag=True,
+        help="Replace outputs that exist.  A decoded picture that -o does not name replaces only what rdae wrote: what "
+        "is there may be the original.",
+    ),
     click.option("--skip-existing", is_flag=True, help="Leave out inputs whose outputs exist."),
+    click.option("--keep-time", is_flag=True, help="Give outputs the times of their inputs."),
 )
 _MANNER = (
     click.option(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import click
@@ -11,6 +12,7 @@ from click.core import ParameterSource
 
 from rdae.batch import Compress, Facts, Job
 from rdae.clock import Clock
+from rdae.storage.locations import STANDARD
 from rdae.storage.names import SUFFIX
 from rdae.targets import Kind
 
@@ -20,16 +22,17 @@ from .signals import Interruption, finishing
 
 POSITIVE = click.FloatRange(0, min_open=True, max=1e12)
 
-UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "kib": 2**10, "mib": 2**20}
+# K is 1000, as in KB: who means 1024 gets a file that is small enough too.
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
 
 def in_bytes(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
-    """A callback that turns "40KB" into 40000."""
+    """A callback that turns "40KB", or "40k", into 40000."""
     if value is None:
         return None
-    found = re.fullmatch(r"(\d+|\d*\.\d+)\s*([a-z]*)", value.strip().lower())
+    found = re.fullmatch(r"(\d+|\d*\.\d+)\s*([kmg]?i?)b?", value.strip().lower(), re.ASCII)
     if found is None or found[2] not in UNITS or float(found[1]) == 0:
-        raise click.BadParameter(f"{value!r} is no size such as 40KB, 1.5MB, 32KiB or 1000.")
+        raise click.BadParameter(f"{value!r} is no size such as 40K, 1.5MB, 32KiB or 1000.")
     return float(found[1]) * UNITS[found[2]]
 
 
@@ -45,6 +48,45 @@ def colour(value: str | None) -> str | None:
                 f"{value!r} is no colour such as white, #ffcc00 or rgb(255,204,0)."
             ) from error
     return value
+
+
+KINDS = ("icc", "exif", "xmp")
+"""Of metadata, as the library names them."""
+
+
+class CompressCommand(click.Command):
+    """A command whose --strip may stand alone, or before kinds of metadata; any other word after it is a file."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Read the command line, in which --strip alone means all kinds."""
+        end = args.index("--") if "--" in args else len(args)
+        read: list[str] = []
+        taken = False
+        for word, following in itertools.pairwise([*args[:end], ""]):
+            if taken:  # with the word before
+                taken = False
+            elif word == "--strip":
+                taken = _are_kinds(following)
+                read.append(f"--strip={following if taken else ','.join(KINDS)}")
+            else:
+                read.append(word)
+        return super().parse_args(context, [*read, *args[end:]])
+
+
+def _are_kinds(text: str) -> bool:
+    return set(text.lower().split(",")) <= {*KINDS}
+
+
+def kept_kinds(
+    _context: click.Context, _option: click.Parameter, values: tuple[str, ...]
+) -> bool | tuple[str, ...]:
+    """A callback that turns what --strip leaves out into what is kept: all, none, or some by name."""
+    for value in values:
+        if not _are_kinds(value):
+            raise click.BadParameter(f"{value!r}, expected one or more of {','.join(KINDS)}.")
+    stripped = {kind for value in values for kind in value.lower().split(",")}
+    kept = tuple(kind for kind in KINDS if kind not in stripped)
+    return bool(kept) if kept in ((), KINDS) else kept
 
 
 def words_of(facts: Facts) -> str:
@@ -71,7 +113,7 @@ class UntilAsked:
         return self.task(job, clock, note)
 
 
-@click.command()
+@click.command(cls=CompressCommand)
 @many_files(outputs=True)
 @click.option(
     "--keep-suffix", is_flag=True, help="Make a.png.rdae of a.png, not a.rdae: for folders with an a.jpg too."
@@ -91,7 +133,8 @@ class UntilAsked:
     "--size",
     metavar="BYTES",
     callback=in_bytes,
-    help="Instead of a quality: at most so much; 40KB, 1.5MB, 32KiB.",
+    help="Instead of a quality: at most so much.  K, M and G are thousands, as KB, MB and GB are; KiB, MiB and GiB are "
+    "of 1024: 40K, 1.5MB, 32KiB.",
 )
 @click.option("--psnr", type=POSITIVE, help="Instead of a quality: at least so many dB.")
 @click.option(
@@ -125,7 +168,22 @@ class UntilAsked:
     help="Code graphics like photographs, too.  [default: store them as pixels, exactly or with fewer colours, where "
     "that costs less]",
 )
-@click.option("--strip", is_flag=True, help="Leave out colour profile, EXIF and XMP.")
+@click.option(
+    "--strip",
+    "metadata",
+    multiple=True,
+    metavar="[KIND,…]",
+    callback=kept_kinds,
+    help="Leave out these kinds of metadata: icc, exif, xmp; alone: all of them.  Without its profile a picture is "
+    "converted to sRGB.",
+)
+@click.option(
+    "--rm",
+    "remove",
+    is_flag=True,
+    help="Remove each input after its output was verified and read back.  Kept are links, URLs, what --skip-existing "
+    "leaves out, and pictures of which something could not be taken.",
+)
 @click.option(
     "--alpha-quality",
     type=click.IntRange(0, 100),
@@ -165,10 +223,11 @@ def compress(
     on_interrupt: str,
     lossless: bool,
     no_exact: bool,
-    strip: bool,
     alpha_quality: int,
     no_alpha: bool,
     background: str | None,
+    metadata: bool | tuple[str, ...],
+    remove: bool,
     verify: bool,
 ) -> None:
     """Compress pictures, each to an .rdae file beside it.
@@ -176,7 +235,7 @@ def compress(
     An INPUT is a picture in any format that Pillow reads, a folder (with -r), a pattern in quotes such as
     'photos/**/*.jpg', a URL that fsspec knows, or - for standard input, which goes to standard output.
     """
-    from rdae.pictures import SUFFIXES
+    from rdae.pictures import formats
 
     wanted: dict[Kind, float | None] = {
         "bpp": bpp,
@@ -196,6 +255,10 @@ def compress(
     if lossless and (targets or chosen or no_exact):
         raise click.UsageError("--lossless leaves no quality, size or distortion to choose, nor how.")
     one_of_model_and_tune(model, tune)
+    if remove and not verify:
+        raise click.UsageError("--rm removes only what was verified: leave out --no-verify.")
+    if remove and (request.inputs == (STANDARD,) or request.to_standard_output):
+        raise click.UsageError("--rm removes files that became files: not with a standard stream.")
     interruption = Interruption()
     task = Compress(
         quality=quality,
@@ -204,19 +267,26 @@ def compress(
         exact=not no_exact,
         lossless=lossless,
         verify=verify,
-        metadata=not strip,
         alpha_quality=alpha_quality,
         background=(background or "white") if no_alpha else None,
+        metadata=metadata,
+        keep_time=request.keep_time,
+        remove=remove,
         model=model,
         tune=tune,
         device=device,
         threads=request.threads_each,
         watch=request.watch(interruption if on_interrupt == "finish" else None),
     )
+    suffixes = formats.readable_suffixes()
+
+    def epilogue(left_out: Sequence[str]) -> str:
+        return formats.unread_words(filter(formats.is_unread, left_out))
+
     if on_interrupt == "discard":
-        request.run(task, SUFFIXES, SUFFIX, words_of)
+        request.run(task, suffixes, SUFFIX, words_of, epilogue)
         return
     if not request.alone:
         raise click.UsageError("--on-interrupt finish needs this process to do the work: leave -j out.")
     with finishing(interruption):
-        request.run(UntilAsked(task, interruption), SUFFIXES, SUFFIX, words_of)
+        request.run(UntilAsked(task, interruption), suffixes, SUFFIX, words_of, epilogue)

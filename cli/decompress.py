@@ -39,6 +39,13 @@ def max_pixels_option(command: Callable[..., None]) -> Callable[..., None]:
     help="png, jpg, webp, avif, tif, ppm, …: what Pillow writes.  [default: what -o ends in, else png]",
 )
 @click.option(
+    "-q",
+    "--quality",
+    type=click.IntRange(1, 100),
+    help="Of a picture in a lossy format, 1 (smallest) to 100: jpg, webp, avif, jxl, heic.  [default: lossless where "
+    "the format can be, else 95]",
+)
+@click.option(
     "--exact",
     is_flag=True,
     help="Pixels that are the same on every machine; else they may differ by one level.",
@@ -64,6 +71,7 @@ def decompress(
     model: str | None,
     device: str | None,
     picture_format: str | None,
+    quality: int | None,
     exact: bool,
     max_pixels: int,
     region: tuple[int, int, int, int] | None,
@@ -73,22 +81,37 @@ def decompress(
 
     An INPUT is an .rdae file, a folder (with -r), a pattern in quotes such as 'photos/**/*.rdae', a URL that fsspec
     knows, or - for standard input, which goes to standard output. With -o the suffix of the output chooses its format.
+    A picture that is there may be the original: unless rdae wrote it, only -o NAME --force replaces it.
     """
     suffix = None if picture_format is None else _checked(picture_format)
-    if suffix is None and request.to_standard_output:
+    if suffix is None and (request.to_standard_output or not request.names_output):
         suffix = ".png"
+    if quality is not None and suffix is not None:
+        _check_quality(suffix, quality)
     task = Decompress(
         exact=exact,
         max_pixels=max_pixels,
         region=region,
         scale=int(scale[2:]),
         suffix=suffix,
+        quality=quality,
+        keep_time=request.keep_time,
         model=model,
         device=device,
         threads=request.threads_each,
         watch=request.watch(),
     )
     request.run(task, {SUFFIX}, suffix or ".png", words_of)
+
+
+def _check_quality(suffix: str, quality: int) -> None:
+    """Wrong usage if pictures of a format have no quality."""
+    from rdae.pictures import check_quality, format_of
+
+    try:
+        check_quality(format_of(f"picture{suffix}"), quality)
+    except PictureError as error:
+        raise click.BadParameter(f"{error}.", param_hint="--quality") from error
 
 
 def _region(text: str | None) -> tuple[int, int, int, int] | None:

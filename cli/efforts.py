@@ -100,7 +100,7 @@ def efforts(
     from rdae.evaluation import effort_levels as levels
     from rdae.evaluation.codecs import Rdae
     from rdae.evaluation.run import collect_pictures
-    from rdae.storage.files import check_output, write_atomically
+    from rdae.storage.files import check_output, encoded, write_atomically
 
     # Everything that can be wrong with the request is found before the hours of work.
     pictures = collect_pictures(images)
@@ -118,13 +118,13 @@ def efforts(
     opened = open_model(model, device=device, threads=threads)
     progress = (lambda _done, _total, _what: None) if quiet else CountLine()
     result = levels.measure(Rdae(opened), pictures, qualities, effort, others=others, progress=progress)
-    click.echo("\n".join(levels.markdown(result) if as_markdown else levels.table(result)))
     if output is not None:
-        write_atomically(output, result.to_json().encode(), force=force)
+        write_atomically(output, encoded(result.to_json()), force=force)
     if figure is not None:
         from rdae.reporting import effort_levels as diagram
 
         write_atomically(figure, diagram.draw(result, file_format=file_format), force=force)
+    click.echo("\n".join(levels.markdown(result) if as_markdown else levels.table(result)))
 
 
 def _drawable(path: Path) -> str:

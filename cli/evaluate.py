@@ -140,7 +140,7 @@ def evaluate(
     from rdae.evaluation.result_files import result_file
     from rdae.evaluation.results import Evaluation
     from rdae.evaluation.spreadsheet import to_csv
-    from rdae.storage.files import check_output, write_atomically
+    from rdae.storage.files import check_output, encoded, write_atomically
 
     # Everything that can be wrong with the request is found before the hours of work.
     pictures = run.collect_pictures(images)
@@ -183,8 +183,8 @@ def evaluate(
             except RdaeError as error:  # the rest of a long run is still worth having
                 result = replace(result, failures=(*result.failures, ("peak memory", str(error))))
         results.append(result)
+        files[suffix].write(result)  # first: what took hours is not to depend on who reads what is printed
         click.echo("\n".join([*tables.table(result, metrics[0]), *tables.checks(result), ""]))
-        files[suffix].write(result)
 
     def extent(suffix: str) -> run.Extent:
         return run.Extent(files[suffix].known, ssimulacra2, perceptual, files[suffix].write)
@@ -211,7 +211,7 @@ def evaluate(
             finish(result, codec.suffix, codec)
 
     if csv_output is not None:
-        write_atomically(csv_output, to_csv(results).encode(), force=force)
+        write_atomically(csv_output, encoded(to_csv(results)), force=force)
     test, *others = [result.curve() for result in results]
     if known and not tables.is_kodak(results[0]):
         click.echo("no BD-rate against published curves: these are not the 24 Kodak pictures")

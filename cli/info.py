@@ -1,57 +1,88 @@
-"""rdae info: what an .rdae file says about itself, without loading a model."""
+"""rdae info: what .rdae files say about themselves, without loading a model."""
+
+from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import click
 
 from rdae import quality
+from rdae.batch import Input, find_inputs
+from rdae.batch.tasks import failure
 from rdae.codec.container import PIXELS_TYPES, Container, parse
 from rdae.codec.reading import read_container
-from rdae.errors import NotRdaeError, RdaeError, StreamError, describe
+from rdae.errors import NotRdaeError, StreamError
 from rdae.networks import registry
 from rdae.storage.locations import locate
+from rdae.storage.names import SUFFIX
 
-from .messages import Failure, one_line
+from .messages import complain, one_line
 from .options import LocationType
 
 
 @click.command()
-@click.argument("file", type=LocationType())
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def info(file: str, as_json: bool) -> None:
-    """Print the size, quality, model and sections of an .rdae FILE, which may be a URL or - for standard input."""
-    try:
-        with locate(file).open(NotRdaeError, StreamError) as opened:
-            data = read_container(opened)
-        container = parse(data, max_pixels=None)  # nothing is allocated for the picture here
-    except (RdaeError, OSError) as error:
-        raise Failure(f"{file}: {describe(error, file)}") from error
-    facts = {"file": file, **facts_of(container, len(data))}
-    if as_json:
-        click.echo(json.dumps(facts))
-        return
-    click.echo(f"file      {one_line(file)}")
-    click.echo(f"size      {facts['bytes']:,} bytes, {facts['bpp']:.3f} bpp")
-    click.echo(f"picture   {facts['width']} x {facts['height']}{', grey' if facts['grey'] else ''}")
-    click.echo(f"quality   {facts['quality']:g}")
-    if container.needs_model:
-        click.echo(f"model     {facts['model']}, {facts['model_name'] or 'not installed'}")
-    if facts["pixels_stored"]:
-        exact = (
-            ", exactly"
-            if facts["exact"]
-            else f", {facts['pixels_exact']:.0%} exactly"
-            if facts["pixels_exact"]
-            else ""
-        )
-        click.echo(f"pixels    {facts['pixels_stored']:.0%} stored as pixels{exact}")
-    if facts["tile"] is not None:
-        click.echo(f"tiles     of {2 ** facts['tile']} x {2 ** facts['tile']} latents")
-    for section in facts["sections"]:
-        click.echo(f"section   {section['type']}, {section['bytes']:,} bytes")
-    if container.needs_model:
-        click.echo(f"checksum  {facts['latent_checksum'] or 'none'} over the latents")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=LocationType())
+@click.option("-r", "--recursive", is_flag=True, help="Take what is in the folders among the files.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each file, a line each.")
+def info(files: tuple[str, ...], *, recursive: bool, as_json: bool) -> None:
+    """Print the size, quality, model and sections of .rdae files.
+
+    A FILE is a path, a folder (with -r), a pattern in quotes, a URL, or - for standard input.
+    """
+    told = failed = 0
+    for each in find_inputs(files, {SUFFIX}, recursive=recursive):
+        try:
+            facts = _facts(each)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other files go on
+            complain(each.location, failure(error, each.location))
+            failed += 1
+            continue
+        if as_json:
+            click.echo(json.dumps(facts))
+        else:
+            click.echo("\n" * (told > 0) + "\n".join(_lines(facts)))
+        told += 1
+    if failed:
+        sys.exit(1)
+
+
+def _facts(each: Input) -> dict[str, Any]:
+    """What is printed of a file; RdaeError or OSError if it cannot be read, or is none."""
+    if each.problem:
+        raise StreamError(each.problem)
+    with locate(each.location).open(NotRdaeError, StreamError) as opened:
+        data = read_container(opened)
+    container = parse(data, max_pixels=None)  # nothing is allocated for the picture here
+    return {"file": each.location, **facts_of(container, len(data))}
+
+
+def _lines(facts: dict[str, Any]) -> list[str]:
+    size = f"{facts['width']} x {facts['height']}"
+    tiles = 2 ** (facts["tile"] or 0)
+    return [
+        f"file      {one_line(facts['file'])}",
+        f"size      {facts['bytes']:,} bytes, {facts['bpp']:.3f} bpp",
+        f"picture   {size}{', grey' if facts['grey'] else ''}",
+        f"quality   {facts['quality']:g}",
+        *(
+            [f"model     {facts['model']}, {facts['model_name'] or 'not installed'}"]
+            if facts["model"]
+            else []
+        ),
+        *([_pixels_line(facts)] if facts["pixels_stored"] else []),
+        *([] if facts["tile"] is None else [f"tiles     of {tiles} x {tiles} latents"]),
+        *(f"section   {section['type']}, {section['bytes']:,} bytes" for section in facts["sections"]),
+        *([f"checksum  {facts['latent_checksum'] or 'none'} over the latents"] if facts["model"] else []),
+    ]
+
+
+def _pixels_line(facts: dict[str, Any]) -> str:
+    line = f"pixels    {facts['pixels_stored']:.0%} stored as pixels"
+    if facts["exact"]:
+        return f"{line}, exactly"
+    return f"{line}, {facts['pixels_exact']:.0%} exactly" if facts["pixels_exact"] else line
 
 
 def facts_of(container: Container, size_bytes: int) -> dict[str, Any]:
@@ -66,8 +97,8 @@ def facts_of(container: Container, size_bytes: int) -> dict[str, Any]:
         "bpp": 8 * size_bytes / (header.width * header.height),
         "quality": quality.from_index(header.quality_index),
         "quality_index": header.quality_index,
-        "model": header.model.hex(),
-        "model_name": registry.name_of(header.model),
+        "model": header.model.hex() if container.needs_model else None,
+        "model_name": registry.name_of(header.model) if container.needs_model else None,
         "grey": header.grey,
         "tile": header.tile,
         "sections": [

@@ -3,6 +3,7 @@
 import errno
 import importlib
 import warnings
+from typing import Any
 
 import click
 
@@ -10,6 +11,7 @@ import rdae
 from rdae.errors import RdaeError, describe
 
 from .messages import Failure
+from .streams import prepare_streams
 
 # name: (module of this package, which holds the command under the module's own name; short help)
 # The help stands here and not only in the modules, so that `rdae --help` need not load them.
@@ -17,7 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compress": ("compress", "Compress pictures to .rdae files."),
     "decompress": ("decompress", "Decompress .rdae files to pictures."),
     "verify": ("verify", "Check that .rdae files decode to what was encoded."),
-    "info": ("info", "Print what an .rdae file says about itself."),
+    "info": ("info", "Print what .rdae files say about themselves."),
     "models": ("models", "List the models that are installed."),
     "eval": ("evaluate", "Measure rate and distortion on real pictures."),
     "relaxation": ("relaxation", "Compare the training objective with the real one."),
@@ -51,6 +53,11 @@ class LazyGroup(click.Group):
         """Write the list of commands without loading any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, short_help) for name, (_, short_help) in COMMANDS.items()])
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run the command line, with standard streams that are fit for it."""
+        prepare_streams()
+        return super().main(*arguments, **options)
 
     def invoke(self, context: click.Context) -> object:
         """Run a command. Exit status 1 after an error in the input, 130 after Ctrl-C."""

@@ -34,7 +34,7 @@ class OutcomePrinter:
         self._quiet = quiet
         self._verbose = verbose
         self._line = PassingLine()
-        on_terminal = self._line.terminal and not (as_json and sys.stdout.isatty())
+        on_terminal = self._line.terminal and not (as_json and sys.stdout is not None and sys.stdout.isatty())
         self._bar = on_terminal and total > 1 and not quiet
         self._began = time.monotonic()
         self._ended = self._failed = self._skipped = 0
@@ -85,11 +85,15 @@ class OutcomePrinter:
         """Leave the bar's line to others."""
         self._line.clear()
 
-    def summary(self) -> None:
-        """Sum up, if there were several jobs."""
+    def summary(self, epilogue: str = "") -> None:
+        """Sum up, if there were several jobs; epilogue: a line that is printed in any case, if there is one."""
         self._line.clear()
-        if self._quiet or self._total < 2:
-            return
+        if not self._quiet and self._total > 1:
+            self._sum_up()
+        if epilogue:
+            click.echo(one_line(epilogue), err=True)
+
+    def _sum_up(self) -> None:
         spent_s = time.monotonic() - self._began
         told = [f"{self._ended:,} files", f"{self._failed:,} failed", f"{self._skipped:,} skipped"]
         if self._pixels:
@@ -107,7 +111,8 @@ class OutcomePrinter:
         words = "skipped, as it is there" if outcome.facts is None else self._words(outcome.facts)
         if self._verbose and outcome.facts is not None:
             stages = "".join(f", {stage} {seconds:.3f}" for stage, seconds in outcome.stages.items())
-            words += f"  {outcome.facts.model or 'no model'}, quality {outcome.facts.quality:g}  {outcome.seconds:.3f} s{stages}"
+            model = outcome.facts.model or "no model"
+            words += f"  {model}, quality {outcome.facts.quality:g}  {outcome.seconds:.3f} s{stages}"
         # A command without outputs has these lines as its results.
         click.echo(f"{one_line(names)}  {words}", err=bool(outcome.job.output))
 

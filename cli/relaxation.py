@@ -53,7 +53,7 @@ def relaxation(
     from rdae.evaluation.relaxation import measure, table
     from rdae.evaluation.run import collect_pictures
     from rdae.networks import registry
-    from rdae.storage.files import check_output, write_atomically
+    from rdae.storage.files import check_output, encoded, write_atomically
 
     pictures = collect_pictures(images)
     path = registry.tuned_path() if model is None else registry.find(model)
@@ -62,10 +62,10 @@ def relaxation(
         check_output(output, force=force)
     progress = (lambda _done, _total, _what: None) if quiet else CountLine()
     result = measure(path, pictures, qualities, draws=draws, threads=threads, progress=progress)
+    if output is not None:
+        write_atomically(output, encoded(result.to_json()), force=force)
     click.echo(
         "\n".join([*table(result), *(f"failed: {name}: {message}" for name, message in result.failures)])
     )
-    if output is not None:
-        write_atomically(output, result.to_json().encode(), force=force)
     if result.failures:
         raise SystemExit(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +66,7 @@ class Model:
         target: Target | None = None,
         effort: int = DEFAULT_EFFORT,
         verify: bool = False,
-        metadata: bool = True,
+        metadata: bool | Collection[str] = True,
         alpha_quality: int = EXACT,
         background: str | Colour | None = None,
         exact: bool = True,
@@ -81,7 +81,7 @@ class Model:
         is kept exactly; colours under alpha 0 are not.
         quality: 0 (smallest) to 100 (best). target: a size, rate or distortion, for which the quality is found in at
         most eight encodings of effort 0, and as many of the effort wanted. metadata: keep a Pillow image's ICC, EXIF
-        and XMP.
+        and XMP: all, none, or some by name, as in ("icc", "exif").
         effort: 0 (fastest) to 9 (smallest files): how long to look for latents that fit this picture better. A decoder
         has no more to do. alpha_quality: 100 keeps alpha exactly, less leaves it fewer levels, down to 0 and 255.
         background: a colour such as "white", "#ffcc00" or (255, 204, 0), over which the picture is put: no alpha then.
@@ -216,7 +216,7 @@ def open_model(
     return Model(weights.load(name_or_path, device, threads))
 
 
-def _raster(image: Picture, *, metadata: bool) -> Raster:
+def _raster(image: Picture, *, metadata: bool | Collection[str]) -> Raster:
     # An array is a buffer too, but of levels.  Its type is asked, as an image would be decoded for the answer.
     if isinstance(image, Raster) or any(
         hasattr(type(image), name) for name in ("__array_interface__", "__array__")
@@ -273,7 +273,7 @@ def compress(
     target: Target | None = None,
     effort: int = DEFAULT_EFFORT,
     verify: bool = False,
-    metadata: bool = True,
+    metadata: bool | Collection[str] = True,
     alpha_quality: int = EXACT,
     background: str | Colour | None = None,
     exact: bool = True,

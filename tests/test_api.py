@@ -3,6 +3,7 @@
 import contextlib
 import io
 import mmap
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from sample_profiles import gamma_profile
 from tiny_model import photo, write
 
 import rdae
@@ -338,3 +340,35 @@ def test_a_region_is_cut_from_the_picture(opened: api.Model) -> None:
     assert np.abs(difference).max() <= 1
     with pytest.raises(ValueError, match="not inside"):
         opened.decompress(data, region=(70, 0, 30, 10))
+
+
+def test_metadata_is_kept_by_name_and_a_size_below_it_says_so(opened: api.Model) -> None:
+    image = Image.fromarray(photo(20, 30))
+    exif = Image.Exif()
+    exif[315] = "".join(map(str, range(900)))
+    image.info |= {"exif": exif.tobytes(), "xmp": b"<x/>", "icc_profile": gamma_profile(1.8)}
+    kept = {
+        kinds: set(opened.decompress(opened.compress(image, metadata=kinds)).info)
+        for kinds in ((), ("icc",), ("exif", "xmp"), ("icc", "exif", "xmp"))
+    }
+    assert kept == {
+        (): set(),
+        ("icc",): {"icc_profile"},
+        ("exif", "xmp"): {"exif", "xmp"},
+        ("icc", "exif", "xmp"): {"icc_profile", "exif", "xmp"},
+    }
+    for effort in (0, 1):
+        with pytest.raises(rdae.TargetError) as caught:
+            opened.compress(image, target=rdae.Target("size", 500), effort=effort, metadata=("exif", "xmp"))
+        assert re.search(
+            r"^500 bytes cannot be had: .*, with [\d,]+ bytes of EXIF and 5 bytes of XMP, which --strip ",
+            str(caught.value),
+        )
+        assert (
+            len(opened.compress(image, target=rdae.Target("size", 500), effort=effort, metadata=("xmp",)))
+            <= 500
+        )
+    with pytest.raises(rdae.TargetError, match=r"gives \d+ bytes$"):
+        opened.compress(image, target=rdae.Target("size", 5), metadata=False)
+    with pytest.raises(ValueError, match="metadata iptc, expected exif, icc, xmp"):
+        opened.compress(image, metadata=("iptc",))

@@ -45,6 +45,13 @@ def test_every_command_shown_exists_with_its_options(page: Path) -> None:
         assert used <= known, f"rdae {name} {' '.join(rest)}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_command_shown_puts_a_decoded_picture_in_the_place_of_an_original(page: Path) -> None:
+    for name, *rest in commands(page):
+        if name == "decompress" and {"-f", "--force"} & {*rest}:
+            assert {"-o", "--output"} & {*rest}, f"rdae decompress {' '.join(rest)}"
+
+
 def test_the_readme_shows_every_kind_of_block_that_is_tried_here() -> None:
     names = {name for name, *_ in commands(ROOT / "README.md")}
     assert {"compress", "decompress", "info", "train", "export", "eval", "plot", "benchmark"} <= names

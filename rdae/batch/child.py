@@ -15,7 +15,7 @@ import types
 import warnings
 from typing import Any, BinaryIO
 
-from rdae.batch.tasks import Job, Outcome, Task, perform
+from rdae.batch.tasks import Job, Task, perform
 from rdae.errors import BatchError
 
 
@@ -53,13 +53,10 @@ def _answer(task: Task, job: Job) -> dict[str, Any]:
         return dataclasses.asdict(perform(task, job))
     except BatchError as error:
         return {"end": str(error)}
-    except Exception as error:  # noqa: BLE001 - a bug; the other files are not to suffer from it
-        message = f"unexpected {type(error).__name__}: {error} (without -j there is a traceback)"
-        return dataclasses.asdict(Outcome(job, error=message))
 
 
 def _own_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Keep the two pipes for us: what a library prints goes to stderr, and what it reads is empty."""
+    """Keep the two pipes for us: what a library prints goes to stderr, which is there, and what it reads is empty."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     nothing = os.open(os.devnull, os.O_RDONLY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,12 +12,14 @@ from rdae.batch.models import ModelOpener
 from rdae.batch.tasks import Facts, Job
 from rdae.batch.watch import Watch, watched
 from rdae.clock import Clock
-from rdae.codec.container import HEADER_BYTES, peek
+from rdae.codec.container import HEADER_BYTES, Header, peek
 from rdae.effort import DEFAULT_EFFORT
-from rdae.errors import PictureError
-from rdae.quality import from_index
-from rdae.storage.locations import locate
-from rdae.targets import Kind, Target
+from rdae.errors import NotRdaeError, PictureError, StreamError, VerifyError
+from rdae.quality import MAX_INDEX, from_index
+from rdae.storage.attributes import Attributes
+from rdae.storage.files import read_bounded
+from rdae.storage.locations import STANDARD, Location, locate
+from rdae.targets import TOLERANCE, Kind, Target
 
 if TYPE_CHECKING:
     from rdae.codec.refinement import Listener
@@ -28,25 +31,33 @@ class Compress:
     """Compresses the picture that is a job's input to the .rdae file that is its output.
 
     quality, effort, verify, metadata, alpha_quality, background, exact, lossless: as `Model.compress` of
-    rdae.open_model takes them. target: kind and value of a rdae.Target, for which the quality is found. model: a name
-    or a weights file; None: that of the tune. tune, device, threads: as `rdae.open_model` takes them. watch: makes of
-    an input's name who is told how far the work on it is; only in this process.
+    rdae.open_model takes them. target: kind and value of a rdae.Target, for which the quality is found. keep_time: give
+    outputs the times of their inputs. remove: remove an input after its output was verified and is on the disk, but
+    none of which something was left out, and only files of this machine; ValueError without verify. model: a name or a
+    weights file; None: that of the tune. tune, device, threads: as `rdae.open_model` takes them. watch: makes of an
+    input's name who is told how far the work on it is; only in this process.
     """
 
     quality: float = 50.0
     target: tuple[Kind, float] | None = None
     effort: int = DEFAULT_EFFORT
     verify: bool = True
-    metadata: bool = True
+    metadata: bool | tuple[str, ...] = True
     alpha_quality: int = 100
     background: str | None = None
     exact: bool = True
     lossless: bool = False
+    keep_time: bool = False
+    remove: bool = False
     model: str | None = None
     tune: str | None = None
     device: str | None = None
     threads: int | None = None
     watch: Watch | None = None
+
+    def __post_init__(self) -> None:
+        if self.remove and not self.verify:
+            raise ValueError("an input is removed only after its output was verified")
 
     @cached_property
     def _models(self) -> ModelOpener:
@@ -60,21 +71,40 @@ class Compress:
     def _compress(
         self, job: Job, clock: Clock, note: Callable[[str], None], listener: Listener | None
     ) -> Facts:
-        from rdae.pictures import raster_in
+        from rdae.pictures import SRGB_LEFT_OUT, raster_in
 
-        source = locate(job.input)
+        source, output = locate(job.input), locate(job.output)
+        left_out: list[str] = []
+
+        def noted(line: str) -> None:
+            if line != SRGB_LEFT_OUT:  # with which nothing is lost
+                left_out.append(line)
+            note(line)
+
         clock.tell("reading")
-        with clock.stage("read"), source.open(PictureError, PictureError) as file:
-            picture = raster_in(file, note, metadata=self.metadata)
-            job.check()
-        data = self._data(picture, clock, listener)
+        with clock.stage("read"):
+            before = source.attributes()
+            with source.open(PictureError, PictureError) as file:
+                picture = raster_in(file, noted, metadata=self.metadata)
+                job.check()
+            size = source.size()
+        target = None if self.target is None else Target(*self.target)
+        data = self._data(picture, target, clock, listener)
         clock.tell("writing")
-        with clock.stage("write"):
-            locate(job.output).write(data, force=job.force)
         header, _, _ = peek(data[:HEADER_BYTES])
+        if target is not None and target.at_most:
+            _tell_of_room(target, header, len(data), note)
+        with clock.stage("write"):
+            source.unmark()  # whoever wrote it, there is a file now of which it is the original
+            terms = dataclasses.replace(job.terms, like=before, keep_time=self.keep_time)
+            output.write(data, force=job.force, terms=terms)
+            if self.remove:
+                why_kept = "something was left out" if left_out else _removed(source, before, output, data)
+                if why_kept:
+                    note(f"not removed: {why_kept}")
         return Facts(
             rdae_bytes=len(data),
-            input_bytes=source.size(),
+            input_bytes=size,
             output_bytes=len(data),
             width=picture.width,
             height=picture.height,
@@ -82,7 +112,7 @@ class Compress:
             quality=from_index(header.quality_index),
         )
 
-    def _data(self, picture: Raster, clock: Clock, listener: Listener | None) -> bytes:
+    def _data(self, picture: Raster, target: Target | None, clock: Clock, listener: Listener | None) -> bytes:
         if self.lossless:
             from rdae.api import compress
 
@@ -103,7 +133,7 @@ class Compress:
             return model.compress(
                 picture,
                 self.quality,
-                target=None if self.target is None else Target(*self.target),
+                target=target,
                 effort=self.effort,
                 listener=listener,
                 verify=self.verify,
@@ -112,3 +142,20 @@ class Compress:
                 exact=self.exact,
                 clock=clock,
             )
+
+
+def _removed(source: Location, before: Attributes | None, output: Location, data: bytes) -> str:
+    """Remove the source if the output can be read, and is `data`; else say why not. VerifyError if it is not."""
+    if str(output) == STANDARD:
+        return "nobody knows what became of standard output"
+    with output.open(NotRdaeError, StreamError) as file:
+        if read_bounded(file, StreamError) != data:
+            raise VerifyError(f"{output} does not hold what was written; the input is still there")
+    return source.remove(before)
+
+
+def _tell_of_room(target: Target, header: Header, size: int, note: Callable[[str], None]) -> None:
+    """Note that a picture does not fill the size or rate that it may have, at the best quality."""
+    most = target.value if target.kind == "size" else target.value * header.width * header.height / 8
+    if header.quality_index == MAX_INDEX and size < (1 - TOLERANCE) * most:
+        note(f"quality 100, the best, takes {size:,} bytes of the {most:,.0f} allowed")

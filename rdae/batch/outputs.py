@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from pathlib import PurePath
 
 from rdae.batch.inputs import Input
-from rdae.batch.tasks import Job, Outcome
-from rdae.errors import OutputExistsError, RdaeError, describe
+from rdae.batch.tasks import Job, Outcome, failure
+from rdae.errors import OutputExistsError
 from rdae.storage.files import Identity
 from rdae.storage.locations import locate
-from rdae.storage.names import output_name
+from rdae.storage.names import SUFFIX, output_name
 
 
 def plan_jobs(
@@ -26,28 +27,62 @@ def plan_jobs(
     """A job for each input, in their order.
 
     suffix: of outputs, such as ".rdae", in the place of the input's, or with `keep_suffix` behind it; None: there are
-    no outputs. output: where that of a single input goes. directory: the folder, or URL, for all outputs, in which each
-    goes as deep as its input was found; None: beside the inputs. force: replace outputs that exist.
-    ValueError if two inputs would go to one output.
+    no outputs. output: where that of a single input goes, in a folder that is there. directory: the folder, or URL, for
+    all outputs, in which each goes as deep as its input was found; None: beside the inputs. force: replace outputs that
+    exist, but pictures that are not named by `output` only if rdae wrote them: they may be what was compressed.
+    Inputs that would go to one output have a problem, each of them, and an .rdae file that is to be called like a
+    picture is blocked. ValueError for one output of several inputs.
     """
     if output is not None and len(inputs) > 1:
         raise ValueError(f"one output, {output}, for {len(inputs)} inputs")
-    jobs, inputs_by_output = [], dict[str, str]()
-    for each in inputs:
+    blocked = "" if output is None or suffix != SUFFIX else _misnomer(output)
+    only_own = output is None and suffix not in (None, SUFFIX)
+
+    def goes_to(each: Input) -> str:
         if suffix is None:
-            goes_to = ""
-        elif output is not None:
-            goes_to = str(locate(output))
-        else:
-            goes_to = output_name(
-                each.location, each.relative, suffix, directory=directory, keep_suffix=keep_suffix
-            )
-        if goes_to and not each.problem:
-            other = inputs_by_output.setdefault(goes_to, each.location)
-            if other != each.location:
-                raise ValueError(f"{other} and {each.location} would both go to {goes_to}")
-        jobs.append(Job(each.location, goes_to, force=force, problem=each.problem))
-    return jobs
+            return ""
+        if output is not None:
+            return str(locate(output))
+        return output_name(each.location, each.relative, suffix, directory=directory, keep_suffix=keep_suffix)
+
+    planned = [(each, goes_to(each)) for each in inputs]
+    sharing: dict[str, list[str]] = {}
+    for each, goes in planned:
+        if goes and not each.problem:
+            sharing.setdefault(goes, []).append(each.location)
+    hint = "" if keep_suffix or suffix != SUFFIX else "; --keep-suffix keeps them apart"
+    return [
+        Job(
+            each.location,
+            goes,
+            force=force,
+            only_own=only_own,
+            parents=output is None,
+            blocked=blocked,
+            problem=each.problem or _collision(sharing.get(goes, []), goes, hint),
+        )
+        for each, goes in planned
+    ]
+
+
+def _collision(sharing: Sequence[str], goes_to: str, hint: str) -> str:
+    """What is wrong with inputs that share an output, if they do."""
+    if len(sharing) < 2:
+        return ""
+    return f"{', '.join(sharing[:-1])} and {sharing[-1]} would all go to {goes_to}{hint}".replace(
+        "all", "both", int(len(sharing) == 2)
+    )
+
+
+def _misnomer(output: str) -> str:
+    """What is wrong with the name of an .rdae file, if it is to be called like a picture."""
+    from rdae.pictures.formats import PICTURE_SUFFIXES
+
+    if PurePath(locate(output).name).suffix.lower() not in PICTURE_SUFFIXES:
+        return ""
+    return (
+        f"the output {output} is called like a picture, but would be an .rdae file: end its name in {SUFFIX}"
+    )
 
 
 def unfinished(jobs: Iterable[Job]) -> list[Job]:
@@ -83,13 +118,14 @@ class OutputCheck:
             if there and self._skip_existing:
                 return Outcome(job, skipped=True)
             # Only what is there can be an input too, so that most runs need not look at all their inputs first.
-            output.check(force=job.force, inputs=self._identities if there else frozenset())
+            inputs = self._identities if there else frozenset()
+            output.check(force=job.force, inputs=inputs, terms=job.terms)
         except OutputExistsError as error:
             if job.input == job.output:  # then it is not the kind of file that is expected, most likely
                 return dataclasses.replace(job, blocked=str(error))
             return Outcome(job, error=str(error))
-        except (RdaeError, OSError) as error:
-            return Outcome(job, error=describe(error, job.input))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other files go on
+            return Outcome(job, error=failure(error, job.input))
         return job
 
     @cached_property

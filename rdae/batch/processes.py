@@ -51,8 +51,9 @@ def run(
     skip_existing: leave out jobs whose outputs are there. inputs: locations that no output may replace, whatever is
     forced; None: the inputs of these jobs. idle: called from time to time while several processes work.
 
-    A file that fails is an Outcome with an error, also if its process dies of it. BatchError ends everything, and so
-    does closing the generator, which takes the processes with it. ValueError if a task cannot go to other processes.
+    A file that fails is an Outcome with an error, whatever it fails of, also if its process dies of it. BatchError ends
+    everything, and so does closing the generator, which takes the processes with it. ValueError if a task cannot go to
+    other processes.
     """
     check = OutputCheck(
         [job.input for job in jobs] if inputs is None else inputs, skip_existing=skip_existing
@@ -199,6 +200,7 @@ class _Child:
                     [sys.executable, "-c", START],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
+                    stderr=_errors_to(),
                     env={**os.environ, **dict.fromkeys(THREADS, str(self._told["threads"]))},
                     **alone,
                 )
@@ -223,6 +225,15 @@ class _Child:
             name = f"signal {-status}"
         hint = " (is there enough memory?)" if name == "SIGKILL" else ""
         return f"the worker process was ended by {name}{hint}"
+
+
+def _errors_to() -> int | None:
+    """Where a process's stderr goes: where ours does, or nowhere if we have none."""
+    try:
+        os.fstat(2)
+    except OSError:
+        return subprocess.DEVNULL
+    return subprocess.DEVNULL if sys.stderr is None else None
 
 
 def _close_pipes(process: subprocess.Popen[bytes]) -> None:

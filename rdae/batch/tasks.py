@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from rdae.clock import Clock
 from rdae.errors import BatchError, OutputExistsError, RdaeError, describe
+from rdae.storage.files import Terms
 
 
 @dataclass(frozen=True)
 class Job:
     """One input with its output, as `rdae.storage.locations.locate` reads them; output: empty if there is none.
 
-    force: replace an output that exists. problem: why there is nothing to do after all. blocked: why nothing must be
-    written, should the input be good.
+    force: replace an output that exists; only_own: but only what rdae wrote. parents: make the output's folder.
+    problem: why there is nothing to do after all. blocked: why nothing must be written, should the input be good.
     """
 
     input: str
     output: str = ""
     force: bool = False
+    only_own: bool = False
+    parents: bool = True
     problem: str = ""
     blocked: str = ""
 
@@ -29,6 +34,11 @@ class Job:
         """OutputExistsError if nothing must be written."""
         if self.blocked:
             raise OutputExistsError(self.blocked)
+
+    @property
+    def terms(self) -> Terms:
+        """The terms on which its output is written, as far as the job says them."""
+        return Terms(only_own=self.only_own, parents=self.parents)
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,7 @@ class Task(Protocol):
         """How many compute; None: as many as there are processors, or one in each of several processes."""
 
     def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
-        """Do one job; RdaeError and OSError concern this job, BatchError all of them.
+        """Do one job; BatchError concerns all of them, every other error this job alone.
 
         clock: gets the seconds of each stage. note: takes a line of what was left out or changed.
         """
@@ -98,9 +108,20 @@ def perform(task: Task, job: Job) -> Outcome:
     facts, error = None, ""
     try:
         facts = task(job, clock, notes.append)
-    except BatchError:
+    except (BatchError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
-    except (RdaeError, OSError) as caught:
-        error = describe(caught, job.input)
+    except BaseException as caught:  # noqa: BLE001 - libraries raise what they like; panics of Rust are no Exception
+        error = failure(caught, job.input)
     spent_s = time.perf_counter() - began
     return Outcome(job, facts, error, notes=tuple(notes), seconds=spent_s, stages=clock.seconds)
+
+
+def failure(error: BaseException, path: str) -> str:
+    """Why a file failed, for a line that already names `path`; of an error that nobody expected also where it was."""
+    if isinstance(error, RdaeError | OSError):
+        return describe(error, path)
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    frames = traceback.extract_tb(error.__traceback__)[-1:]
+    place = "".join(f" ({Path(frame.filename).name}, line {frame.lineno})" for frame in frames)
+    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())}{place}"

@@ -77,8 +77,8 @@ class Prepared:
 class Encoding:
     """What one encoding of a picture came to.
 
-    prepared: what it is of.  payloads: of each tile.  rate_bits: ideal, 0 if nobody asked.  cost: in bits, R + βD, of what a search has found,
-    else 0.  tiles: their latents, if they are kept.
+    prepared: what it is of.  payloads: of each tile.  rate_bits: ideal, 0 if nobody asked.  cost: in bits, R + βD, of
+    what a search has found, else 0.  tiles: their latents, if they are kept.
     """
 
     prepared: Prepared

@@ -84,7 +84,7 @@ def compress_to(
     """
     stored = _stored_to(prepared.raster, target) if choose and graphics.is_graphics(prepared.raster) else None
     try:
-        data = _latents_to(prepared, target, effort, listener, clock)
+        data = _latents_to(prepared, target, effort, listener, clock or Clock())
     except TargetError:
         if stored is None:
             raise
@@ -110,10 +110,19 @@ def _stored_to(raster: Raster, target: Target) -> graphics.Candidate | None:
 
 
 def _latents_to(
-    prepared: Prepared, target: Target, effort: int, listener: Listener | None, clock: Clock | None
+    prepared: Prepared, target: Target, effort: int, listener: Listener | None, clock: Clock
 ) -> bytes:
     """Return the file that comes closest by its latents."""
-    trials = _Trials(prepared, target, 0, None, clock or Clock())
+    try:
+        return _closest(prepared, target, effort, listener, clock)
+    except TargetError as error:
+        raise TargetError(f"{error}{_share_of_metadata(prepared, target)}") from error
+
+
+def _closest(
+    prepared: Prepared, target: Target, effort: int, listener: Listener | None, clock: Clock
+) -> bytes:
+    trials = _Trials(prepared, target, 0, None, clock)
     try:
         found = trials.best()
     except TargetError:
@@ -126,3 +135,11 @@ def _latents_to(
         first = found.index
     wanted = dataclasses.replace(trials, effort=effort, listener=listener)
     return file_of(wanted.best(first).made)
+
+
+def _share_of_metadata(prepared: Prepared, target: Target) -> str:
+    """What may be left out of a file that is too large at any quality, if there is something."""
+    if not target.at_most or not prepared.before:
+        return ""
+    kinds = [f"{len(section.payload):,} bytes of {section.name.upper()}" for section in prepared.before]
+    return f", with {' and '.join(kinds)}, which --strip (metadata=False) leaves out"

@@ -9,7 +9,7 @@ from typing import Any
 
 from rdae.evaluation.results import Evaluation
 from rdae.evaluation.reuse import Known, known_from
-from rdae.storage.files import check_output, write_atomically
+from rdae.storage.files import check_output, encoded, write_atomically
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class ResultFile:
     def write(self, result: Evaluation) -> None:
         """Write an evaluation, whole or in part, unless the file says the same already."""
         if self.path is not None and result != self.known.evaluation:
-            write_atomically(self.path, result.to_json().encode(), force=True)
+            write_atomically(self.path, encoded(result.to_json()), force=True)
 
 
 def result_file(

@@ -7,6 +7,9 @@ kept say that it was.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Collection
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -16,7 +19,7 @@ from rdae.pictures import profiles, samples
 from rdae.pictures.colours import Colours
 from rdae.pictures.facts import ROUNDED, SIXTEEN_BIT_MODES, Facts, facts_of
 from rdae.pictures.metadata import metadata_of
-from rdae.pictures.raster import Note, Plane, Raster, check_size, from_array, silent, transparent
+from rdae.pictures.raster import Note, Plane, Raster, check_size, from_array, kept_kinds, silent, transparent
 from rdae.pictures.spool import Collector
 
 # What EXIF's orientations ask for, other than 1, which is upright.
@@ -34,14 +37,24 @@ BACKWARDS = frozenset(
     TURNS[n] for n in (3, 4, 7, 8)
 )  # the first of these that of the last, or of the last row
 BAND_PIXELS = 1 << 21  # that are converted at once
+SRGB_LEFT_OUT = "sRGB profile left out: colours are sRGB's unless a profile says otherwise"
 
 
 def to_raster(
-    image: Image.Image | npt.NDArray[np.generic] | Raster, note: Note = silent, *, metadata: bool = True
+    image: Image.Image | npt.NDArray[np.generic] | Raster,
+    note: Note = silent,
+    *,
+    metadata: bool | Collection[str] = True,
 ) -> Raster:
     """A picture in memory, of whatever kind: the raster itself, or `from_pillow` or `from_array` of it."""
     if isinstance(image, Raster):
-        return image if metadata else Raster(image.levels, image.grey, image.alpha)
+        kept = kept_kinds(metadata)
+        return dataclasses.replace(
+            image,
+            icc=image.icc if "icc" in kept else None,
+            exif=image.exif if "exif" in kept else None,
+            xmp=image.xmp if "xmp" in kept else None,
+        )
     if isinstance(image, Image.Image):
         return from_pillow(image, note, metadata=metadata)
     return from_array(np.asarray(image))
@@ -51,27 +64,29 @@ def from_pillow(
     image: Image.Image,
     note: Note = silent,
     *,
-    metadata: bool = True,
+    metadata: bool | Collection[str] = True,
     facts: Facts | None = None,
     account: bool = False,
 ) -> Raster:
     """A raster of an image in any mode but floating point; PictureError if it is broken, or has too many pixels.
 
-    metadata: keep EXIF and XMP, and a profile other than sRGB's. Colours that are not RGB or grey are converted to
-    sRGB either way. facts: of the image, if they are known; else it is asked. account: note
-    what there is no place for, too.
+    metadata: keep EXIF and XMP, and a profile other than sRGB's; or which of METADATA are kept. Without its profile a
+    picture is converted to sRGB; colours that are not RGB or grey are so either way. facts: of the image, if they are
+    known; else it is asked. account: note what there is no place for, too.
     """
+    kept = kept_kinds(metadata)
     check_size(image.width, image.height)
     try:
-        raster, not_kept = _from_pillow(image, note, metadata, facts or facts_of(image))
+        raster, not_kept = _from_pillow(image, note, kept, facts or facts_of(image))
     except PictureError:
         raise
     except MemoryError as error:
         raise no_memory(image) from error
     except Exception as error:  # Pillow's many ways to say that a file is broken, or a mode has no way to RGB
         raise PictureError(f"the picture's data is broken: {words(error)}") from error
-    if account and not_kept:
-        note(f"not kept: {', '.join(not_kept)}")
+    if account:
+        for line in not_kept:
+            note(line)
     return raster
 
 
@@ -85,8 +100,10 @@ def no_memory(image: Image.Image) -> PictureError:
     return PictureError(f"not enough memory for {image.width} x {image.height} pixels")
 
 
-def _from_pillow(image: Image.Image, note: Note, keep: bool, facts: Facts) -> tuple[Raster, list[str]]:
-    """The raster, and what of the image is not in it though it would be kept if there were a place for it."""
+def _from_pillow(
+    image: Image.Image, note: Note, kept: frozenset[str], facts: Facts
+) -> tuple[Raster, list[str]]:
+    """The raster, and lines about what there is no place for in it."""
     if facts.refused:
         raise PictureError(facts.refused)
     for line in facts.notes:
@@ -109,7 +126,7 @@ def _from_pillow(image: Image.Image, note: Note, keep: bool, facts: Facts) -> tu
         bottom = min(top + rows, height)
         low = None if facts.low is None else _rows_of(facts.low, turn, top, bottom)
         base, transparency = samples.separate(_rows_of(image, turn, top, bottom), low, facts)
-        base = colours.known(base, say, keep=keep)
+        base = colours.known(base, say, keep="icc" in kept)
         grey = base.mode == "L"
         collector.add(np.asarray(base))
         if transparency is not None:
@@ -117,11 +134,18 @@ def _from_pillow(image: Image.Image, note: Note, keep: bool, facts: Facts) -> tu
                 alpha = np.full((height, width), 255, np.uint8)
             alpha[top:bottom] = transparency
         say = silent  # all bands have the same to say
-    levels, alpha = collector.levels(), transparent(alpha)
-    if not keep:
-        return Raster(levels, grey, alpha), []
-    not_kept = [*facts.not_kept, *(["sRGB profile"] if colours.srgb_profile else [])]
-    return Raster(levels, grey, alpha, colours.kept, metadata.exif, metadata.xmp), not_kept
+    not_kept = [f"not kept: {', '.join(facts.not_kept)}"] if kept and facts.not_kept else []
+    if colours.srgb_profile and "icc" in kept:
+        not_kept.append(SRGB_LEFT_OUT)
+    raster = Raster(
+        collector.levels(),
+        grey,
+        transparent(alpha),
+        colours.kept,
+        metadata.exif if "exif" in kept else None,
+        metadata.xmp if "xmp" in kept else None,
+    )
+    return raster, not_kept
 
 
 def _rows_of(image: Image.Image, turn: Image.Transpose | None, top: int, bottom: int) -> Image.Image:

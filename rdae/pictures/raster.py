@@ -1,6 +1,6 @@
 """A picture as rdae understands it: 8-bit RGB levels, and what else there is to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,9 @@ from rdae.pictures import exif
 Levels = npt.NDArray[np.uint8]  # (h, w, 3)
 Plane = npt.NDArray[np.uint8]  # (h, w)
 Note = Callable[[str], None]
+
+METADATA = frozenset({"icc", "exif", "xmp"})
+"""The kinds of it, as Raster names them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +74,17 @@ def check_size(width: int, height: int) -> None:
         raise PictureError(f"the picture is {width} x {height}, expected at least one pixel")
     if counted_pixels(width, height) > MAX_PIXELS:
         raise PictureError(f"the picture is {width} x {height}, expected at most {MAX_PIXELS} pixels")
+
+
+def kept_kinds(metadata: bool | Collection[str]) -> frozenset[str]:
+    """The kinds of METADATA that are kept: all, none, or some by name; ValueError for a name that is none of them."""
+    if isinstance(metadata, bool):
+        return METADATA if metadata else frozenset()
+    kinds = frozenset(metadata)
+    if not kinds <= METADATA:
+        unknown = ", ".join(sorted(kinds - METADATA))
+        raise ValueError(f"metadata {unknown}, expected {', '.join(sorted(METADATA))}")
+    return kinds
 
 
 def from_array(array: npt.NDArray[np.generic]) -> Raster:

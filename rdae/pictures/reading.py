@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Collection
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,7 +19,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from rdae.errors import PictureError
 from rdae.pictures import png_chunks
 from rdae.pictures.facts import facts_of
-from rdae.pictures.formats import FORMATS
+from rdae.pictures.formats import FORMATS, HEAD_BYTES, plug_in_for, wanting
 from rdae.pictures.images import from_pillow, no_memory, to_raster, words
 from rdae.pictures.raster import Note, Raster, check_size, silent
 from rdae.storage.files import open_input, read_bounded
@@ -40,16 +41,19 @@ def picture_in(file: BinaryIO, note: Note = silent) -> Picture:
     return _levels_of(_raster_in(file, note, metadata=True, account=False), note)
 
 
-def read_raster(path: str | os.PathLike[str], note: Note = silent, *, metadata: bool = True) -> Raster:
-    """The picture in a file of one of FORMATS with all that there is to it, but without metadata if not wanted.
+def read_raster(
+    path: str | os.PathLike[str], note: Note = silent, *, metadata: bool | Collection[str] = True
+) -> Raster:
+    """The picture in a file of one of FORMATS with all that there is to it, or of its metadata what is wanted.
 
+    metadata: all, none, or which of icc, exif and xmp are kept.
     Raises OSError if the file cannot be opened, PictureError if it holds no picture that can be coded.
     """
     with open_input(path, PictureError, PictureError) as file:
         return raster_in(file, note, metadata=metadata)
 
 
-def raster_in(file: BinaryIO, note: Note = silent, *, metadata: bool = True) -> Raster:
+def raster_in(file: BinaryIO, note: Note = silent, *, metadata: bool | Collection[str] = True) -> Raster:
     """The picture in a file that is open, or comes through a pipe; the errors of `read_raster`."""
     return _raster_in(file, note, metadata=metadata, account=True)
 
@@ -63,16 +67,16 @@ def to_rgb_array(image: Image.Image | npt.NDArray[np.generic], note: Note = sile
     return _levels_of(to_raster(image, note), note)
 
 
-def _raster_in(file: BinaryIO, note: Note, *, metadata: bool, account: bool) -> Raster:
+def _raster_in(file: BinaryIO, note: Note, *, metadata: bool | Collection[str], account: bool) -> Raster:
     # A pipe cannot be gone back in, as Pillow does.
     source: BinaryIO = file if file.seekable() else io.BytesIO(read_bounded(file, PictureError))
-    empty = not source.read(1)
+    head = source.read(HEAD_BYTES)
     source.seek(0)
     said = None
     given = source
     if png_chunks.is_png(source):
         said, given = png_chunks.survey(source)
-    with _opened(given, empty=empty) as image:
+    with _opened(given, head) as image:
         check_size(image.width, image.height)
         facts = facts_of(image, said)
         if facts.refused:
@@ -98,13 +102,17 @@ def _raster_in(file: BinaryIO, note: Note, *, metadata: bool, account: bool) -> 
         return from_pillow(image, note, metadata=metadata, facts=facts, account=account)
 
 
-def _opened(source: BinaryIO, *, empty: bool) -> Image.Image:
+def _opened(source: BinaryIO, head: bytes) -> Image.Image:
     Image.init()
+    plug_in = plug_in_for(head)
+    if plug_in is not None and not plug_in.register():
+        raise PictureError(wanting(plug_in))
+    forms = FORMATS if plug_in is None else (plug_in.form,)
     source.seek(0)
     try:
-        return Image.open(source, formats=[form for form in FORMATS if form in Image.OPEN])
+        return Image.open(source, formats=[form for form in forms if form in Image.OPEN])
     except UnidentifiedImageError:
-        if empty:
+        if not head:
             raise PictureError("the file is empty") from None
         if png_chunks.is_png(source):
             raise PictureError("the picture is damaged or cut short: no PNG has such a header") from None

@@ -16,6 +16,7 @@ from PIL import Image, PngImagePlugin
 from rdae.errors import PictureError
 from rdae.pictures import exif
 from rdae.pictures.bands import Bands, flow
+from rdae.pictures.formats import plug_in_of, wanting
 from rdae.pictures.images import words
 from rdae.pictures.png_chunks import PILLOWS_MOST
 from rdae.pictures.raster import Levels, Note, silent
@@ -27,16 +28,29 @@ SAVE_OPTIONS: dict[str, dict[str, object]] = {
     "WEBP": {"lossless": True},
     "AVIF": {"quality": 95, "subsampling": "4:4:4"},
     "TIFF": {"compression": "tiff_lzw"},
+    "JXL": {"lossless": True},
+    "HEIF": {"quality": 95, "chroma": 444},
 }
 SAVE_OPTIONS |= dict.fromkeys(("MPO", "PDF"), SAVE_OPTIONS["JPEG"])  # which are made of JPEGs
+# Those that lose something for fewer bytes when a quality is asked for, and how each is told so beside that.
+LOSSY: dict[str, dict[str, object]] = {
+    "JPEG": {},
+    "MPO": {},
+    "WEBP": {"lossless": False, "method": 6},
+    "AVIF": {},
+    "JXL": {"lossless": False},
+    "HEIF": {},
+}
 # Of those whose writers would say so less plainly, or print it.
 LARGEST_SIDE = {"ICO": 256, "WEBP": 16383} | dict.fromkeys(("JPEG", "MPO", "PDF"), 65500)
 LARGEST_SIDE |= dict.fromkeys(("AVIF", "GIF", "PCX", "SGI", "TGA"), 65535)
 
 # What each has a place for, of those that have it and that Pillow writes it to.
-WITH_ALPHA = frozenset({"PNG", "WEBP", "AVIF", "TIFF", "JPEG2000", "TGA", "ICO", "ICNS", "QOI", "JXL"})
+WITH_ALPHA = frozenset(
+    {"PNG", "WEBP", "AVIF", "TIFF", "JPEG2000", "TGA", "ICO", "ICNS", "QOI", "JXL", "HEIF"}
+)
 WITH_GREY_ALPHA = frozenset({"PNG", "TIFF", "JPEG2000", "TGA"})  # Pillow takes LA as it is
-WITH_METADATA = frozenset({"PNG", "JPEG", "MPO", "WEBP", "AVIF", "TIFF", "JXL"})
+WITH_METADATA = frozenset({"PNG", "JPEG", "MPO", "WEBP", "AVIF", "TIFF", "JXL", "HEIF"})
 CALLED = {"icc_profile": "colour profile", "exif": "EXIF", "xmp": "XMP"}
 JPEG_SEGMENT = {"exif": 65533, "xmp": 65504}  # the most bytes that Pillow can put there
 TIFF_XMP = 700
@@ -49,7 +63,22 @@ WITH_RESOLUTION = frozenset({"PNG", "JPEG", "MPO"})  # beside EXIF
 DROPPED_FIRST = ("exif", "xmp", "icc_profile")  # if not all of them can be written
 # What comes back from these is the picture, or one of its size that is known to differ.
 FAITHFUL = frozenset(
-    {"PNG", "JPEG", "MPO", "WEBP", "AVIF", "TIFF", "BMP", "DIB", "PPM", "JPEG2000", "TGA", "QOI", "JXL"}
+    {
+        "PNG",
+        "JPEG",
+        "MPO",
+        "WEBP",
+        "AVIF",
+        "TIFF",
+        "BMP",
+        "DIB",
+        "PPM",
+        "JPEG2000",
+        "TGA",
+        "QOI",
+        "JXL",
+        "HEIF",
+    }
 )
 
 
@@ -65,11 +94,23 @@ def write_picture(
     write_atomically(path, picture_bytes(picture, form, note), force=force)
 
 
-def picture_bytes(picture: Image.Image | Levels, form: str, note: Note = silent) -> bytes:
+def check_quality(form: str, quality: int | None) -> None:
+    """PictureError if a quality is given for a format that loses nothing, or has no such scale."""
+    if quality is not None and form not in LOSSY:
+        raise PictureError(f"{form} has no quality, which is for {', '.join(sorted(LOSSY))}")
+
+
+def picture_bytes(
+    picture: Image.Image | Levels, form: str, note: Note = silent, *, quality: int | None = None
+) -> bytes:
     """A file of the format that Pillow calls `form`; PictureError if it cannot hold the picture.
 
     It has the image's alpha, and the icc_profile, exif and xmp of its info, as far as the format has a place for them.
+    quality: 1 (smallest) to 100 (best), on the scale of one of LOSSY; PictureError for another format. None: no second
+    loss where there is a choice, else a small one.
     """
+    check_quality(form, quality)
+    lossy = {} if quality is None else {**LOSSY[form], "quality": quality}
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     if max(image.size) > LARGEST_SIDE.get(form, max(image.size)):
         raise PictureError(
@@ -86,7 +127,7 @@ def picture_bytes(picture: Image.Image | Levels, form: str, note: Note = silent)
     if image.info:  # of which Pillow takes some by itself
         image = image.copy()
         image.info.clear()
-    data = _with_metadata(image, form, kept, note)
+    data = _with_metadata(image, form, kept, lossy, note)
     if form not in FAITHFUL:
         _check_written(data, image, form, note)
     return data
@@ -100,14 +141,16 @@ def picture_chunks(bands: Bands, form: str, note: Note = silent) -> Iterator[byt
     yield from flow(bands, picture_bytes(bands.sample(), form, note), form)
 
 
-def _with_metadata(image: Image.Image, form: str, kept: dict[str, bytes], note: Note) -> bytes:
+def _with_metadata(
+    image: Image.Image, form: str, kept: dict[str, bytes], lossy: dict[str, object], note: Note
+) -> bytes:
     """The file with as much of the metadata as Pillow can write: it parses some, which may be a stranger's."""
     for name in (None, *sorted(kept, key=DROPPED_FIRST.index)):
         if name is not None:
             del kept[name]
             note(f"{CALLED[name]} dropped: it cannot be written as {form}")
         try:
-            data = _saved(image, form, _options(kept, form))
+            data = _saved(image, form, {**lossy, **_options(kept, form)})
         except MemoryError:
             raise
         except Exception as error:  # each of Pillow's writers has its own kinds
@@ -124,7 +167,7 @@ def _saved(image: Image.Image, form: str, options: dict[str, object]) -> bytes:
         options = {
             "sizes": [image.size]
         }  # Pillow makes smaller ones as well, and of large pictures only these
-    image.save(buffer, format=form, **SAVE_OPTIONS.get(form, {}), **options)
+    image.save(buffer, format=form, **{**SAVE_OPTIONS.get(form, {}), **options})
     return buffer.getvalue()
 
 
@@ -202,6 +245,9 @@ def _is_of_the_file(tag: int) -> bool:
 def format_of(path: str | os.PathLike[str]) -> str:
     """Pillow's name of the format that the suffix of `path` asks for; PictureError if it can write none."""
     suffix = Path(path).suffix.lower()
+    plug_in = plug_in_of(suffix)
+    if plug_in is not None and not plug_in.register():
+        raise PictureError(wanting(plug_in))
     form = Image.registered_extensions().get(suffix)
     # Not .rdae either, which Pillow may know by rdae.pillow.
     if form is None or form not in Image.SAVE or suffix == ".rdae":

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rdae.errors import MissingExtraError
+from rdae.storage.files import encoded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,6 +71,15 @@ def canvas(height_inches: float) -> Iterator[Figure]:
 def to_bytes(figure: Figure, file_format: str) -> bytes:
     """The figure as a file of one of FORMATS; to be called while its `canvas` is open."""
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        words = text.get_text()
+        if (
+            sayable := encoded(words).decode()
+        ) != words:  # a name with bytes that are no text cannot be drawn
+            text.set_text(sayable)
     buffer = io.BytesIO()
     figure.savefig(buffer, format=file_format, metadata=undated.get(file_format, {}))
     return buffer.getvalue()

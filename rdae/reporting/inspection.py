@@ -16,6 +16,7 @@ from rdae.pictures import picture_bytes
 from rdae.quality import from_index
 from rdae.reporting import maps as drawing
 from rdae.reporting.maps import Maps
+from rdae.storage.files import encoded
 
 Levels = npt.NDArray[np.uint8]
 
@@ -50,7 +51,7 @@ def inspect(
     drawn, facts = _draw(maps, original, gain, channels)
     facts = {**about, **facts}
     files = {f"{name}.png": picture_bytes(levels, "PNG") for name, levels in drawn.items()}
-    files["maps.json"] = (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode()
+    files["maps.json"] = encoded(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     if arrays:
         files["maps.npz"] = _arrays(maps)
     return Inspection(files, facts)

@@ -7,6 +7,8 @@ Writing. The bytes go to a new file beside the output, are flushed to the disk, 
 which is one step of the file system: at each moment there is the old file, the new one whole, or none. A process
 that is killed meanwhile may leave its `.rdae-*.part` behind. It is hidden, no command takes it for an output or finds
 it in a folder, and it may be deleted by hand; rdae does not, as it cannot tell it from one that is being written.
+
+A new file has the permissions of what it replaces, else those of what it was made of.
 """
 
 import contextlib
@@ -15,10 +17,19 @@ import os
 import secrets
 import stat
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from rdae.errors import OutputExistsError, RdaeError
+from rdae.storage.attributes import (
+    Attributes,
+    attributes_of,
+    give_permissions,
+    give_time,
+    is_marked,
+    mark,
+)
 
 AnyPath = str | os.PathLike[str]
 Data = (
@@ -28,6 +39,24 @@ Identity = tuple[int, int]  # device and inode: equal for all names of one file
 
 MAX_FILE_BYTES = 1 << 30  # of any input: 100 million pixels of 64 bits are less, and .rdae files far smaller
 CHUNK_BYTES = 1 << 22
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """On which terms an output is written.
+
+    only_own: of what is there, replace only what is marked as rdae's. parents: make its folder. like: the file that it
+    is made of, whose permissions a new file gets, and with keep_time its time too. marked: mark it as written by rdae.
+    """
+
+    only_own: bool = False
+    parents: bool = True
+    like: Attributes | None = None
+    keep_time: bool = False
+    marked: bool = False
+
+
+USUAL = Terms()
 
 
 def open_input(path: AnyPath, wrong_kind: type[RdaeError], too_large: type[RdaeError]) -> BinaryIO:
@@ -83,11 +112,14 @@ def identities(paths: Iterable[AnyPath]) -> frozenset[Identity]:
     return frozenset(found)
 
 
-def check_output(path: AnyPath, *, force: bool, inputs: frozenset[Identity] = frozenset()) -> None:
+def check_output(
+    path: AnyPath, *, force: bool, only_own: bool = False, inputs: frozenset[Identity] = frozenset()
+) -> None:
     """OutputExistsError if `path` must not be written: to ask before any long work.
 
     That is if it is a folder; if it is there and not `force`; or, with `force` too, if it is one of `inputs`, by
-    this name or another: a source is never replaced by what was made of it.
+    this name or another: a source is never replaced by what was made of it. only_own: or if it is there and not marked
+    as written by rdae.
     """
     path = Path(path)
     if path.is_dir():
@@ -95,29 +127,40 @@ def check_output(path: AnyPath, *, force: bool, inputs: frozenset[Identity] = fr
     if inputs & identities([path]):
         raise OutputExistsError(f"the output {path} is an input as well, which is never overwritten")
     # A device or a pipe is there to be written to.
+    if path.is_file() and only_own and not is_marked(path):
+        raise foreign(path)
     if path.is_file() and not force:
         raise _exists(path)
 
 
-def write_atomically(path: AnyPath, data: Data, *, force: bool = False) -> int:
+def write_atomically(path: AnyPath, data: Data, *, force: bool = False, terms: Terms = USUAL) -> int:
     """Write `data` to a new file beside `path`, then rename it: `path` never holds half a file.
 
     Nothing is left behind on failure, nor when making the next chunk fails. Returns how many bytes there were. Raises
     OutputExistsError if `path` exists and not `force`, even if it came to be a moment ago (where the file system has
-    hard links), or OSError.
+    hard links), or OSError. terms: all but `parents`, as the folder is there.
     """
-    check_output(path, force=force)
+    check_output(path, force=force, only_own=terms.only_own)
     if Path(path).exists() and not Path(path).is_file():
         with Path(path).open("wb") as file:  # by this name: /dev/stdout leads to a pipe that has no other
             return _write(file, whole(data))
     target = Path(os.path.realpath(path))  # a link goes on pointing where it did
     # Its own short name, not one derived from the target's, which may be as long as names can be.
     temporary = target.with_name(f".rdae-{secrets.token_hex(8)}.part")
+    permissions = attributes_of(target) or terms.like
     try:
+        if permissions is not None:
+            temporary.touch(0o600, exist_ok=False)  # not even for a moment is a private file open to others
         # Not tempfile: its files are for their owner's eyes only, and would stay so under the new name.
-        with temporary.open("xb") as file:
+        with temporary.open("xb" if permissions is None else "wb") as file:
             written = _write(file, data)
             file.flush()
+            if permissions is not None:
+                give_permissions(file.fileno(), permissions)
+            if terms.keep_time and terms.like is not None:
+                give_time(temporary, terms.like)
+            if terms.marked:
+                mark(temporary)
             os.fsync(file.fileno())
         if force:
             temporary.replace(target)
@@ -133,6 +176,11 @@ def write_atomically(path: AnyPath, data: Data, *, force: bool = False) -> int:
     return written
 
 
+def encoded(text: str) -> bytes:
+    """Text as UTF-8, whatever names are in it: bytes of a name that are no text become escapes, which JSON reads."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def whole(data: Data) -> bytes:
     """All chunks as one."""
     return data if isinstance(data, bytes) else b"".join(data)
@@ -140,6 +188,11 @@ def whole(data: Data) -> bytes:
 
 def _write(file: BinaryIO, data: Data) -> int:
     return sum(file.write(chunk) for chunk in ([data] if isinstance(data, bytes) else data))
+
+
+def foreign(path: object) -> OutputExistsError:
+    """The error that says that a picture may be the original."""
+    return OutputExistsError(f"the output {path} may be the original: only -o {path} --force replaces it")
 
 
 def _exists(path: Path) -> OutputExistsError:

@@ -6,6 +6,7 @@ A location is written as one string (`locate` reads it, `str` writes it), so tha
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import sys
 from collections.abc import Iterator
@@ -14,9 +15,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from rdae.errors import RdaeError
+from rdae.storage.attributes import Attributes, attributes_of, unmark
 from rdae.storage.files import (
+    USUAL,
     Data,
     Identity,
+    Terms,
     check_output,
     identities,
     open_input,
@@ -47,14 +51,23 @@ class Location(Protocol):
     def is_there(self) -> bool:
         """Whether there is something already, which --skip-existing leaves as it is."""
 
-    def check(self, *, force: bool, inputs: frozenset[Identity | str]) -> None:
-        """OutputExistsError if nothing must be written here; inputs: `identity` of each."""
+    def check(self, *, force: bool, inputs: frozenset[Identity | str], terms: Terms = USUAL) -> None:
+        """OutputExistsError or OSError if nothing must be written here; inputs: `identity` of each."""
 
     def identity(self) -> frozenset[Identity | str]:
         """What tells this location from others whatever it is called; empty if nothing is there."""
 
-    def write(self, data: Data, *, force: bool) -> int:
+    def attributes(self) -> Attributes | None:
+        """Permissions, time and more of a regular file; None of anything else."""
+
+    def write(self, data: Data, *, force: bool, terms: Terms = USUAL) -> int:
         """Write all or nothing; return how many bytes."""
+
+    def unmark(self) -> None:
+        """Forget that rdae wrote it: it is an original from now on."""
+
+    def remove(self, known: Attributes | None) -> str:
+        """Remove a regular file that still is as it was when it had the attributes `known`; else say why not."""
 
 
 def locate(text: str) -> Location:
@@ -91,19 +104,40 @@ class LocalFile:
         """Whether there is a file."""
         return self.path.is_file()
 
-    def check(self, *, force: bool, inputs: frozenset[Identity | str]) -> None:
+    def check(self, *, force: bool, inputs: frozenset[Identity | str], terms: Terms = USUAL) -> None:
         """See `rdae.storage.files.check_output`."""
         known = frozenset(each for each in inputs if not isinstance(each, str))
-        check_output(self.path, force=force, inputs=known)
+        check_output(self.path, force=force, only_own=terms.only_own, inputs=known)
+        if not terms.parents and not self.path.parent.exists():
+            raise FileNotFoundError(errno.ENOENT, "no such folder; -d makes one", str(self.path.parent))
 
     def identity(self) -> frozenset[Identity | str]:
         """Device and inode."""
         return frozenset(identities([self.path]))
 
-    def write(self, data: Data, *, force: bool) -> int:
+    def attributes(self) -> Attributes | None:
+        """Those of the file that a link leads to."""
+        return attributes_of(self.path)
+
+    def write(self, data: Data, *, force: bool, terms: Terms = USUAL) -> int:
         """Make the folder, then the file, in one step."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        return write_atomically(self.path, data, force=force)
+        if terms.parents:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        return write_atomically(self.path, data, force=force, terms=terms)
+
+    def unmark(self) -> None:
+        """See `rdae.storage.attributes`."""
+        unmark(self.path)
+
+    def remove(self, known: Attributes | None) -> str:
+        """Remove the file, but not a link to it."""
+        found = attributes_of(self.path, follow=False)
+        if found is None or known is None:
+            return "it is no ordinary file"
+        if found != known:
+            return "it was changed meanwhile"
+        self.path.unlink()
+        return ""
 
 
 @dataclass(frozen=True)
@@ -130,14 +164,25 @@ class StandardStream:
         """Never: each run of the program has its own."""
         return False
 
-    def check(self, *, force: bool, inputs: frozenset[Identity | str]) -> None:
+    def check(self, *, force: bool, inputs: frozenset[Identity | str], terms: Terms = USUAL) -> None:
         """Anything may be written."""
 
     def identity(self) -> frozenset[Identity | str]:
         """None: input and output are two."""
         return frozenset()
 
-    def write(self, data: Data, *, force: bool) -> int:  # noqa: ARG002 - as other locations have it
+    def attributes(self) -> Attributes | None:
+        """None."""
+        return None
+
+    def unmark(self) -> None:
+        """Nothing to forget."""
+
+    def remove(self, known: Attributes | None) -> str:  # noqa: ARG002 - as other locations have it
+        """Never."""
+        return "it is standard input"
+
+    def write(self, data: Data, *, force: bool, terms: Terms = USUAL) -> int:  # noqa: ARG002 - as other locations have it
         """Write to standard output, unbuffered, so that errors are seen here and not at the end of the program."""
         data = whole(data)  # before anything is written: what comes after a pipe should get no half of it
         if sys.stdout is None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePath, PurePosixPath
 
 from rdae.storage.locations import STANDARD, LocalFile, locate
-from rdae.storage.urls import is_url, without_file_scheme
+from rdae.storage.urls import is_read_only, is_url, without_file_scheme
 
 SUFFIX = ".rdae"
 
@@ -17,8 +18,10 @@ def output_name(
 
     suffix: of the output, in the place of the input's, or with `keep_suffix` behind it. directory: where outputs go, a
     folder or a URL; relative: the input's path below the folder it was found in, which is kept there. None: beside
-    the input, or standard output for standard input.
+    the input, or standard output for standard input; in the current folder where nothing can be written beside it.
     """
+    if directory is None and is_url(location) and is_read_only(location):
+        directory = "."
     if location == STANDARD and directory is None:
         return STANDARD
     name = relative.name
@@ -35,3 +38,12 @@ def output_name(
     if is_url(directory):
         return f"{directory.rstrip('/')}/{PurePosixPath(*relative.parts[:-1], named)}"
     return str(LocalFile(Path(without_file_scheme(directory)) / relative.parent / named))
+
+
+def names_folder(output: str) -> bool:
+    """Whether what an output is to be called is a folder's name: one that is there, or that ends in a slash."""
+    if output == STANDARD:
+        return False
+    if output.endswith(("/", os.sep)):
+        return True
+    return not is_url(output) and Path(without_file_scheme(output)).is_dir()

@@ -69,3 +69,67 @@ def test_shards_are_disjoint_and_together_all(names: list[str], count: int) -> N
 def test_a_shard_that_is_none_is_a_value_error(index: int, count: int) -> None:
     with pytest.raises(ValueError, match="expected one from 1 to"):
         shard([], index, count)
+
+
+def make(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(b"x")
+
+
+def relative(*locations: str, recursive: bool = True) -> list[str]:
+    """Where outputs would go below a folder."""
+    found = find_inputs(locations, SUFFIXES, recursive=recursive)
+    assert not [each for each in found if each.problem]
+    return [each.relative.as_posix() for each in found]
+
+
+def test_several_folders_are_mirrored_below_what_they_have_in_common(tmp_path: Path) -> None:
+    make("x/photos/a.png", "y/photos/a.png", "y/photos/deep/b.png")
+    assert relative("x/photos") == ["a.png"]
+    assert relative("y") == ["photos/a.png", "photos/deep/b.png"]
+    both = ["x/photos/a.png", "y/photos/a.png", "y/photos/deep/b.png"]
+    assert relative("x/photos", "y/photos") == both
+    assert relative("x/photos", str(tmp_path / "y" / "photos")) == both  # one of them absolute
+    assert relative("x/../x/photos/", "./y/photos") == both
+    assert relative("y/photos/deep", "y/photos") == ["deep/b.png", "a.png"]  # what is in both counts once
+    assert relative("x/photos", "y/photos", "in/a.png") == [
+        *both,
+        "a.png",
+    ]  # a file that is named has its name
+
+
+def test_patterns_are_mirrored_below_where_they_begin() -> None:
+    make("p/2019/a.png", "p/2020/a.png", "p/2020/deep/a.png", "q/2019/a.png")
+    assert relative("p/**/*.png") == ["2019/a.png", "2020/a.png", "2020/deep/a.png"]
+    assert relative("p/20*") == ["2019/a.png", "2020/a.png", "2020/deep/a.png"]
+    assert relative("p/2020/*.png") == ["a.png"]
+    assert relative("p/2019/*.png", "q/*/*.png") == ["p/2019/a.png", "q/2019/a.png"]
+    assert relative("?/2019/*.png", recursive=False) == ["p/2019/a.png", "q/2019/a.png"]
+    assert relative(str(Path("p").resolve() / "*" / "*.png")) == ["2019/a.png", "2020/a.png"]
+
+
+def test_names_that_look_like_patterns_are_names_where_they_are_there() -> None:
+    make("[2019]/a.png", "[2019]/b[1].png", "2/a.png", "in/c[1].png")
+    assert relative("[2019]/*.png") == ["a.png", "b[1].png"]
+    assert relative("[2019]") == ["a.png", "b[1].png"]
+    assert relative("[2019]/b[1].png", "in/c[1].png") == ["b[1].png", "c[1].png"]
+    assert relative("[2]/*.png") == ["2/a.png"]  # no folder is called so
+
+
+def test_a_file_is_one_input_whatever_way_leads_to_it() -> None:
+    found = find_inputs(["in/a.png", "./in/a.png", "in/../in/a.png", Path("in/a.png").resolve()], SUFFIXES)
+    assert [each.location for each in found] == [str(Path("in/a.png"))]
+
+
+def test_files_that_are_left_out_of_folders_are_told_but_hidden_ones() -> None:
+    make("in/deep/x.cr2", "in/.y.cr2", "in/.folder/z.cr2")
+    told: list[str] = []
+    find_inputs(["in", "in/readme.txt"], SUFFIXES, recursive=True, left_out=told.append)
+    assert sorted(told) == [str(Path("in/deep/x.cr2")), str(Path("in/readme.txt"))]
+
+
+def test_an_error_of_many_suffixes_names_some() -> None:
+    make("empty/x.txt")
+    (found,) = find_inputs(["empty"], {f".{letter}" for letter in "abcdefgh"}, recursive=True)
+    assert found.problem == "nothing in it ends in .a, .b, .c, .d, .e, .f, or 2 other suffixes"

@@ -1,5 +1,6 @@
 """Where outputs go, which are there already, and which may not be written."""
 
+import re
 from pathlib import Path, PurePath
 
 import pytest
@@ -33,10 +34,20 @@ def test_outputs_are_beside_their_inputs_or_as_deep_in_a_folder() -> None:
     assert [job.output for job in plan_jobs(found, None)] == ["", ""]
 
 
-def test_two_inputs_for_one_output_are_a_value_error_and_a_problem_is_none() -> None:
+def test_inputs_for_one_output_fail_and_the_others_go_on() -> None:
+    found = inputs("a.png", "a.jpg", "b.png", "c.png", "c.gif", "c.bmp")
+    one, other, fine, *three = plan_jobs(found, ".rdae", directory="out")
+    assert one.problem == other.problem
+    assert re.fullmatch(
+        r"in.a\.png and in.a\.jpg would both go to out.a\.rdae; --keep-suffix keeps them apart", one.problem
+    )
+    assert not fine.problem
+    assert all("c.png, " in each.problem and " would all go to " in each.problem for each in three)
+    assert not any(job.problem for job in plan_jobs(found, ".rdae", directory="out", keep_suffix=True))
+
+
+def test_one_output_is_of_one_input_and_what_has_a_problem_takes_no_name() -> None:
     found = inputs("a.png", "a.jpg")
-    with pytest.raises(ValueError, match=r"in.a\.png and in.a\.jpg would both go to out.a\.rdae"):
-        plan_jobs(found, ".rdae", directory="out")
     with pytest.raises(ValueError, match="one output"):
         plan_jobs(found, ".rdae", output="x")
     bad = Input("in/a.jpg", PurePath("a.jpg"), "no file")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,9 +51,21 @@ def test_a_process_that_dies_costs_its_own_file_and_a_bug_too(tmp_path: Path) ->
     todo = jobs(tmp_path, "die", "a", "bug", "b", "c", "d")
     ended = {Path(each.job.input).name: each for each in run(own_task.Copy(), todo, processes=2)}
     assert ended.pop("die").error == "the worker process ended with status 7"
-    assert ended.pop("bug").error == "unexpected KeyError: 'bug' (without -j there is a traceback)"
+    assert ended.pop("bug").error.startswith("unexpected KeyError: 'bug' (")
     assert ended.keys() == set("abcd")
     assert not any(each.error for each in ended.values())
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_whatever_a_file_fails_of_the_others_go_on(tmp_path: Path, count: int) -> None:
+    todo = [*jobs(tmp_path, "a", "bug", "panic", "memory", "b"), Job(str(tmp_path / "a"), "no\0name")]
+    ended = [(Path(each.job.input).name, each.error) for each in run(own_task.Copy(), todo, processes=count)]
+    assert sorted(name for name, error in ended if not error) == ["a", "b"]
+    errors = {name: error for name, error in ended if error}
+    assert errors["memory"] == "not enough memory"
+    assert re.fullmatch(r"unexpected KeyError: 'bug' \(own_task.py, line \d+\)", errors["bug"])
+    assert re.fullmatch(r"unexpected Panic: two lines \(own_task.py, line \d+\)", errors["panic"])
+    assert "null byte" in errors["a"]
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -1,6 +1,7 @@
 """rdae compress and decompress with a model that needs no weights: what goes where, what errors look like."""
 
 import io
+import json
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -8,18 +9,20 @@ import click
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from rdae_command import Result, rdae_command
+from sample_profiles import gamma_profile
 
 import rdae
 from rdae import quality as quality_scale
 from rdae.cli import main as cli_main
+from rdae.cli.compress import KINDS
 from rdae.clock import Clock
 from rdae.codec.container import Container, Header, Section, SectionType, pack, parse
 from rdae.networks import registry
 from rdae.networks.registry import Installed
 from rdae.pictures.bands import Bands
-from rdae.pictures.raster import Raster
+from rdae.pictures.raster import METADATA, Raster
 from rdae.targets import Target
 
 MODEL = b"fake"
@@ -46,12 +49,14 @@ class FakeModel:
         alpha_quality: int = 100,
         background: str | None = None,
         effort: int = 1,
+        exact: bool = True,
         listener: Any = None,
         clock: Clock | None = None,
     ) -> bytes:
         assert (effort, listener) == (1, None)
         self.wanted.append(target)
         self.transparency.append((alpha_quality, background))
+        assert exact
         self.verified.append(verify)
         assert clock is None or "read" in clock.seconds
         buffer = io.BytesIO()
@@ -126,6 +131,7 @@ def test_outputs_go_beside_the_inputs() -> None:
 
 
 def test_the_output_can_be_named() -> None:
+    Path("new").mkdir()
     assert rdae_command("compress", "a.png", "-o", "new/x.bin", "-q", "0").exit_code == 0
     assert parse(Path("new/x.bin").read_bytes()).header.quality_index == 0
     assert rdae_command("decompress", "new/x.bin", "-o", "new/x.bmp").exit_code == 0
@@ -169,7 +175,7 @@ def test_an_existing_output_needs_force(opened: list[Path | None]) -> None:
     assert Path("a.rdae").read_bytes() == b"precious"
     assert opened == []  # no work before the answer
     assert rdae_command("compress", "-f", "a.png").exit_code == 0
-    assert rdae_command("decompress", "a.rdae", "--force").exit_code == 0
+    assert rdae_command("decompress", "a.rdae", "--force", "-o", "a.png").exit_code == 0
 
 
 def test_a_missing_file_is_one_line() -> None:
@@ -245,7 +251,6 @@ def test_good_files_are_done_although_others_fail() -> None:
         ("compress",),
         ("compress", "a.png", "b.png", "-o", "x.rdae"),
         ("compress", "a.png", "-o", "x.rdae", "-d", "."),
-        ("compress", "a.png", "sub/../a.jpg", "-d", "out"),
         ("compress", "a.png", "-q", "101"),
         ("compress", "a.png", "-q", "nan"),
         ("decompress", "c.rdae", "--quality", "3"),
@@ -311,6 +316,14 @@ def test_exactness_and_limits_reach_the_decoder() -> None:
         (["--size", "40KB"], Target("size", 40000)),
         (["--size", "1.5 MiB"], Target("size", 1.5 * 2**20)),
         (["--size", "900"], Target("size", 900)),
+        (["--size", "40K"], Target("size", 40000)),
+        (["--size", "40k"], Target("size", 40000)),
+        (["--size", "40 KiB"], Target("size", 40 * 2**10)),
+        (["--size", "40Ki"], Target("size", 40 * 2**10)),
+        (["--size", "2M"], Target("size", 2e6)),
+        (["--size", "1GB"], Target("size", 1e9)),
+        (["--size", ".5g"], Target("size", 5e8)),
+        (["--size", "1GiB"], Target("size", 2**30)),
         (["--psnr", "36"], Target("psnr", 36)),
         (["--ms-ssim", "0.98"], Target("ms-ssim", 0.98)),
         (["--ssimulacra2", "80"], Target("ssimulacra2", 80)),
@@ -330,6 +343,10 @@ def test_targets_reach_the_encoder(options: list[str], expected: Target | None) 
         (["--size", "KB"], "no size such as"),
         (["--size", "3PB"], "no size such as"),
         (["--size", "0"], "no size such as"),
+        (["--size", "40ib"], "no size such as"),
+        (["--size", "40 K B"], "no size such as"),
+        (["--size", "-4K"], "no size such as"),
+        (["--size", "٤K"], "no size such as"),
         (["--bpp", "0"], "not in the range"),
         (["--ms-ssim", "1"], "not in the range"),
         (["--ms-ssim", "nan"], "not a number"),
@@ -350,18 +367,137 @@ def test_a_region_is_four_numbers(region: str) -> None:
     assert "expected four whole numbers" in result.stderr
 
 
-def test_metadata_is_kept_unless_stripped(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ([], {"icc", "exif", "xmp"}),
+        (["--strip"], set()),
+        (["--strip", "-v"], set()),
+        (["--strip", "exif,xmp"], {"icc"}),
+        (["--strip=exif"], {"icc", "xmp"}),
+        (["--strip", "ICC", "--strip", "xmp"], {"exif"}),
+        (["--strip", "icc,exif,xmp"], set()),
+        (["--strip", "--strip", "exif"], set()),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False], ids=["before the file", "behind it"])
+def test_strip_leaves_out_the_kinds_that_it_names_or_all(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], kept: set[str], first: bool
+) -> None:
+    tagged()
+    rasters = seen(monkeypatch)
+    files = ["tagged.png"]
+    result = rdae_command("compress", *(options + files if first else files + options))
+    assert result.exit_code == 0, result.stderr
+    (raster,) = rasters
+    assert {kind for kind in METADATA if getattr(raster, kind)} == kept
+
+
+def test_strip_takes_no_file_for_a_kind() -> None:
+    tagged()
+    Path("exif").write_bytes(Path("tagged.png").read_bytes())
+    assert rdae_command("compress", "--strip", "tagged.png", "a.png").exit_code == 0
+    assert rdae_command("compress", "--strip", "./exif").exit_code == 0
+    assert rdae_command("compress", "--strip", "--", "exif", "-f").exit_code == 1  # -f is a file here
+    assert Path("exif.rdae").exists()
+    assert rdae_command("compress", "--strip=xmp", "xmp").stderr.startswith("rdae: xmp: No such file")
+    result = rdae_command("compress", "--strip=exf", "a.png")
+    assert (result.exit_code, "'exf', expected one or more of icc,exif,xmp" in result.stderr) == (2, True)
+    assert set(KINDS) == METADATA
+
+
+def test_the_best_quality_within_a_size_that_it_does_not_fill_is_noted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = FakeModel.compress
+
+    def best(self: FakeModel, image: Raster, _quality: float, **options: Any) -> bytes:
+        return plain(self, image, 100, **options)
+
+    monkeypatch.setattr(FakeModel, "compress", best)
+    result = rdae_command("compress", "a.png", "--size", "1GB")
+    size = Path("a.rdae").stat().st_size
+    line = f"rdae: a.png: quality 100, the best, takes {size:,} bytes of the 1,000,000,000 allowed"
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (0, line)
+    assert "quality 100, the best" in rdae_command("compress", "b.png", "--bpp", "5000").stderr
+    for options in (["--size", str(size)], ["--psnr", "20"], []):
+        assert "the best" not in rdae_command("compress", "a.png", "-f", *options).stderr
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.webp"])
+def test_a_quality_reaches_a_lossy_output(name: str) -> None:
+    sizes = []
+    for quality in ("5", "100"):
+        assert rdae_command("decompress", "c.rdae", "-o", name, "-f", "--quality", quality).exit_code == 0
+        sizes.append(Path(name).stat().st_size)
+    assert sizes[0] < sizes[1]
+    suffix = Path(name).suffix[1:]
+    assert rdae_command("decompress", "c.rdae", "-q", "5", "--format", suffix, "-d", "out").exit_code == 0
+    assert Path("out", f"c.{suffix}").stat().st_size == sizes[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (("-q", "50"), 2),
+        (("-q", "50", "--format", "png"), 2),
+        (("-q", "50", "-d", "."), 2),
+        (("-q", "0", "-o", "x.jpg"), 2),
+        (("-q", "101", "-o", "x.jpg"), 2),
+        (("-q", "50", "-o", "x.png"), 1),
+        (("-q", "50", "-o", "x.tif"), 1),
+    ],
+)
+def test_a_quality_of_a_lossless_output_is_refused(arguments: tuple[str, ...], status: int) -> None:
+    result = rdae_command("decompress", "c.rdae", *arguments)
+    assert result.exit_code == status
+    assert "has no quality" in result.stderr or "range 1<=x<=100" in result.stderr
+    assert [each.name for each in Path().iterdir() if each.name[0] in "cx"] == ["c.rdae"]
+
+
+def test_info_tells_of_several_files_and_goes_on_past_those_that_are_none() -> None:
+    Path("deep").mkdir()
+    Path("deep/d.rdae").write_bytes(Path("c.rdae").read_bytes())
+    alone = rdae_command("info", "c.rdae")
+    both = rdae_command("info", "c.rdae", "none.rdae", "a.png", "deep/d.rdae")
+    assert both.exit_code == 1
+    assert both.stdout == f"{alone.stdout}\n{alone.stdout}".replace("c.rdae", "deep/d.rdae").replace(
+        "deep/d.rdae", "c.rdae", 1
+    )
+    lines = both.stderr.splitlines()
+    assert lines[0] == "rdae: none.rdae: No such file or directory"
+    assert lines[1].startswith("rdae: a.png: not an .rdae file")
+    for arguments in (["deep", "-r"], ["dee*/*.rdae"]):
+        told = rdae_command("info", "c.rdae", *arguments, "--json")
+        assert [json.loads(line)["file"] for line in told.stdout.splitlines()] == ["c.rdae", "deep/d.rdae"]
+        assert (told.exit_code, told.stderr) == (0, "")
+
+
+def tagged() -> None:
+    """Write tagged.png, which has all kinds of metadata."""
     exif = Image.Exif()
     exif[315] = "somebody"
-    Image.new("RGB", (5, 4)).save("tagged.png", exif=exif)
+    xmp = PngImagePlugin.PngInfo()
+    xmp.add_itxt("XML:com.adobe.xmp", "<x:xmpmeta/>")
+    Image.new("RGB", (5, 4)).save("tagged.png", exif=exif, icc_profile=gamma_profile(1.8), pnginfo=xmp)
+
+
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Raster]:
+    """The rasters that the model is given from now on."""
     rasters: list[Raster] = []
     plain = FakeModel.compress
 
-    def seen(self: FakeModel, image: Raster, *rest: Any, **options: Any) -> bytes:
+    def compress(self: FakeModel, image: Raster, *rest: Any, **options: Any) -> bytes:
         rasters.append(image)
         return plain(self, image, *rest, **options)
 
-    monkeypatch.setattr(FakeModel, "compress", seen)
+    monkeypatch.setattr(FakeModel, "compress", compress)
+    return rasters
+
+
+def test_metadata_is_kept_unless_stripped(monkeypatch: pytest.MonkeyPatch) -> None:
+    tagged()
+    rasters = seen(monkeypatch)
     for options in ([], ["--strip"]):
         assert rdae_command("compress", "tagged.png", "-f", *options).exit_code == 0
     assert [b"somebody" in (raster.exif or b"") for raster in rasters] == [True, False]

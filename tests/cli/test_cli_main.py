@@ -167,3 +167,12 @@ def test_an_error_is_one_line_and_no_traceback(tmp_path: Path) -> None:
     assert result.stdout == ""
     assert result.stderr.startswith(f"rdae: {path}: ")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("module", ["rdae", "rdae.cli"])
+def test_python_m_is_the_command(module: str) -> None:
+    command = [sys.executable, "-m", module]
+    done = subprocess.run([*command, "--help"], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("Usage: rdae [OPTIONS] COMMAND")
+    done = subprocess.run([*command, "info", "none"], check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "rdae: none: No such file or directory\n")

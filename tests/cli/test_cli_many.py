@@ -4,7 +4,9 @@ import contextlib
 import io
 import json
 import re
+import shutil
 import sys
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,7 +113,7 @@ def test_a_folder_needs_r_and_something_in_it() -> None:
 def test_patterns_that_the_shell_left_are_files() -> None:
     result = rdae("compress", "in/**/*.[pj]*g", "-d", "out")
     assert result.code == 0
-    assert tree("out") == ["a.rdae", "b.rdae"]
+    assert tree("out") == ["a.rdae", "deep/b.rdae"]
     result = rdae("compress", "in/*.webp", "-d", "out")
     assert (result.code, result.stderr) == (1, "rdae: in/*.webp: no file has such a name\n")
     save("in/[a].png")  # a name that looks like a pattern
@@ -127,8 +129,14 @@ def test_an_input_given_twice_is_done_once() -> None:
 def test_two_pictures_of_one_name_need_keep_suffix() -> None:
     save("in/a.jpg")
     result = rdae("compress", "-r", "in", "-d", "out")
-    assert result.code == 2
-    assert "in/a.jpg and in/a.png would both go to out/a.rdae" in result.stderr
+    assert result.code == 1
+    for name in ("a.jpg", "a.png"):
+        assert (
+            f"rdae: in/{name}: in/a.jpg and in/a.png would both go to out/a.rdae; --keep-suffix keeps them apart"
+            in result.stderr.splitlines()
+        )
+    assert tree("out") == ["deep/b.rdae", "deep/er/c.rdae"]  # the others go on
+    shutil.rmtree("out")
     assert rdae("compress", "-r", "in", "-d", "out", "--keep-suffix").code == 0
     assert tree("out") == ["a.jpg.rdae", "a.png.rdae", "deep/b.jpg.rdae", "deep/er/c.PNG.rdae"]
     assert rdae("decompress", "-r", "out", "-d", "back").code == 0
@@ -364,7 +372,7 @@ STAGES = {
         "verify",
         "encode",
     },
-    ("decompress", "in/a.rdae"): {"coding", "prior", "synthesis", "decode"},
+    ("decompress", "in/a.rdae", "-o", "a.png"): {"coding", "prior", "synthesis", "decode"},
     ("verify", "in/a.rdae"): {"coding", "prior", "decode"},
 }
 
@@ -387,3 +395,103 @@ def test_verbose_tells_model_quality_and_the_seconds_of_each_stage_in_a_line(
     assert sum(told["stages"].values()) <= told["seconds"]
     quiet = rdae(*command, "-v", "--quiet", *force)
     assert (quiet.raw, quiet.stderr) == (b"", "")
+
+
+def test_folders_with_equal_names_go_into_one_side_by_side() -> None:
+    for folder in ("x/photos", "y/photos"):
+        save(f"{folder}/a.png")
+    assert rdae("compress", "-r", "x/photos", "y/photos", "-d", "out").code == 0
+    assert tree("out") == ["x/photos/a.rdae", "y/photos/a.rdae"]
+    assert rdae("decompress", "-r", "out/x", "out/y", "-d", "back", "-j", "2").code == 0
+    assert tree("back") == ["x/photos/a.png", "y/photos/a.png"]
+    assert rdae("compress", "?/**/*.png", "-d", "out2").code == 0
+    assert tree("out2") == tree("out")
+
+
+def test_an_output_that_names_a_folder_is_one() -> None:
+    Path("there").mkdir()
+    assert rdae("compress", "in/a.png", "-o", "there").code == 0
+    assert rdae("compress", "-r", "in", "-o", "new/deep/").code == 0
+    assert tree("there") == ["a.rdae"]
+    assert tree("new") == ["deep/a.rdae", "deep/deep/b.rdae", "deep/deep/er/c.rdae"]
+    assert rdae("decompress", "there/a.rdae", "-o", "there/", "--format", "ppm").code == 0
+    assert tree("there") == ["a.ppm", "a.rdae"]
+    assert rdae("compress", "in/a.png", "-o", "memory://store/deep/").code == 0
+    assert fsspec.filesystem("memory").exists("/store/deep/a.rdae")
+    assert rdae("compress", "-", "-o", "there", stdin=Path("in/a.png").read_bytes()).code == 0
+    assert tree("there") == ["a.ppm", "a.rdae", "stdin.rdae"]
+
+
+def test_an_output_that_is_a_pictures_name_is_refused() -> None:
+    for name in ("x.jpg", "x.PNG", "x.heic", "x.tiff"):
+        result = rdae("compress", "in/a.png", "-o", name, "--force")
+        assert (result.code, Path(name).exists()) == (1, False)
+        assert result.stderr == (
+            f"rdae: in/a.png: the output {name} is called like a picture, but would be an .rdae file: "
+            "end its name in .rdae\n"
+        )
+    save("x.jpg")
+    before = Path("x.jpg").read_bytes()
+    assert rdae("compress", "in/a.png", "-o", "x.jpg", "--force").code == 1
+    assert Path("x.jpg").read_bytes() == before
+
+
+def test_folders_are_made_for_many_outputs_and_not_for_one_that_is_named() -> None:
+    for arguments in (
+        ["compress", "in/a.png", "-o", "new/a.rdae"],
+        ["decompress", "a.rdae", "-o", "new/a.png"],
+    ):
+        assert rdae("compress", "in/a.png", "-o", "a.rdae", "-f").code == 0
+        result = rdae(*arguments)
+        assert (result.code, Path("new").exists()) == (1, False)
+        assert result.stderr == f"rdae: {arguments[1]}: new: no such folder; -d makes one\n"
+    assert rdae("compress", "in/a.png", "-d", "new/deep").code == 0
+    assert tree("new") == ["deep/a.rdae"]
+
+
+def test_what_comes_from_where_nothing_can_be_written_goes_to_this_folder() -> None:
+    with zipfile.ZipFile("z.zip", "w") as archive:
+        archive.write("in/a.png", "p/1.png")
+        archive.write("in/deep/b.jpg", "p/[2].jpg")
+    assert rdae("compress", "zip://p/*.*::z.zip").code == 0
+    assert [name for name in tree(".") if name.endswith(".rdae")] == ["1.rdae", "[2].rdae"]
+    assert rdae("compress", "-r", "zip://::z.zip", "-d", "out").code == 0
+    assert tree("out") == ["p/1.rdae", "p/[2].rdae"]
+    assert rdae("compress", "zip://p/[2].jpg::z.zip", "-o", "alone.rdae").code == 0
+    result = rdae("compress", "zip://p/3.png::z.zip")
+    assert (result.code, result.stderr) == (1, "rdae: zip://p/3.png::z.zip: No such file or directory\n")
+
+
+def test_objects_whose_names_look_like_patterns_are_inputs() -> None:
+    fsspec.filesystem("memory").pipe_file("/s[1]/a[2].png", Path("in/a.png").read_bytes())
+    assert rdae("compress", "memory://s[1]/a[2].png").code == 0
+    assert fsspec.filesystem("memory").exists("/s[1]/a[2].rdae")
+    assert rdae("decompress", "memory://s[1]/a[2].rdae", "-d", "back").code == 0
+    assert tree("back") == ["a[2].png"]
+
+
+@pytest.mark.parametrize("options", [[], ["--quiet"], ["--json"], ["-j", "2"]])
+def test_pictures_that_are_not_read_are_counted_by_suffix(options: list[str]) -> None:
+    for name in ("x.CR2", "y.cr2", "deep/z.dng", ".hidden.dng", "notes.txt"):
+        Path("in", name).write_bytes(b"x")
+    result = rdae("compress", "-r", "in", "-d", "out", *options)
+    assert result.code == 0
+    assert result.stderr.splitlines()[-1] == "not read: 2 .cr2, 1 .dng"
+    assert tree("out") == ["a.rdae", "deep/b.rdae", "deep/er/c.rdae"]
+    Path("raw").mkdir()
+    Path("raw/x.cr2").write_bytes(b"x")
+    only = rdae("compress", "-r", "raw", "-d", "out", *options)
+    assert (only.code, only.stderr.splitlines()[-1]) == (1, "not read: 1 .cr2")
+    # What else there is beside files that are decompressed is nobody's loss.
+    shutil.copy("raw/x.cr2", "out")
+    assert "not read" not in rdae("verify", "-r", "out", *options).stderr
+
+
+def test_all_formats_that_are_read_are_found_in_folders() -> None:
+    image = Image.fromarray(photo(12, 20))
+    forms = {"gif": "GIF", "jfif": "JPEG", "jpe": "JPEG", "jp2": "JPEG2000", "tga": "TGA", "pnm": "PPM"}
+    for suffix, form in forms.items():
+        image.save(f"in/{suffix}.{suffix}", form)
+    image.convert("L").save("in/pgm.pgm")
+    assert rdae("compress", "-r", "in", "-d", "out").code == 0
+    assert {f"{suffix}.rdae" for suffix in [*forms, "pgm"]} <= set(tree("out"))

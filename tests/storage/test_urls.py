@@ -1,7 +1,9 @@
 """Objects by their URLs: whole or not at all, found in order, and errors of one line whatever a backend raises."""
 
 import sys
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -10,7 +12,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from rdae.errors import MissingExtraError, OutputExistsError, PictureError, StreamError
 from rdae.storage import urls
-from rdae.storage.urls import RemoteObject, is_folder, objects_below, objects_matching
+from rdae.storage.files import Terms
+from rdae.storage.urls import RemoteObject, is_folder, is_read_only, objects_below, objects_matching
 
 
 @pytest.fixture(autouse=True)
@@ -104,3 +107,60 @@ def test_errors_of_backends_are_of_one_kind(memory: Any, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'rdae\[fsspec\]'"):
         read("memory://x")
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "read_only"),
+    [
+        ("memory://made/a.rdae", "a.rdae", False),
+        ("s3://bucket/a?versionId=1.png", "a?versionId=1.png", False),
+        ("https://example.org/deep/a.png?width=100&x=/y.z#top", "a.png", True),
+        ("https://example.org/a%20b%5B1%5D.png", "a b[1].png", True),
+        ("https://example.org/..%2F..%2Fetc%2Fpasswd", "passwd", True),
+        ("https://example.org/%2E%2E", "download", True),
+        ("https://example.org", "download", True),
+        ("HTTP://example.org/a.png", "a.png", True),
+        ("zip://in/a.png::folder/z.zip", "a.png", True),
+        ("zip://a.png::s3://bucket/z.zip", "a.png", True),
+        ("simplecache::s3://bucket/deep/a.png", "a.png", True),
+        ("filecache::zip://in/a.png::https://example.org/z.zip", "a.png", True),
+    ],
+)
+def test_a_url_has_the_name_of_what_it_leads_to(url: str, name: str, read_only: bool) -> None:
+    assert (RemoteObject(url).name, is_read_only(url)) == (name, read_only)
+
+
+def test_what_is_in_an_archive_is_found_and_read_by_its_chained_url(tmp_path: Path) -> None:
+    archive = tmp_path / "z.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for name in ("in/1.png", "in/2.png", "in/deep/3.png", "[x].png"):
+            file.writestr(name, name)
+    matching = objects_matching(f"zip://in/*.png::{archive}")
+    assert matching == [f"zip://in/1.png::{archive}", f"zip://in/2.png::{archive}"]
+    assert [read(url) for url in matching] == [b"in/1.png", b"in/2.png"]
+    assert [path.as_posix() for _, path in objects_below(f"zip://in::{archive}")] == [
+        "1.png",
+        "2.png",
+        "deep/3.png",
+    ]
+    (cached,) = objects_matching(f"simplecache::file://{tmp_path.as_posix()}/*.zip")
+    assert read(cached).startswith(b"PK")
+
+
+def test_names_that_look_like_patterns_can_be_written(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(urls, "_WHOLE_OBJECTS", frozenset())  # by another name first
+    made = RemoteObject("memory://a[1]/b*.rdae")
+    for force in (False, True):
+        made.write(b"x", force=force)
+    assert memory.find("/") == ["/a[1]/b*.rdae"]
+
+
+def test_no_object_is_known_to_be_rdaes_own() -> None:
+    made = RemoteObject("memory://x/a.png")
+    own = Terms(only_own=True, marked=True)
+    made.write(b"x", force=False, terms=own)
+    for force in (False, True):
+        with pytest.raises(OutputExistsError, match="may be the original"):
+            made.write(b"y", force=force, terms=own)
+    assert made.remove(made.attributes()) == "it is not a file of this machine"
+    assert read("memory://x/a.png") == b"x"

@@ -10,9 +10,16 @@ from rdae.clock import Clock
 from rdae.errors import BatchError, PictureError
 
 
+class Panic(BaseException):
+    """As libraries in Rust raise it."""
+
+
 @dataclass(frozen=True)
 class Copy:
-    """Copies an input; "bad" in its name is an error, "end" ends everything, "die" kills the process, "bug" is one."""
+    """Copies an input; "bad" in its name is an error, "end" ends everything, "die" kills the process.
+
+    "bug", "panic" and "memory" are other errors.
+    """
 
     mark: str = ""
     threads: int | None = None
@@ -25,6 +32,10 @@ class Copy:
             raise BatchError("nothing can go on")
         if "die" in name:
             os._exit(7)
+        if "panic" in name:
+            raise Panic("two\nlines")
+        if "memory" in name:
+            raise MemoryError
         if "bug" in name:
             raise KeyError(name)
         with clock.stage("copy"):

@@ -29,6 +29,7 @@ from rdae.reporting.page import render
 from rdae.reporting.page.compare import Version
 from rdae.reporting.page.embed import fit
 from rdae.reporting.page.gather import PAGE_METRICS, SHOWN, CodecResults, Comparison, nearest, values_of
+from rdae.storage.files import encoded
 
 MAP_CHANNELS = 48
 """Of so many channels, those of most bits, the page has a map of their own."""
@@ -107,7 +108,7 @@ def _page(comparison: Comparison, data: Any, title: str, line: Sequence[str], no
     }
     # In one pass: what is put in is not looked at again.
     filled = re.sub(r"\{\{(\w+)\}\}", lambda found: fields[found[1]], _template("report.html"))
-    return filled.encode()
+    return encoded(filled)
 
 
 def _template(name: str) -> str:

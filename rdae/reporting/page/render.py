@@ -20,6 +20,7 @@ from rdae.reporting.page.gather import (
     mean_saving,
     values_of,
 )
+from rdae.storage.files import encoded
 
 Facts = Mapping[str, object]
 
@@ -205,7 +206,7 @@ def downloads(comparison: Comparison) -> str:
     """Links to all data of the page, which are in the page."""
     sources = [codec.source for codec in comparison.codecs if codec.source is not None]
     links = [_link(source.name, source.data, "application/json") for source in sources]
-    links.append(_link("points.csv", points_csv(comparison).encode(), "text/csv"))
+    links.append(_link("points.csv", encoded(points_csv(comparison)), "text/csv"))
     return "\n".join(f"<li>{link}</li>" for link in links)
 
 
