@@ -124,6 +124,12 @@ def test_names_that_a_stream_cannot_say_are_escaped_by_every_command(odd_names: 
         assert done.returncode == 0, (arguments, shown.decode("latin-1"))
     assert escaped in encoded_by("latin-1", "info", files[0]).stdout.decode("latin-1")
     assert escaped in encoded_by("latin-1", "compress", odd[0], *MODEL).stderr.decode("latin-1")
+    for arguments in (["info", files[0]], ["verify", files[0], *MODEL], ["compress", odd[0], *MODEL]):
+        done = encoded_by("ascii", *arguments)
+        assert escaped in (done.stdout + done.stderr).decode("ascii")
+    piped = encoded_by("ascii", "compress", odd[0], "-o", "-", *MODEL)
+    assert piped.stdout.startswith(b"RDAE")
+    assert b"Usage: " in encoded_by("ascii", "compress", "--help").stdout
     results = json.loads(Path("名.json").read_text(encoding="utf-8"))
     # What was measured is there, under the names that the files have.
     assert sorted(each["name"] for each in results["pictures"]) == sorted(odd_names)
