@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from rdae.batch import Compress, Facts, Job
 from rdae.clock import Clock
 from rdae.storage.locations import STANDARD
 from rdae.storage.names import SUFFIX
-from rdae.targets import Kind
+from rdae.targets import Kind, Target
 
 from .batch import Request, many_files
 from .options import effort_option, finite, one_of_model_and_tune, tune_option
@@ -89,9 +90,13 @@ def kept_kinds(
     return bool(kept) if kept in ((), KINDS) else kept
 
 
-def words_of(facts: Facts) -> str:
-    """Size and rate."""
-    return f"{facts.rdae_bytes:,} bytes  {facts.bpp:.3f} bpp"
+def words_of(facts: Facts, target: Target | None = None) -> str:
+    """Size and rate; and where these may be larger than the best quality makes them, that."""
+    words = f"{facts.rdae_bytes:,} bytes  {facts.bpp:.3f} bpp"
+    if target is None or not target.at_most or facts.quality != 100:
+        return words
+    found = facts.rdae_bytes if target.kind == "size" else facts.bpp
+    return words if target.close(found) else f"{words}  quality 100, the best, takes no more"
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,9 @@ class UntilAsked:
     help="0: smallest file; 100: best picture.",
 )
 @tune_option
-@click.option("--bpp", type=POSITIVE, help="Instead of a quality: at most so many bits per pixel.")
+@click.option(
+    "--bpp", type=POSITIVE, callback=finite, help="Instead of a quality: at most so many bits per pixel."
+)
 @click.option(
     "--size",
     metavar="BYTES",
@@ -136,7 +143,7 @@ class UntilAsked:
     help="Instead of a quality: at most so much.  K, M and G are thousands, as KB, MB and GB are; KiB, MiB and GiB are "
     "of 1024: 40K, 1.5MB, 32KiB.",
 )
-@click.option("--psnr", type=POSITIVE, help="Instead of a quality: at least so many dB.")
+@click.option("--psnr", type=POSITIVE, callback=finite, help="Instead of a quality: at least so many dB.")
 @click.option(
     "--ms-ssim",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -244,7 +251,7 @@ def compress(
         "ms-ssim": ms_ssim,
         "ssimulacra2": ssimulacra2,
     }
-    targets = [(kind, value) for kind, value in wanted.items() if value is not None]
+    targets = [Target(kind, value) for kind, value in wanted.items() if value is not None]
     chosen = context.get_parameter_source("quality") is ParameterSource.COMMANDLINE
     if len(targets) + chosen > 1:
         raise click.UsageError(
@@ -254,6 +261,7 @@ def compress(
         raise click.UsageError("--background is for --no-alpha.")
     if lossless and (targets or chosen or no_exact):
         raise click.UsageError("--lossless leaves no quality, size or distortion to choose, nor how.")
+    target = targets[0] if targets else None
     one_of_model_and_tune(model, tune)
     if remove and not verify:
         raise click.UsageError("--rm removes only what was verified: leave out --no-verify.")
@@ -262,7 +270,7 @@ def compress(
     interruption = Interruption()
     task = Compress(
         quality=quality,
-        target=targets[0] if targets else None,
+        target=(target.kind, target.value) if target else None,
         effort=effort,
         exact=not no_exact,
         lossless=lossless,
@@ -283,10 +291,11 @@ def compress(
     def epilogue(left_out: Sequence[str]) -> str:
         return formats.unread_words(filter(formats.is_unread, left_out))
 
+    words = functools.partial(words_of, target=target)
     if on_interrupt == "discard":
-        request.run(task, suffixes, SUFFIX, words_of, epilogue)
+        request.run(task, suffixes, SUFFIX, words, epilogue)
         return
     if not request.alone:
         raise click.UsageError("--on-interrupt finish needs this process to do the work: leave -j out.")
     with finishing(interruption):
-        request.run(UntilAsked(task, interruption), suffixes, SUFFIX, words_of, epilogue)
+        request.run(UntilAsked(task, interruption), suffixes, SUFFIX, words, epilogue)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import io
 import os
@@ -16,10 +17,12 @@ def prepare_streams() -> None:
     goes on as with --quiet: errors are seen by the exit status alone.
     """
     _hold_descriptors()
-    with contextlib.suppress(
-        AttributeError, OSError, ValueError
-    ):  # None, or not a file's: a test's, a notebook's
-        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if isinstance(sys.stdout, io.TextIOWrapper):  # not so a notebook's, nor where there is none
+        sys.stdout.reconfigure(errors="backslashreplace")
+        if codecs.lookup(sys.stdout.encoding).name == "ascii":
+            sys.stdout = AsciiStream(
+                sys.stdout.buffer, "ascii", "backslashreplace", line_buffering=sys.stdout.line_buffering
+            )
     if not isinstance(sys.stderr, ErrorStream):
         sys.stderr = ErrorStream(sys.stderr)
 
@@ -41,6 +44,15 @@ def _is_open(descriptor: int) -> bool:
     except OSError:
         return False
     return True
+
+
+class AsciiStream(io.TextIOWrapper):
+    """A stream of ASCII by a name that nobody knows: click takes ASCII for a mistake, and would write UTF-8."""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """For people."""
+        return "ASCII with escapes"
 
 
 class ErrorStream(io.TextIOBase):

@@ -24,9 +24,19 @@ import tiny_model
 from tiny_model import GOLDEN, noise, photo
 
 from rdae.codec import container, decode, encode, latents
-from rdae.codec.container import Container, Header, Section, SectionType, least_payload, pack, parse
+from rdae.codec.container import (
+    NO_MODEL,
+    Container,
+    Header,
+    Section,
+    SectionType,
+    least_payload,
+    pack,
+    parse,
+)
 from rdae.codec.range_coding import SymbolEncoder
-from rdae.codec.sections import alpha_webp, metadata, packing
+from rdae.codec.sections import alpha_webp, metadata, packing, pixels
+from rdae.codec.sections.pixels import Rectangle
 from rdae.errors import RdaeError
 from rdae.networks import weights
 from rdae.networks.model import Model
@@ -242,7 +252,58 @@ def bad_webp(change: Callable[[bytes], bytes], because: str) -> Bad:
     return Bad("CorruptError", because, with_webp(change(alpha_webp.encode(rough(61, 83)) or b"")))
 
 
+def graphic(height: int, width: int, seed: int = 0) -> Picture:
+    """Blocks of a few colours: (height, width, 3)."""
+    found: Picture = np.repeat(np.repeat(noise(seed, 30, 40) // 64 * 85, 9, axis=0), 7, axis=1)[
+        :height, :width
+    ]
+    return found
+
+
+def stored(*sections: Section, **header: Any) -> Callable[[bytes], bytes]:
+    """A file of these sections alone, 83 x 61 unless told otherwise."""
+    fields = {"width": 83, "height": 61, "model": NO_MODEL, "quality_index": 800, **header}
+    return lambda _data: pack(Container(Header(**fields), sections))
+
+
+def part(left: int, top: int, width: int, height: int, seed: int = 0) -> Section:
+    """A rectangle of graphics."""
+    return pixels.encode(
+        graphic(height, width, seed), Rectangle(left, top, width, height), exact=True, settings=((4, 80),)
+    )
+
+
+def all_of(picture: Picture, alpha: npt.NDArray[np.uint8] | None = None, *, exact: bool = True) -> Section:
+    """A whole picture."""
+    return pixels.encode(picture, alpha=alpha, exact=exact, settings=((4, 80),))
+
+
+def bad_pixels(change: Callable[[bytes], bytes], because: str) -> Bad:
+    """With pixels of all of the picture that went wrong."""
+    good = all_of(graphic(61, 83))
+    return Bad("CorruptError", because, stored(dataclasses.replace(good, payload=change(good.payload))))
+
+
+def bad_part(left: int, top: int, width: int, height: int, because: str) -> Bad:
+    """With a rectangle over latents that says it is somewhere else."""
+    good = part(16, 16, 32, 16)
+    numbers = b"".join(number.to_bytes(4, "little") for number in (left, top, width, height))
+    moved = dataclasses.replace(good, payload=good.payload[:1] + numbers + good.payload[17:])
+    return Bad("CorruptError", because, with_sections((), (moved,)))
+
+
 FILES_1_1: dict[str, Case] = {
+    "pixels": Case("all pixels", photo(61, 83), 800, stored(all_of(graphic(61, 83)))),
+    "pixels-fewer": Case("all pixels, with fewer colours than there were", photo(61, 83), 160,
+                         stored(all_of(graphic(61, 83), exact=False), quality_index=160)),
+    "pixels-grey": Case("all pixels, grey", photo(61, 83), 800,
+                        stored(all_of(np.repeat(graphic(61, 83)[:, :, :1], 3, axis=2)), grey=True)),
+    "pixels-alpha": Case("all pixels with their alpha", photo(61, 83), 800,
+                         stored(all_of(graphic(61, 83), graphic(61, 83, 1)[:, :, 0]))),
+    "pixels-parts": Case("all pixels in three rectangles", photo(61, 83), 800,
+                         stored(part(0, 0, 48, 61), part(48, 0, 35, 32, 1), part(48, 32, 35, 29, 2))),
+    "pixels-over": Case("two rectangles over latents of several tiles", photo(300, 530), 400,
+                        with_sections((part(256, 16, 160, 64),), (part(512, 208, 18, 92, 1),)), tile=4),
     "alpha-webp": Case("alpha as WebP", photo(40, 70), 400, with_webp(alpha_webp.encode(rough(40, 70)))),
     "alpha-bands": Case(
         "alpha as WebP in two bands", photo(16_500, 1), 100, with_webp(alpha_webp.encode(rough(16_500, 1)))
@@ -250,6 +311,24 @@ FILES_1_1: dict[str, Case] = {
 }  # fmt: skip
 
 ERRORS_1_1: dict[str, Bad] = {
+    "pixels-nothing": Bad("CorruptError", "pixels without a kind",
+                          with_sections((), (Section(SectionType.PIXELS, b""),))),
+    "pixels-kind": bad_pixels(lambda p: b"\4" + p[1:], "pixels of kind 4"),
+    "pixels-cut": bad_pixels(lambda p: p[: len(p) // 2], "half a bitstream of pixels"),
+    "pixels-broken": bad_pixels(lambda p: p[:5] + b"\xff" * 9, "no bitstream of WebP"),
+    "pixels-checksum": bad_pixels(lambda p: p[:1] + bytes([p[1] ^ 1]) + p[2:], "a wrong checksum of pixels"),
+    "pixels-colours": Bad("CorruptError", "colours in a grey picture", stored(all_of(graphic(61, 83)), grey=True)),
+    "pixels-missing": Bad("CorruptError", "no pixels in a corner, and no latents", stored(part(0, 0, 83, 48))),
+    "pixels-twice": Bad("CorruptError", "pixels in two rectangles",
+                        stored(all_of(graphic(61, 83)), part(0, 0, 16, 16))),
+    "pixels-more": Bad("CorruptError", "pixels beside pixels with alpha",
+                       lambda data: put(5, b"\x02")(put(13, b"\x07\x01\x01\x08\x02\x01\x01", 0)(
+                           stored(all_of(graphic(61, 83)))(data)))),
+    "pixels-empty": bad_part(16, 16, 0, 16, "a rectangle without pixels"),
+    "pixels-outside": bad_part(64, 16, 32, 16, "a rectangle that leaves the picture"),
+    "pixels-odd": bad_part(15, 16, 32, 16, "a rectangle that begins at no multiple of 16"),
+    "pixels-odd-end": bad_part(16, 16, 31, 16, "a rectangle that ends at no multiple of 16"),
+    "pixels-other-size": bad_part(16, 16, 48, 16, "a bitstream of a smaller rectangle"),
     "webp-nothing": bad_webp(lambda _: b"", "alpha as WebP without a length"),
     "webp-cut": bad_webp(lambda p: p[:-1], "alpha as WebP that ends within its band"),
     "webp-short": bad_webp(lambda p: (len(p) // 2).to_bytes(4, "little") + p[4 : len(p) // 2 + 4], "half a bitstream"),

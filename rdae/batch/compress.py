@@ -12,14 +12,14 @@ from rdae.batch.models import ModelOpener
 from rdae.batch.tasks import Facts, Job
 from rdae.batch.watch import Watch, watched
 from rdae.clock import Clock
-from rdae.codec.container import HEADER_BYTES, Header, peek
+from rdae.codec.container import HEADER_BYTES, peek
 from rdae.effort import DEFAULT_EFFORT
 from rdae.errors import NotRdaeError, PictureError, StreamError, VerifyError
-from rdae.quality import MAX_INDEX, from_index
+from rdae.quality import from_index
 from rdae.storage.attributes import Attributes
 from rdae.storage.files import read_bounded
 from rdae.storage.locations import STANDARD, Location, locate
-from rdae.targets import TOLERANCE, Kind, Target
+from rdae.targets import Kind, Target
 
 if TYPE_CHECKING:
     from rdae.codec.refinement import Listener
@@ -92,8 +92,6 @@ class Compress:
         data = self._data(picture, target, clock, listener)
         clock.tell("writing")
         header, _, _ = peek(data[:HEADER_BYTES])
-        if target is not None and target.at_most:
-            _tell_of_room(target, header, len(data), note)
         with clock.stage("write"):
             source.unmark()  # whoever wrote it, there is a file now of which it is the original
             terms = dataclasses.replace(job.terms, like=before, keep_time=self.keep_time)
@@ -152,10 +150,3 @@ def _removed(source: Location, before: Attributes | None, output: Location, data
         if read_bounded(file, StreamError) != data:
             raise VerifyError(f"{output} does not hold what was written; the input is still there")
     return source.remove(before)
-
-
-def _tell_of_room(target: Target, header: Header, size: int, note: Callable[[str], None]) -> None:
-    """Note that a picture does not fill the size or rate that it may have, at the best quality."""
-    most = target.value if target.kind == "size" else target.value * header.width * header.height / 8
-    if header.quality_index == MAX_INDEX and size < (1 - TOLERANCE) * most:
-        note(f"quality 100, the best, takes {size:,} bytes of the {most:,.0f} allowed")

@@ -69,9 +69,9 @@ def _collision(sharing: Sequence[str], goes_to: str, hint: str) -> str:
     """What is wrong with inputs that share an output, if they do."""
     if len(sharing) < 2:
         return ""
-    return f"{', '.join(sharing[:-1])} and {sharing[-1]} would all go to {goes_to}{hint}".replace(
-        "all", "both", int(len(sharing) == 2)
-    )
+    named = list(sharing) if len(sharing) <= 3 else [*sharing[:2], f"{len(sharing) - 2} others"]
+    together = "both" if len(sharing) == 2 else "all"
+    return f"{', '.join(named[:-1])} and {named[-1]} would {together} go to {goes_to}{hint}"
 
 
 def _misnomer(output: str) -> str:

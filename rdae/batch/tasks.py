@@ -18,17 +18,17 @@ from rdae.storage.files import Terms
 class Job:
     """One input with its output, as `rdae.storage.locations.locate` reads them; output: empty if there is none.
 
-    force: replace an output that exists; only_own: but only what rdae wrote. parents: make the output's folder.
-    problem: why there is nothing to do after all. blocked: why nothing must be written, should the input be good.
+    force: replace an output that exists. problem: why there is nothing to do after all. blocked: why nothing must be
+    written, should the input be good. only_own: replace nothing but what rdae wrote. parents: make the output's folder.
     """
 
     input: str
     output: str = ""
     force: bool = False
-    only_own: bool = False
-    parents: bool = True
     problem: str = ""
     blocked: str = ""
+    only_own: bool = False
+    parents: bool = True
 
     def check(self) -> None:
         """OutputExistsError if nothing must be written."""

@@ -167,9 +167,7 @@ class Container:
         least = least_payload(self.header.width, self.header.height)
         if coded < least:
             size = f"{self.header.width} x {self.header.height}"
-            raise ValueError(
-                f"{coded} bytes of latents or pixels for {size} pixels, expected at least {least}"
-            )
+            raise ValueError(f"{coded} bytes of latents for {size} pixels, expected at least {least}")
 
     @property
     def flags(self) -> Flag:

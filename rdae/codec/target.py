@@ -100,7 +100,7 @@ def compress_to(
 
 def _stored_to(raster: Raster, target: Target) -> graphics.Candidate | None:
     """Return the picture stored as pixels in the best way within a size, or in the shortest with a distortion."""
-    found = graphics.candidates(raster, MAX_INDEX)  # with all colours, then with fewer and fewer
+    found = graphics.candidates(raster, FIRST_INDEX)  # with all colours, then with fewer and fewer
     per_pixel = 8 / (raster.width * raster.height) if target.kind == "bpp" else 1
     if target.at_most:
         sizes = (len(pack(each.container)) * per_pixel for each in found)

@@ -28,7 +28,8 @@ from rdae.evaluation.residual import residual_bits
 from rdae.evaluation.results import Account, Agreement, Evaluation, PictureResult, Point
 from rdae.evaluation.reuse import Known, picture_hash
 from rdae.metrics import Picture
-from rdae.pictures import SUFFIXES, read_picture
+from rdae.pictures import read_picture
+from rdae.pictures.formats import readable_suffixes
 from rdae.processors import available_processors
 
 if TYPE_CHECKING:
@@ -59,9 +60,10 @@ class Extent:
 def collect_pictures(paths: Sequence[Path]) -> list[Path]:
     """The files among the paths and the pictures directly in the folders among them, in order, each once."""
     found: dict[Path, None] = {}
+    suffixes = readable_suffixes()
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in suffixes and p.is_file())
             if not inside:
                 raise ResultsError(f"{path}: no pictures in this folder")
             found |= dict.fromkeys(inside)

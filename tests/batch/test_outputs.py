@@ -35,14 +35,18 @@ def test_outputs_are_beside_their_inputs_or_as_deep_in_a_folder() -> None:
 
 
 def test_inputs_for_one_output_fail_and_the_others_go_on() -> None:
-    found = inputs("a.png", "a.jpg", "b.png", "c.png", "c.gif", "c.bmp")
+    found = inputs("wall.png", "wall.jpg", "b.png", "c.png", "c.gif", "c.bmp")
     one, other, fine, *three = plan_jobs(found, ".rdae", directory="out")
     assert one.problem == other.problem
     assert re.fullmatch(
-        r"in.a\.png and in.a\.jpg would both go to out.a\.rdae; --keep-suffix keeps them apart", one.problem
+        r"in.wall\.png and in.wall\.jpg would both go to out.wall\.rdae; --keep-suffix keeps them apart",
+        one.problem,
     )
     assert not fine.problem
     assert all("c.png, " in each.problem and " would all go to " in each.problem for each in three)
+    many = plan_jobs(inputs(*(f"a.{number}" for number in range(9))), ".rdae", directory="out")
+    assert ", " in many[0].problem
+    assert " and 7 others would all go to " in many[8].problem
     assert not any(job.problem for job in plan_jobs(found, ".rdae", directory="out", keep_suffix=True))
 
 

@@ -155,6 +155,9 @@ def test_info_prints_json(tmp_path: Path) -> None:
             {"type": "latents", "bytes": 1234, "skippable": False},
             {"type": "xmp", "bytes": 1, "skippable": True},
         ],
+        "pixels_stored": 0.0,
+        "pixels_exact": 0.0,
+        "exact": False,
         "latent_checksum": "00000abc",
     }
 

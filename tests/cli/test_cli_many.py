@@ -26,6 +26,7 @@ from rdae.cli.main import main
 from rdae.codec import decode
 from rdae.codec.container import parse
 from rdae.networks import weights
+from rdae.pictures import SUFFIXES
 
 MODEL = ("--model", str(frozen_path()))
 NAME = frozen_path().stem
@@ -495,3 +496,37 @@ def test_all_formats_that_are_read_are_found_in_folders() -> None:
     image.convert("L").save("in/pgm.pgm")
     assert rdae("compress", "-r", "in", "-d", "out").code == 0
     assert {f"{suffix}.rdae" for suffix in [*forms, "pgm"]} <= set(tree("out"))
+
+
+@pytest.mark.parametrize("workers", [(), ("-j", "2")], ids=["alone", "workers"])
+def test_a_folder_of_everything_goes_through_with_a_summary_to_act_on(workers: tuple[str, ...]) -> None:
+    shutil.rmtree("in")
+    Path("in/deep").mkdir(parents=True)
+    image = Image.fromarray(photo(48, 64))
+    Image.init()
+    good = 0
+    for number, suffix in enumerate(sorted(SUFFIXES)):
+        form = {".jfif": "JPEG", ".jpe": "JPEG"}.get(suffix) or Image.registered_extensions().get(suffix)
+        if form in Image.SAVE:
+            image.save(f"in/{'deep/' if number % 2 else ''}{number}{suffix}", form)
+            good += 1
+    assert good > 30
+    for name in ("same.png", "same.gif"):
+        save(f"in/{name}")
+    Path("in/junk.png").write_bytes(b"junk")
+    Path("in/cut.jpg").write_bytes(Path("in/same.png").read_bytes()[:60])
+    for name in ("a.cr2", "b.CR2", "deep/c.nef"):
+        Path("in", name).write_bytes(b"x")
+    result = rdae("compress", "-r", "in", "-d", "out", *workers)
+    lines = result.stderr.splitlines()
+    assert result.code == 1
+    told = {line.split(": ")[1] for line in lines if line.startswith("rdae: ")}
+    assert told >= {"in/same.png", "in/same.gif", "in/junk.png", "in/cut.jpg"}
+    assert lines[-2].startswith(f"{good + 4} files, 4 failed, 0 skipped, ")
+    assert lines[-1] == "not read: 2 .cr2, 1 .nef"
+    assert len(tree("out")) == good
+    for command in (["decompress", "-r", "out", "-d", "back"], ["verify", "-r", "out"]):
+        done = rdae(*command, *workers)
+        assert done.code == 0
+        assert done.stderr.splitlines()[-1].startswith(f"{good} files, 0 failed, 0 skipped, ")
+    assert [Path(each).stem for each in tree("back")] == [Path(each).stem for each in tree("out")]

@@ -56,7 +56,7 @@ def seen(*arguments: str) -> str:
 def test_one_photograph_shows_a_bar_in_both_directions(effort: str) -> None:
     """Of six tiles, as it has more than four megapixels."""
     Image.fromarray(photo(2000, 2200)).save("a.png")
-    text = seen("compress", "a.png", "-e", effort)
+    text = seen("compress", "a.png", "-e", effort, "--no-exact")
     assert re.search(r"a\.png  encoding \[[#.]{24}\] \d of 6 tiles", text)
     assert re.search(r"\d% saved, \d+:\d\d left", text) or effort == "0"
     assert text.count("\n") == 1  # the line that stays

@@ -15,6 +15,7 @@ from tiny_model import photo
 from rdae.cli.streams import ErrorStream, prepare_streams
 
 RDAE = (sys.executable, "-m", "rdae.cli")
+SUPPORT = Path(__file__).resolve().parents[1] / "support"
 MODEL = ("--model", str(frozen_path()))
 posix = pytest.mark.skipif(os.name != "posix", reason="needs a shell, and names that are bytes")
 
@@ -66,16 +67,20 @@ def test_without_any_standard_stream_files_become_files(workers: tuple[str, ...]
 
 
 @posix
-def test_workers_of_a_program_without_stderr_work() -> None:
+def test_workers_of_a_program_without_stderr_may_print() -> None:
+    """What they print goes nowhere, and into no pipe that has another purpose."""
+    Path("loud").write_bytes(b"x")
+    Path("other").write_bytes(b"x")
     program = (
         "import os, sys; os.close(2); sys.stderr = None\n"
+        f"sys.path.append({str(SUPPORT)!r})\n"
+        "import own_task\n"
         "from rdae import batch\n"
-        "jobs = batch.plan_jobs(batch.find_inputs(['in'], {'.png'}, recursive=True), '.rdae', directory='out')\n"
-        f"task = batch.Compress(model={str(frozen_path())!r})\n"
-        "print([each.error for each in batch.run(task, jobs, processes=2)])"
+        "jobs = [batch.Job(name, name + '.copy') for name in ('loud', 'other')]\n"
+        "print([each.error for each in batch.run(own_task.Copy(), jobs, processes=2)])"
     )
     done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True, timeout=120)
-    assert done.stdout.decode().strip() == "['', '', '']"
+    assert done.stdout.decode().strip() == "['', '']"
 
 
 def encoded_by(encoding: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
@@ -119,6 +124,12 @@ def test_names_that_a_stream_cannot_say_are_escaped_by_every_command(odd_names: 
         assert done.returncode == 0, (arguments, shown.decode("latin-1"))
     assert escaped in encoded_by("latin-1", "info", files[0]).stdout.decode("latin-1")
     assert escaped in encoded_by("latin-1", "compress", odd[0], *MODEL).stderr.decode("latin-1")
+    for arguments in (["info", files[0]], ["verify", files[0], *MODEL], ["compress", odd[0], *MODEL]):
+        done = encoded_by("ascii", *arguments)
+        assert escaped in (done.stdout + done.stderr).decode("ascii")
+    piped = encoded_by("ascii", "compress", odd[0], "-o", "-", *MODEL)
+    assert piped.stdout.startswith(b"RDAE")
+    assert b"Usage: " in encoded_by("ascii", "compress", "--help").stdout
     results = json.loads(Path("名.json").read_text(encoding="utf-8"))
     # What was measured is there, under the names that the files have.
     assert sorted(each["name"] for each in results["pictures"]) == sorted(odd_names)

@@ -126,7 +126,7 @@ def test_a_plane_that_webp_cannot_hold_keeps_the_other_methods() -> None:
 
 def test_without_webp_in_pillow_the_other_methods_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     section = alpha.smallest(matte(64))
-    monkeypatch.setattr(webp, "_available", lambda: False)
+    monkeypatch.setattr(webp, "available", lambda: False)
     check(matte(64))
     assert alpha.smallest(matte(64)).type == SectionType.ALPHA
     with pytest.raises(VersionError, match="alpha is stored as WebP"):

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import NamedTuple
 
 GREY, HAS_ALPHA, HAS_METADATA, TILES, HAS_LATENT_CHECKSUM = 1, 2, 4, 8, 16
-LATENTS, ALPHA, ICC, EXIF, XMP, ALPHA_WEBP = 1, 2, 3, 4, 5, 6
+LATENTS, ALPHA, ICC, EXIF, XMP, ALPHA_WEBP, PIXELS, PIXELS_ALPHA = 1, 2, 3, 4, 5, 6, 7, 8
 
 
 class Refused(Exception):  # noqa: N818 - the page's word
@@ -122,13 +122,16 @@ def read(data: bytes) -> File:
     number = Counter(part.kind for part in parts)
     demand(number[0] == 0, "section type 0")
     tiles = 1 if tile is None else -(-width // (16 << tile)) * -(-height // (16 << tile))
-    demand(number[LATENTS] == tiles, "number of LATENTS")
+    stored = number[PIXELS] + number[PIXELS_ALPHA]
+    demand(number[LATENTS] == tiles or (number[LATENTS] == 0 and stored > 0), "number of LATENTS")
+    demand(number[PIXELS_ALPHA] == 0 or number[LATENTS] + stored == 1, "more than the picture")
     demand(all(number[kind] <= 1 for kind in (ICC, EXIF, XMP)), "a section twice")
-    demand(number[ALPHA] + number[ALPHA_WEBP] == bool(flags & HAS_ALPHA), "alpha, and its flag")
+    alphas = number[ALPHA] + number[ALPHA_WEBP] + number[PIXELS_ALPHA]
+    demand(alphas == bool(flags & HAS_ALPHA), "alpha, and its flag")
     metadata = number[ICC] + number[EXIF] + number[XMP]
     demand(bool(flags & HAS_METADATA) == (metadata > 0), "flag of metadata")
-    coded = sum(len(part.payload) for part in parts if part.kind == LATENTS)
+    coded = sum(len(part.payload) for part in parts if part.kind in (LATENTS, PIXELS, PIXELS_ALPHA))
     demand(coded >= -(-width // 64) * -(-height // 64), "too little coded for the size")
-    if any(part.kind > ALPHA_WEBP and not part.skippable for part in parts):
+    if any(part.kind > PIXELS_ALPHA and not part.skippable for part in parts):
         raise Unsupported("section type")
     return File(bool(flags & GREY), model, quality_index, width, height, tile, parts, checksum)

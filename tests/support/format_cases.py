@@ -39,8 +39,16 @@ def containers(draw: st.DrawFn) -> Container:
     payloads = [draw(st.binary(max_size=200)) for _ in range(number)]
     missing = least_payload(width, height) - sum(map(len, payloads))
     payloads[-1] += bytes(max(0, missing))
-    sections = [Section(SectionType.LATENTS, payload, draw(st.booleans())) for payload in payloads]
+    coded = draw(st.sampled_from([SectionType.LATENTS, SectionType.LATENTS, SectionType.PIXELS]))
+    if number == 1 and draw(st.integers(0, 5)) == 0:
+        coded = SectionType.PIXELS_ALPHA
+    sections = [Section(coded, payload, draw(st.booleans())) for payload in payloads]
+    if coded is SectionType.LATENTS:
+        more = draw(st.lists(st.binary(max_size=40), max_size=2))
+        sections += [Section(SectionType.PIXELS, payload) for payload in more]
     alpha = draw(st.sampled_from([None, SectionType.ALPHA, SectionType.ALPHA_WEBP]))
+    if coded is SectionType.PIXELS_ALPHA:
+        alpha = None
     for kind in (alpha, SectionType.ICC, SectionType.EXIF, SectionType.XMP):
         if kind is not None and draw(st.booleans()):
             sections += [Section(kind, draw(st.binary(max_size=40)), draw(st.booleans()))]
