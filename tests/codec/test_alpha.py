@@ -146,7 +146,14 @@ def coloured(height: int, width: int) -> bytes:
     file = io.BytesIO()
     Image.fromarray(noise(1, height, width)).save(file, "WEBP", lossless=True)
     stream = webp._bare(file.getvalue(), width, height)
+    assert stream is not None
     return len(stream).to_bytes(4, "little") + stream
+
+
+def test_a_webp_of_more_than_a_bitstream_is_not_taken() -> None:
+    file = io.BytesIO()
+    Image.fromarray(noise(1, 9, 9)).save(file, "WEBP", lossless=True, exif=b"more")
+    assert webp._bare(file.getvalue(), 9, 9) is None
 
 
 def test_a_webp_of_anything_else_is_corrupt() -> None:

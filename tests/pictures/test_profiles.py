@@ -12,7 +12,7 @@ from rdae.pictures.profiles import Kind, kind
 
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profiles, "_known", {})
+    monkeypatch.setattr(profiles, "_known", {}, raising=False)
 
 
 def test_a_profile_is_not_held_when_its_kind_is_known() -> None:
@@ -40,7 +40,7 @@ def test_equal_profiles_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_what_is_known_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profiles, "MOST_KNOWN", 3)
+    monkeypatch.setattr(profiles, "MOST_KNOWN", 3, raising=False)
     for number in range(8):
         assert kind(b"no profile %d" % number) is Kind.BROKEN
         assert len(profiles._known) <= 3

@@ -44,6 +44,8 @@ def encode(alpha: Plane) -> bytes | None:
         with io.BytesIO() as file:
             Image.fromarray(alpha[top:bottom]).convert("RGB").save(file, "WEBP", lossless=True, **options)
             stream = _bare(file.getvalue(), width, bottom - top)
+        if stream is None:
+            return None
         parts += [len(stream).to_bytes(LENGTH_BYTES, "little"), stream]
     return b"".join(parts)
 
@@ -92,12 +94,11 @@ def _frame(stream_bytes: int, width: int, height: int) -> bytes:
     )
 
 
-def _bare(file: bytes, width: int, height: int) -> bytes:
-    """The bitstream of a WebP file without what `_frame` says."""
+def _bare(file: bytes, width: int, height: int) -> bytes | None:
+    """The bitstream of a WebP file without what `_frame` says; None of a file that has more than a bitstream."""
     inside = int.from_bytes(file[FRAME_BYTES - HEAD_BYTES - SIZE_BYTES : FRAME_BYTES - HEAD_BYTES], "little")
     stream = file[FRAME_BYTES : FRAME_BYTES - HEAD_BYTES + inside]
-    assert file.startswith(_frame(len(stream), width, height)), "Pillow wrote another kind of WebP"
-    return stream
+    return stream if file.startswith(_frame(len(stream), width, height)) else None
 
 
 def _band(stream: bytes, width: int, height: int) -> Plane:
