@@ -65,7 +65,7 @@ def _settings(
 @click.option(
     "--figure",
     type=click.Path(path_type=Path),
-    help="Draw bits saved against seconds to this file: .png, .svg or .pdf.",
+    help="Draw bits saved against rdae's level 0 over seconds to this file: .png, .svg or .pdf.",
 )
 @model_options
 @device_option

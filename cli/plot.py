@@ -73,7 +73,7 @@ def plot(
 
     rdae relaxation: rate and distortion with noise over those with rounding, a line a picture.
 
-    rdae efforts: bits saved against seconds, a curve a codec.
+    rdae efforts: bits saved against rdae's level 0 over seconds, a curve a codec.
     """
     from rdae.evaluation import effort_levels, history, relaxation, results
     from rdae.reporting import account as account_figure

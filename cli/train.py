@@ -173,7 +173,7 @@ def train(
     if hours is not None and steps is not None:
         raise click.UsageError("--hours and --steps both set the budget: give one of them.")
     if profile:
-        steps, hours, run = 1, None, run or Path()
+        steps, hours, run = None, 1.0, run or Path()
     if run is None:
         raise click.UsageError("Missing option '--run'.")
     if resume in (LAST, CONSTANT):
@@ -214,6 +214,7 @@ def train(
         with _wrong("--architecture"):
             sizes = from_text.sizes(architecture, start.architecture if start else Architecture())
         settings |= {"quality_low": low, "quality_high": high, "only": from_text.parts(only)}
+        settings["init"] = start.names if start else ()
         with _wrong():
             settings["architecture"] = Architecture(**sizes)
             config = TrainingConfig(data=data, steps=steps, hours=hours, **settings)

@@ -3,8 +3,11 @@
 import os
 from pathlib import Path
 
+import click
 import pytest
 
+from rdae.cli import main as cli_main
+from rdae.networks import weights
 from rdae.processors import available_processors
 
 
@@ -73,3 +76,16 @@ def test_where_there_is_no_affinity_all_of_the_machine_count(
     assert available_processors(tmp_path) == 6
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert available_processors(tmp_path) == 1
+
+
+def test_one_process_for_each_and_the_default_of_threads_are_as_many_as_the_quota_is_worth(
+    tmp_path: Path, tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = system(tmp_path, "0::/\n", {"cpu.max": "300000 100000\n"})
+    monkeypatch.setattr(available_processors, "__defaults__", (root,))
+    monkeypatch.delenv("RDAE_THREADS", raising=False)
+    command = cli_main.main.get_command(click.Context(cli_main.main), "compress")
+    assert command is not None
+    with command.make_context("compress", ["a.png", "-j", "0"]) as context:
+        assert context.params["processes"] == 3
+    assert weights.load(tiny_path).source.threads == 3

@@ -4,9 +4,9 @@ Pillow's ImageCms does the work (LittleCMS). Where Pillow was built without, no 
 nothing is converted through one.
 """
 
+import hashlib
 import io
 from enum import Enum
-from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageCms, features
@@ -14,6 +14,7 @@ from PIL import Image, ImageCms, features
 HEADER_BYTES = 128
 SPACES = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK", b"Lab ": "LAB"}
 SAME_LEVELS = 1  # a profile that moves no colour by more is sRGB: as much as rounding does
+MOST_KNOWN = 1024  # profiles whose kind is remembered
 LATTICE = (0, 1, 8, 24, 51, 96, 128, 160, 204, 240, 254, 255)
 
 
@@ -32,9 +33,22 @@ class Kind(Enum):
     OTHER = "other"
 
 
-@lru_cache(maxsize=32)
 def kind(profile: bytes) -> Kind:
     """Of a profile of RGB or grey. It is sRGB if it does to a lattice of colours what sRGB does, whatever its name."""
+    digest = hashlib.sha256(profile).digest()
+    found = _known.get(digest)
+    if found is None:
+        if len(_known) >= MOST_KNOWN:
+            _known.clear()
+        found = _known[digest] = _kind(profile)
+    return found
+
+
+# By SHA-256, as profiles may have megabytes.
+_known: dict[bytes, Kind] = {}
+
+
+def _kind(profile: bytes) -> Kind:
     mode = space(profile)
     if mode == "L":
         colours = np.arange(256, dtype=np.uint8)[None]

@@ -53,7 +53,7 @@ def draw(runs: Sequence[Run], *, file_format: str, title: str = "") -> bytes:
         sides = np.ravel(figure.subfigures(1, 2 if checks else 1, squeeze=False))
         _training_panels(sides[0], runs, panels, unit)
         if checks:
-            _validation_panels(sides[1], checks, unit)
+            _validation_panels(sides[1], checks, unit, min(run.pixels_before for run in runs))
         return to_bytes(figure, file_format)
 
 
@@ -66,6 +66,7 @@ def _training_panels(figure: SubFigure, runs: Sequence[Run], panels: Sequence[st
             _measured_panel(axes, runs, key, unit)
             axes.set_ylabel(_LABELS[key])
         grid(axes)
+    _pixel_axis(rows[0], min(run.pixels_before for run in runs), max(run.pixels for run in runs), unit)
     rows[0].set_title("training crops, with noise")
     rows[-1].set_xlabel(f"{unit.name} seen")
     if len(runs) > 1:
@@ -94,7 +95,8 @@ def _measured_panel(axes: Axes, runs: Sequence[Run], key: str, unit: _Unit) -> N
         # The fall of the first moments would press all the rest to the ground; it is seen to come from above.
         begun = all_pixels >= all_pixels.min() + _FIRST_SHARE * np.ptp(all_pixels)
         high = float(values[begun].max())
-        axes.set_ylim(low - 0.06 * (high - low), high + 0.1 * (high - low) or 1.0)
+        span = high - low or abs(high) or 1.0
+        axes.set_ylim(low - 0.06 * span, high + 0.1 * span)
 
 
 def _rate_panel(axes: Axes, runs: Sequence[Run], unit: _Unit) -> None:
@@ -114,7 +116,17 @@ def _rate_panel(axes: Axes, runs: Sequence[Run], unit: _Unit) -> None:
         axes.legend(frameon=False, fontsize="small", loc="lower center")
 
 
-def _validation_panels(figure: SubFigure, checks: Sequence[Validation], unit: _Unit) -> None:
+def _pixel_axis(axes: Axes, first: int, last: int, unit: _Unit) -> None:
+    """Let an axis of pixels begin where the first run does, which may have begun with weights that had seen many."""
+    from matplotlib.ticker import MaxNLocator, ScalarFormatter
+
+    axes.set_xlim(first / unit.size, first / unit.size + 1.02 * max(last - first, 1) / unit.size)
+    # Numbers of many digits need room, and an offset beside the axis would be overlooked.
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(ScalarFormatter(useOffset=False))
+
+
+def _validation_panels(figure: SubFigure, checks: Sequence[Validation], unit: _Unit, begin: int) -> None:
     import matplotlib as mpl
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -164,6 +176,7 @@ def _validation_panels(figure: SubFigure, checks: Sequence[Validation], unit: _U
             below.plot(check.pixels / unit.size, found, "o", color=colour_of(check), zorder=3)
     if scored:
         below.legend(frameon=False, fontsize="small")
+    _pixel_axis(below, begin, checks[-1].pixels, unit)
     below.set_xlabel(f"{unit.name} seen")
     below.set_ylabel("bits against the\nlast curve, %")
     grid(below)

@@ -26,6 +26,7 @@ class TrainingConfig:
     """Settings of one run.
 
     data: folders of pictures, tar shards of pictures, and lists of these. validation: the same, held out.
+    init: names and ids of the weights that the run starts from, for the record.
     weights: (pattern, weight) pairs: pictures whose name matches are drawn so many times as often; the first counts.
     stream: megapixels held at a time, of more than fit into memory; None holds all.
     reuse: how many times its own pixels in crops a picture gives before a stream replaces it.
@@ -51,6 +52,7 @@ class TrainingConfig:
 
     data: tuple[str, ...]
     validation: tuple[str, ...] = ()
+    init: tuple[str, ...] = ()
     architecture: Architecture = dataclasses.field(default_factory=Architecture)
     steps: int | None = None
     hours: float | None = None
@@ -132,7 +134,7 @@ class TrainingConfig:
         """Rebuild from `to_dict`'s result."""
         values = dict(fields)
         values["architecture"] = Architecture.from_dict(values["architecture"])
-        for name in ("data", "validation", "only"):
+        for name in ("data", "validation", "init", "only"):
             values[name] = tuple(values.get(name, ()))
         for name in ("crops", "weights"):
             values[name] = tuple((first, second) for first, second in values.get(name, ()))

@@ -70,6 +70,8 @@ def parts(text: str | None) -> tuple[str, ...]:
 def check_same(given: TrainingConfig, saved: TrainingConfig) -> None:
     """ValueError if the settings of a command that was given again are not those of the run that it goes on with."""
     may_differ = {"data", "validation", "steps", "hours"}
+    if not saved.init:  # a run that did not record it yet
+        may_differ.add("init")
     for field in dataclasses.fields(TrainingConfig):
         now, before = getattr(given, field.name), getattr(saved, field.name)
         if field.name not in may_differ and now != before:

@@ -35,6 +35,8 @@ from rdae.training.optimisation.schedule import CONSTANT, DECAY, Pace, crop_side
 from rdae.training.start import set_scales
 from rdae.training.warm_start import grown
 
+WARM_UP_STEPS_TIMED = 10  # after which the speed of a run can be told
+
 
 class Trainer:
     """One run: its model, averages, optimiser, data and folder."""
@@ -57,8 +59,10 @@ class Trainer:
         group: the processes that train together.  workers: processes that decode pictures; 0 for threads.
         compiled: let torch.compile make the forward and backward pass.
         fresh: False if `resume` follows, which saves measuring the pictures for a start that is not used.
-        TrainingError if the device or the data cannot be used.
+        TrainingError if the device or the data cannot be used, or the warm-up is longer than the run.
         """
+        if fresh and config.steps is not None:
+            _check_warm_up(run, config, f"of {config.steps}", config.steps)
         self.config = config
         self.run = run
         self.group = group or Group()
@@ -222,12 +226,13 @@ class Trainer:
             (self.run / "config.json").write_text(json.dumps(config.to_dict(), indent=1) + "\n")
             self.log.cut(self.step)
         self._align()
-        if self.pixels and self.step % config.validate_every == 0:
-            # What a run from weights begins with; later, in case a kill came between checkpoint and validation.
+        if self.step % config.validate_every == 0:
+            # What a run begins with; later, in case a kill came between checkpoint and validation.
             self._validate_once()
         since, pixels_since = time.monotonic(), 0
         started = time.monotonic() - self.elapsed_s
         pace = self.pace()
+        first_step: tuple[int, float] | None = None  # and the seconds until it was made: it may have compiled
         self._agree(started)
         while self.progress() < 1 and not self._stopping:
             if self.phase() == DECAY and pace.phase == CONSTANT:
@@ -242,7 +247,9 @@ class Trainer:
             if isinstance(self.pictures, Stream):
                 self.pictures.advance(len(self._rows) * side**2)
             self._agree(started)
+            first_step = first_step or (self.step, self.elapsed_s)
             if self.step % config.log_every == 0:
+                self._check_warm_up(*first_step)
                 steps = torch.stack(self._recent).tolist()  # the one time that the host waits for the device
                 now = time.monotonic()
                 self._log(steps, pixels_since / (now - since), pace)
@@ -262,6 +269,22 @@ class Trainer:
         """End what decodes pictures beside the training."""
         if isinstance(self.pictures, Stream):
             self.pictures.close()
+
+    def _check_warm_up(self, first: int, first_s: float) -> None:
+        """TrainingError if the hours of the budget will end before the warm-up does; steps are checked at the start.
+
+        first, first_s: a step, the seconds spent until it was made.
+        """
+        config, made = self.config, self.step - first
+        begun_here = first == 1  # a run that goes on is as it was begun
+        if config.hours is None or not begun_here or not WARM_UP_STEPS_TIMED <= made < config.warmup_steps:
+            return
+        total = round(
+            self.step + (config.hours * 3600 - self.elapsed_s) * made / max(self.elapsed_s - first_s, 1e-9)
+        )
+        _check_warm_up(
+            self.run, config, f"of {config.hours:g} hours, about {total} steps at this speed", total
+        )
 
     def _agree(self, started: float) -> None:
         """Let all processes go by the first one's clock, and stop when one of them is asked to.
@@ -421,9 +444,18 @@ class Trainer:
         self.model.load_state_dict(trained)
         if rows and self.group.leads:
             self._write(kind="validation", rows=rows)
-            line = "  ".join(f"{row['bpp']:.3f} bpp {row['psnr']:.2f} dB" for row in rows)
-            self.report(f"validation at step {self.step}  {line}", False)
+            line = ", ".join(validation.words_of(row) for row in rows)
+            self.report(f"validation at step {self.step}: {line}", False)
         return rows
+
+
+def _check_warm_up(run: Path, config: TrainingConfig, words: str, steps: int) -> None:
+    """TrainingError if the rates would never be reached in a run of so many steps."""
+    if config.warmup_steps > steps:
+        raise TrainingError(
+            f"{run}: a warm-up of {config.warmup_steps} steps is longer than the run {words}; "
+            "--warmup-steps shortens it"
+        )
 
 
 def _to_stderr(line: str, _passing: bool) -> None:

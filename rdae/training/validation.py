@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from rdae.quality import from_index
 from rdae.training import objective
 from rdae.training.autoencoder import Autoencoder
 from rdae.training.config import OBJECTIVES, TrainingConfig
@@ -29,7 +30,10 @@ def least_side(config: TrainingConfig) -> int:
 def measure(
     model: Autoencoder, pictures: Pool, config: TrainingConfig, group: Group, stopped: Callable[[], bool]
 ) -> list[dict[str, Any]]:
-    """Return a row for each quality: index, and the pictures' mean bpp, psnr, loss, and the score trained for.
+    """Return a row for each quality: its index and itself, and the pictures' mean bpp, psnr, loss, and score.
+
+    They are measured as `rdae eval` does, of 8-bit pixels: PSNR, and the score that is trained for, if that is another.
+    But the rate is estimated, and of each picture the middle is taken.
 
     model: in the state that is to be measured.  Each process measures its share of the pictures.
     stopped: asked between pictures; if it says yes, which only a process by itself may, the list is empty.
@@ -47,9 +51,22 @@ def measure(
             sums = [total + value for total, value in zip(sums, (*measured, 1.0), strict=True)]
         *totals, count = group.total(sums)
         bpp, psnr, loss, score = (value / count for value in totals)
-        row: dict[str, Any] = {"index": index, "bpp": bpp, "psnr": psnr, "loss": loss}
+        row: dict[str, Any] = {
+            "index": index,
+            "quality": from_index(index),
+            "bpp": bpp,
+            "psnr": psnr,
+            "loss": loss,
+        }
         rows.append(row if config.objective == "mse" else row | {config.objective.replace("-", "_"): score})
     return rows
+
+
+def words_of(row: dict[str, Any]) -> str:
+    """A row in words: its quality, and what was measured at it."""
+    scores = {"ssimulacra2": "SSIMULACRA2 {:.1f}", "ms_ssim": "MS-SSIM {:.4f}"}
+    told = [words.format(row[name]) for name, words in scores.items() if name in row]
+    return " ".join([f"quality {row['quality']:g} {row['bpp']:.3f} bpp {row['psnr']:.2f} dB", *told])
 
 
 def _one(
@@ -59,7 +76,8 @@ def _one(
     indices = torch.tensor([index], device=x.device)
     with ieee_float32():  # as files will be made
         output = model(x.contiguous(memory_format=torch.channels_last), indices)
-    output = type(output)(output.x_hat.clamp(0, 1), output.bits_y, output.bits_z)
+    x_hat = (output.x_hat.clamp(0, 1) * 255).round() / 255  # as a decoder puts it out
+    output = type(output)(x_hat, output.bits_y, output.bits_z)
     terms = objective.terms(
         x, output, indices, config.loss_power, config.objective, mse_share=config.mse_share
     )

@@ -27,11 +27,15 @@ PREFIX = "train."
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """A trained start: `state`, of an autoencoder of that architecture, and the pixels that went into it."""
+    """A trained start: `state`, of an autoencoder of that architecture, and the pixels that went into it.
+
+    names: of the weights files, each with its id.
+    """
 
     architecture: Architecture
     state: dict[str, Tensor]
     pixels: int
+    names: tuple[str, ...] = ()
 
 
 def read(path: Path) -> Start:
@@ -39,7 +43,7 @@ def read(path: Path) -> Start:
 
     WeightsError if they are damaged or missing, TrainingError if the file has nothing to train on with.
     """
-    weights.load(path)  # checks the hash and all that a codec relies on
+    loaded = weights.load(path)  # checks the hash and all that a codec relies on
     manifest = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     with safetensors.safe_open(path, framework="pt") as opened:
         architecture = Architecture.from_dict(json.loads(opened.metadata()["architecture"]))
@@ -61,7 +65,8 @@ def read(path: Path) -> Start:
                     layer, *(tensors[f"{source}.{name}.{k}"] for k in ("weight", "bias", "shift"))
                 )
                 state[f"{prefix}.{name}.weight"], state[f"{prefix}.{name}.bias"] = weight, bias
-    return Start(architecture, state, int(manifest.get("pixels", 0)))
+    names = (f"{loaded.name} {loaded.model_id.hex()}",)
+    return Start(architecture, state, int(manifest.get("pixels", 0)), names)
 
 
 def grown(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:

@@ -45,7 +45,8 @@ def read(paths: Sequence[Path]) -> Start:
     begin = model.state_dict()
     states = [warm_start.grown(start.state, model) for start in starts]
     mean = {name: _mean([state.get(name) for state in states], begin[name]) for name in begin}
-    return Start(architecture, mean, max(start.pixels for start in starts))
+    names = tuple(name for start in starts for name in start.names)
+    return Start(architecture, mean, max(start.pixels for start in starts), names)
 
 
 def _deeper(path: Path, one: Architecture, other: Architecture) -> Architecture:

@@ -186,6 +186,37 @@ def test_runs_stand_side_by_side_over_the_pixels_their_weights_saw() -> None:
     assert len(found[1].axes) == 3
 
 
+def test_the_axis_of_pixels_begins_where_the_run_does() -> None:
+    """Weights may have seen many before: their number would leave no room for the run, or no mark to read."""
+    pytest.importorskip("matplotlib")
+    before = 40_961_802_240
+    late = run("late", before)
+    late = replace(late, validation=(replace(late.validation[0], pixels=before), *late.validation[1:]))
+    with drawn(training_curves) as found:
+        training_curves.draw([late], file_format="png")
+        training_curves.draw([run("first", 0), replace(late, pixels_before=10**9)], file_format="png")
+    loss, *_, bits, _bar = found[0].axes
+    for axes in (loss, bits):
+        assert axes.get_xlim()[0] == pytest.approx(before / 1e9, abs=1e-9)
+        assert axes.get_xlim()[1] == pytest.approx(late.pixels / 1e9, abs=0.03)
+        assert axes.xaxis.get_major_formatter().get_offset() == ""
+        assert len(axes.get_xticks()) <= 6
+    assert found[1].axes[0].get_xlim()[0] == 0
+
+
+def test_two_rows_of_one_value_are_drawn_without_a_warning() -> None:
+    pytest.importorskip("matplotlib")
+    flat = run("flat", 0)
+    flat = replace(
+        flat,
+        train={key: (column[0], column[0] + 1e8 * (key == "pixels")) for key, column in flat.train.items()},
+    )
+    with drawn(training_curves) as found:
+        training_curves.draw([flat], file_format="png")
+    low, high = found[0].axes[0].get_ylim()
+    assert low < flat.train["loss"][0] < high
+
+
 def test_rates_of_rounded_latents_are_not_drawn_beside_those_with_noise() -> None:
     pytest.importorskip("matplotlib")
     finish = run("finish", 10**9, matrix_rate=(0.1,) * 10, rate=(0.01,) * 10)

@@ -48,7 +48,10 @@ def config(pictures: Path, **changes: Any) -> TrainingConfig:
     }
     if "hours" not in changes:
         values["steps"] = 20
-    return TrainingConfig(**{**values, **changes})
+    values |= changes
+    if values.get("steps"):
+        values["warmup_steps"] = min(values["warmup_steps"], values["steps"])
+    return TrainingConfig(**values)
 
 
 def options(pictures: Path, run: Path) -> list[str]:

@@ -13,6 +13,7 @@ import training_kit
 from PIL import Image
 
 from rdae.errors import TrainingError
+from rdae.training.data import decode
 from rdae.training.data.pool import Pictures
 
 CPU = torch.device("cpu")
@@ -137,3 +138,8 @@ def test_the_centre_is_a_multiple_of_64_in_the_middle(tmp_path: Path) -> None:
     pictures = load(tmp_path)
     assert np.array_equal(pictures.centre(0, 512)[0].permute(1, 2, 0).numpy(), picture[11:139, 3:67])
     assert pictures.centre(0, 64).shape == (1, 3, 64, 64)
+
+
+def test_threads_that_decode_respect_a_quota(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "available_processors", lambda: 3)
+    assert decode._threads() == 3

@@ -88,9 +88,10 @@ def test_two_processes_with_half_the_batch_each_train_as_one_does(pictures: Path
             assert b[name] == pytest.approx(a[name], rel=1e-4), (a["step"], name)
         for name in ("pixels", "phase", "rate", "skipped", "crop"):
             assert a[name] == b[name]
-    (a,), (b,) = rows(one, "validation"), rows(two, "validation")
-    for old, new in zip(a["rows"], b["rows"], strict=True):
-        assert new == pytest.approx(old, rel=1e-3)
+    for a, b in zip(rows(one, "validation"), rows(two, "validation"), strict=True):
+        assert a["step"] == b["step"]
+        for old, new in zip(a["rows"], b["rows"], strict=True):
+            assert new == pytest.approx(old, rel=1e-3)
 
     state = checkpoint.load(two)
     assert state["step"] == 8

@@ -16,7 +16,7 @@ from rdae.training.config import PARTS, TrainingConfig
 from rdae.training.optimisation.optimiser import Optimiser, freeze, matrices, projections
 
 YES, NO = torch.tensor([True, False]).unbind()
-CONFIG = TrainingConfig(data=("x",), steps=1, architecture=TINY)
+CONFIG = TrainingConfig(data=("x",), steps=1, warmup_steps=1, architecture=TINY)
 
 
 def give_gradients(model: Autoencoder, seed: int) -> None:

@@ -96,8 +96,9 @@ def test_the_log_and_the_folder_say_what_was_done(pictures: Path, tmp_path: Path
     run = tmp_path / "run"
     assert trainer(pictures, run, steps=15).train()
     assert [row["step"] for row in rows(run, "train")] == [4, 8, 12]
-    assert [row["step"] for row in rows(run, "validation")] == [14, 15]
-    row = Log(run).rows()[0]
+    assert [row["step"] for row in rows(run, "validation")] == [0, 14, 15]
+    assert [row["quality"] for row in rows(run, "validation")[0]["rows"]] == [0, 20, 40, 60, 80, 100]
+    row = next(row for row in Log(run).rows() if row["kind"] == "train")
     assert row["pixels"] == 4 * 4 * 64 * 64
     assert {"loss", "bpp", "mse", "pixels_per_s", "progress", "elapsed_s"} <= set(row)
     assert json.loads((run / "config.json").read_text())["steps"] == 15
@@ -387,7 +388,9 @@ def test_train_resume_extend_export_and_start_from_the_result(
         option for option in options if option not in ("--architecture", training_kit.ARCHITECTURE_OPTION)
     ]
     deeper = ("--architecture", "synthesis_fine=2")
-    tuned = rdae(*fine, "--init", made, "--steps", "2", "--beta", "0.01", "--force", *deeper)
+    tuned = rdae(
+        *fine, "--init", made, "--steps", "2", "--warmup-steps", "2", "--beta", "0.01", "--force", *deeper
+    )
     assert tuned.exit_code == 0, tuned.stderr
     state = checkpoint.load(run)
     config = json.loads(state["config"])
@@ -403,7 +406,7 @@ def test_train_resume_extend_export_and_start_from_the_result(
 
     other = tmp_path / "other.safetensors"
     assert rdae("export", run, "-o", other).exit_code == 0
-    both = rdae(*fine, "--init", made, "--init", other, "--steps", "2", "--force")
+    both = rdae(*fine, "--init", made, "--init", other, "--steps", "2", "--warmup-steps", "2", "--force")
     assert both.exit_code == 0, both.stderr
     state = checkpoint.load(run)
     assert json.loads(state["config"])["architecture"]["synthesis_fine"] == 2  # of the deeper one
@@ -434,7 +437,7 @@ def test_a_visit_to_another_machine_by_small_files(pictures: Path, unbroken: Pat
 
     run, made = there / "runs" / "visit", there / "made" / "visit.safetensors"
     settings = ("--batch", "2", "--crop", "64", "--threads", "1", "--precision", "bf16", "--log-every", "1")
-    start = ("--init", there / "base.safetensors", "--steps", "3", "--run", run)
+    start = ("--init", there / "base.safetensors", "--steps", "3", "--warmup-steps", "3", "--run", run)
     assert rdae("train", there / pictures.name, *start, *settings).exit_code == 0
     assert rdae("export", run, "-o", made).exit_code == 0
     shell("tar c made runs/visit/metrics.jsonl | split -d -b 100K - result.tar.", there)
@@ -450,7 +453,7 @@ def test_a_visit_to_another_machine_by_small_files(pictures: Path, unbroken: Pat
 
 
 def test_a_quiet_run_says_nothing(pictures: Path, tmp_path: Path) -> None:
-    done = rdae(*training_kit.options(pictures, tmp_path / "run"), "--steps", "4", "--quiet")
+    done = rdae(*training_kit.options(pictures, tmp_path / "run"), "--steps", "5", "--quiet")
     assert (done.exit_code, done.output) == (0, "")
 
 
@@ -479,7 +482,7 @@ def test_wrong_requests_are_wrong_usage(pictures: Path, tmp_path: Path) -> None:
 
 def test_bad_input_is_one_line(pictures: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    budget = ("--run", run, "--steps", "1")
+    budget = ("--run", run, "--steps", "1", "--warmup-steps", "1")
     assert_one_line(rdae("train", tmp_path / "absent", *budget), "no such folder")
     (tmp_path / "empty").mkdir()
     assert_one_line(rdae("train", tmp_path / "empty", *budget), "no picture with both sides")
@@ -505,7 +508,7 @@ def test_a_signal_leaves_a_checkpoint(
     command = [sys.executable, "-m", "rdae.cli", *options, "--hours", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         deadline = time.monotonic() + 120
-        while not Log(run).rows():
+        while not rows(run, "train"):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -44,7 +44,7 @@ def test_what_makes_no_sense_is_a_value_error(read: object, words: str) -> None:
 
 
 def test_a_run_goes_on_with_its_settings_wherever_its_data_are_now() -> None:
-    saved = TrainingConfig(data=("a",), steps=10)
+    saved = TrainingConfig(data=("a",), steps=10, warmup_steps=5)
     settings.check_same(dataclasses.replace(saved, data=("b",), steps=None, hours=2.0), saved)
     with pytest.raises(ValueError, match="The run goes on with batch 16, not 8"):
         settings.check_same(dataclasses.replace(saved, batch=8), saved)

@@ -19,7 +19,6 @@ RIFF, WEBP, VP8L, SIGNATURE = b"RIFF", b"WEBP", b"VP8L", b"\x2f"
 SIZE_BYTES = 4
 HEAD_BYTES = len(SIGNATURE) + 4  # of a bitstream, with width, height, a bit for alpha and three of version
 ALPHA_BIT = 1 << 28
-FRAME_BYTES = len(RIFF) + SIZE_BYTES + len(WEBP) + len(VP8L) + SIZE_BYTES + HEAD_BYTES
 
 Levels = npt.NDArray[np.uint8]  # (h, w, 3), or (h, w, 4) with alpha
 

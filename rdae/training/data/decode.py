@@ -22,6 +22,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from rdae.pictures import to_rgb_array
+from rdae.processors import available_processors
 
 Pixels = npt.NDArray[np.uint8]
 Place = TypeVar("Place")
@@ -105,7 +106,7 @@ class Decoder:
 
 
 def _threads() -> int:
-    return min(8, os.cpu_count() or 1)
+    return min(8, available_processors())
 
 
 def _begin() -> None:

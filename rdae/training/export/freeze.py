@@ -205,7 +205,8 @@ def export(run: Path, path: Path, *, data: tuple[str, ...] = (), force: bool = F
         "pixels": state["pixels"],
         "training_hours": round(state["elapsed_s"] / 3600, 3),
         "quality": [from_index(config.quality_low), from_index(config.quality_high)],
-        "training": config.to_dict() | {"data": [Path(d).name for d in config.data], "validation": None},
+        "training": config.to_dict()
+        | {name: [Path(each).name for each in getattr(config, name)] for name in ("data", "validation")},
     }
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / path.name
