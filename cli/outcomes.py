@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -56,9 +56,10 @@ class OutcomePrinter:
             self._rdae_bytes += outcome.facts.rdae_bytes
             self._pixels += outcome.facts.pixels or outcome.facts.width * outcome.facts.height
         name = outcome.job.input if outcome.job.input != "-" else "standard input"
-        if outcome.error or (outcome.notes and not self._quiet):
+        notes = self._shown(outcome.notes)
+        if outcome.error or notes:
             self._line.clear()
-        for note in () if self._quiet else outcome.notes:
+        for note in notes:
             complain(name, note)
         if outcome.error:
             complain(name, outcome.error)
@@ -104,6 +105,14 @@ class OutcomePrinter:
             told.append(f"{8 * self._rdae_bytes / self._pixels:.3f} bpp")
         told.append(f"{spent_s:.1f} s ({self._pixels / 1e6 / max(spent_s, 1e-9):.2f} MP/s)")
         click.echo(", ".join(told), err=True)
+
+    def _shown(self, notes: Sequence[str]) -> list[str]:
+        """The notes that are printed: unless asked not what most photographs would have, which lose nothing by it."""
+        if self._quiet or not notes:
+            return []
+        from rdae.pictures import SRGB_LEFT_OUT
+
+        return [note for note in notes if self._verbose or note != SRGB_LEFT_OUT]
 
     def _tell(self, outcome: Outcome) -> None:
         self._line.clear()

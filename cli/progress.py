@@ -159,7 +159,7 @@ class JobLine:
             left = clock_time((now - self._since) * (1 - share) / share)
             return f"{self._name}  {bar(share)} {share:4.0%}  {saved:.1%} saved, {left} left"
         if not total:
-            return f"{self._name}  {what}, {clock_time(now - self._began)}"
+            return f"{self._name}  {what or 'starting'}, {clock_time(now - self._began)}"
         left = f", {clock_time((now - self._since) * (total - done) / done)} left" if done else ""
         return (
             f"{self._name}  {what} {bar(done / total)} {done} of {total} tile{'s' if total > 1 else ''}{left}"

@@ -322,7 +322,7 @@ ERRORS_1_1: dict[str, Bad] = {
     "pixels-twice": Bad("CorruptError", "pixels in two rectangles",
                         stored(all_of(graphic(61, 83)), part(0, 0, 16, 16))),
     "pixels-more": Bad("CorruptError", "pixels beside pixels with alpha",
-                       lambda data: put(5, b"\x02")(put(13, b"\x07\x01\x01\x08\x02\x01\x01", 0)(
+                       lambda data: put(5, b"\x02")(put(14, b"\x08\x02\x01\x01", 0)(
                            stored(all_of(graphic(61, 83)))(data)))),
     "pixels-empty": bad_part(16, 16, 0, 16, "a rectangle without pixels"),
     "pixels-outside": bad_part(64, 16, 32, 16, "a rectangle that leaves the picture"),

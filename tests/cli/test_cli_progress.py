@@ -25,8 +25,13 @@ from rdae.codec.refinement import Progress
 from rdae.codec.tiles import Region
 from rdae.networks.model import Model
 
-# The command, but that its line does not wait for a second: the small model needs none.
-AT_ONCE = "import rdae.cli.batch as b; b.ONE_FILE_AFTER_S = 0.0; from rdae.cli.main import main; main()"
+# The command, but that its line does not wait for a second, and is drawn often: the small model needs no second.
+AT_ONCE = """
+import rdae.cli.batch, rdae.cli.main, rdae.cli.progress
+rdae.cli.batch.ONE_FILE_AFTER_S = 0.0
+rdae.cli.progress.DRAW_EVERY_S = 0.001
+rdae.cli.main.main()
+"""
 
 
 @pytest.fixture(autouse=True)
