@@ -8,6 +8,7 @@ tested, and some a right latent checksum round wrong bytes, which lets arbitrary
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import random
 import zlib
@@ -21,6 +22,7 @@ from rdae import limits
 from rdae.codec import container, latents
 from rdae.codec.container import Flag, SectionType, least_payload
 from rdae.codec.range_coding import SymbolDecoder, SymbolEncoder
+from rdae.codec.sections import webp
 from rdae.errors import CorruptError, RdaeError
 from rdae.networks import weights
 from rdae.networks.architecture import PATCH
@@ -135,6 +137,9 @@ def with_crc(body: bytes) -> bytes:
 RICH = ("alpha", "alpha-webp", "grey-alpha", "sections", "veil", "whole")
 """Golden files with alpha, metadata or tiles."""
 
+STORED = ("pixels", "pixels-alpha", "pixels-grey", "pixels-parts", "pixels-over")
+"""Golden files with pixels that are stored as such."""
+
 
 class Mutants:
     """All mutants, by (seed, index)."""
@@ -148,6 +153,7 @@ class Mutants:
             for style in LATENT_STYLES[:3]
         ]
         self.bases += [self.golden(name) for name in RICH]
+        self.stored = [self.golden(name) for name in STORED]
 
     def mutant(self, seed: int, index: int) -> Mutant:
         rng = random.Random(f"{seed}/{index}")
@@ -178,9 +184,11 @@ class Mutants:
         (path,) = GOLDEN.rglob(f"{name}.rdae")
         parsed = container.parse(path.read_bytes())
         header, checksum = parsed.header, parsed.latent_checksum
-        assert header.model == self.model.model_id
-        assert checksum is not None
-        base = self._base(header.width, header.height, header.quality_index, b"", checksum)
+        assert header.model in (self.model.model_id, container.NO_MODEL)
+        base = self._base(header.width, header.height, header.quality_index, b"", checksum or 0)
+        base.draft.model = header.model
+        if checksum is None:
+            base.draft.checksum = b""
         sections = sorted(parsed.sections, key=lambda section: section.type != SectionType.LATENTS)
         base.draft.flags = varint(parsed.flags)
         base.draft.tile = b"" if header.tile is None else varint(header.tile)
@@ -397,6 +405,34 @@ def _beside(mutants: Mutants, rng: random.Random) -> bytes:
     return draft.to_bytes()
 
 
+def _pixels(mutants: Mutants, rng: random.Random) -> bytes:
+    """Pixels in other places, of other kinds or changed, as often as not with the checksum of what they decode to."""
+    draft = rng.choice(mutants.stored).draft.copy()
+    piece = rng.choice([each for each in draft.pieces if each.kind in container.PIXELS_TYPES])
+    payload = bytearray(piece.payload)
+    start = 1 if payload[0] & 1 else 17
+    if start > 1 and rng.random() < 0.5:  # another rectangle
+        at = 1 + 4 * rng.randrange(4)
+        number = rng.choice((16 * rng.randrange(40), rng.randrange(600), rng.choice(NUMBERS) % 2**32))
+        payload[at : at + 4] = number.to_bytes(4, "little")
+    elif rng.random() < 0.2:
+        payload[0] = rng.randrange(6)
+    else:
+        stream = _payload(rng, bytes(payload[start + 4 :]))
+        payload[start + 4 :] = stream
+        size = [83, 61] if start == 1 else [int.from_bytes(payload[at : at + 4], "little") for at in (9, 13)]
+        alpha = piece.kind == SectionType.PIXELS_ALPHA
+        with contextlib.suppress(CorruptError):
+            levels = webp.decode(stream, *size, alpha=alpha, what="pixels")
+            payload[start : start + 4] = zlib.crc32(levels.tobytes()).to_bytes(4, "little")
+    piece.payload, piece.length = bytes(payload), varint(len(payload))
+    if rng.random() < 0.1:
+        draft.pieces.append(dataclasses.replace(rng.choice(rng.choice(mutants.stored).draft.pieces)))
+    if rng.random() < 0.1:
+        draft.pieces.pop(rng.randrange(len(draft.pieces)))
+    return draft.to_bytes()
+
+
 def _out_of_range(mutants: Mutants, rng: random.Random) -> bytes:
     """One symbol beyond what latents can be, coded soundly."""
     prior = mutants.model.prior
@@ -478,5 +514,6 @@ RECIPES: tuple[tuple[float, Callable[[Mutants, random.Random], bytes]], ...] = (
     (15, _sections),
     (14, _latents),
     (8, _beside),
+    (8, _pixels),
     (3, _out_of_range),
 )

@@ -46,7 +46,7 @@ def test_a_mutant_depends_on_seed_and_number_alone(model: Model, mutants: Mutant
 
 
 def test_the_files_that_mutants_start_from_are_sound(model: Model, mutants: Mutants) -> None:
-    for base in mutants.bases:
+    for base in (*mutants.bases, *mutants.stored):
         picture = decode.decode(base.draft.to_bytes(), model).picture
         assert picture.shape == (base.height, base.width, 3)
 

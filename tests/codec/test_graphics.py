@@ -1,0 +1,138 @@
+"""What is stored as pixels and what is not: the choice, its limits, and targets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from drawings import drawing, modes
+from tiny_model import noise, photo
+
+from rdae import metrics
+from rdae.codec import decode, encode, graphics, target
+from rdae.codec.container import pack, parse
+from rdae.codec.encoding import prepare
+from rdae.codec.sections import pixels
+from rdae.networks.model import Model
+from rdae.pictures.raster import Raster
+from rdae.quality import beta
+from rdae.targets import Target
+
+
+def cost(data: bytes, model: Model, picture: Raster, index: int) -> float:
+    seen = decode.decode(data, model).picture
+    return 8 * len(data) + beta(index) * metrics.mse(picture.levels, seen) * picture.width * picture.height
+
+
+@pytest.mark.parametrize("index", [0, 160, 400, 640, 800])
+def test_the_choice_costs_no_more_than_latents_and_is_no_larger_than_exactness(
+    tiny: Model, index: int
+) -> None:
+    for picture in (
+        Raster(drawing(200, 260)),
+        modes(130, 170)["L"],
+        Raster(photo(100, 130)),
+        Raster(noise(1, 70, 80)),
+    ):
+        plain = encode.compress(picture, tiny, index)
+        chosen = encode.compress(picture, tiny, index, choose=True, verify=True)
+        assert cost(chosen, tiny, picture, index) <= cost(plain, tiny, picture, index)
+        exact = len(pack(graphics.candidates(picture, index)[0].container))
+        if graphics.is_graphics(picture):
+            assert len(chosen) <= max(exact, 0) or len(chosen) < len(plain)
+
+
+def test_photographs_and_noise_are_left_alone(tiny: Model) -> None:
+    rough = np.clip(photo(256, 256).astype(int) + noise(7, 256, 256) % 9 - 4, 0, 255).astype(np.uint8)
+    for picture in (rough, noise(1, 130, 170)):
+        assert not graphics.is_graphics(Raster(picture))
+        for index in (0, 400, 800):
+            assert encode.compress(picture, tiny, index, choose=True) == encode.compress(picture, tiny, index)
+
+
+def test_fewer_colours_at_lower_qualities(tiny: Model) -> None:
+    """Antialiased, as text is: many shades between a few colours."""
+    from PIL import Image
+
+    large = Image.fromarray(drawing(900, 1200))
+    picture = Raster(np.asarray(large.resize((300, 225), Image.Resampling.BOX)))
+    sizes, colours = [], []
+    for index in (0, 160, 400, 640):
+        data = encode.compress(picture, tiny, index, choose=True)
+        parsed = parse(data)
+        assert not parsed.needs_model
+        seen = decode.decode(data, None).picture
+        sizes.append(len(data))
+        colours.append(len(np.unique(seen.reshape(-1, 3), axis=0)))
+        (section,) = pixels.pixel_sections(parsed)
+        assert pixels.is_exact(section) == np.array_equal(seen, picture.levels)
+    assert sizes == sorted(sizes)
+    assert colours == sorted(colours)
+    assert colours[0] < colours[-1]
+
+
+def test_grey_stays_grey_with_fewer_colours() -> None:
+    for candidate in graphics.candidates(modes(130, 170)["L"], 100):
+        assert (candidate.levels == candidate.levels[:, :, :1]).all()
+        np.testing.assert_array_equal(decode.decode(candidate.container, None).picture, candidate.levels)
+
+
+def test_rectangles_of_graphics_in_a_photograph_are_found(tiny: Model) -> None:
+    rough = np.clip(photo(448, 640).astype(int) + noise(7, 448, 640) % 9 - 4, 0, 255).astype(np.uint8)
+    rough[64:320, 128:576] = drawing(256, 448)
+    picture = Raster(rough)
+    assert not graphics.is_graphics(picture)
+    shares = graphics._equal_shares(picture.levels)
+    assert shares is not None
+    ((place, _),) = graphics._parts(picture, shares, 640)
+    assert tuple(place) == (128, 64, 448, 256)
+    plain = encode.compress(picture, tiny, 640)
+    data = encode.compress(picture, tiny, 640, choose=True, verify=True)
+    assert len(data) < len(plain)
+    assert pixels.rectangles(parse(data)) == [place]
+    assert cost(data, tiny, picture, 640) < cost(plain, tiny, picture, 640)
+
+
+def test_the_largest_rectangle_is_the_largest() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        free = rng.random((int(rng.integers(1, 7)), int(rng.integers(1, 7)))) < 0.6
+        top, left, bottom, right = graphics._largest(free)
+        assert free[top:bottom, left:right].all()
+        area = max(
+            (b - t) * (r - lft)
+            for t in range(free.shape[0])
+            for b in range(t, free.shape[0] + 1)
+            for lft in range(free.shape[1])
+            for r in range(lft, free.shape[1] + 1)
+            if free[t:b, lft:r].all()
+        )
+        assert (bottom - top) * (right - left) == area
+
+
+def test_targets_take_pixels_where_they_come_as_close(tiny: Model) -> None:
+    picture = Raster(drawing(200, 260))
+    prepared = prepare(picture, tiny, keep=True)
+    exact = len(pack(graphics.candidates(picture, 400)[0].container))
+    for wanted in (Target("size", exact), Target("bpp", 8), Target("psnr", 90), Target("ssimulacra2", 99)):
+        data = target.compress_to(prepared, wanted, choose=True)
+        np.testing.assert_array_equal(decode.decode(data, None).picture, picture.levels)
+        assert len(data) == exact
+    small = target.compress_to(prepared, Target("size", exact - 1), choose=True)
+    assert len(small) < exact
+    plain = target.compress_to(prepared, Target("psnr", 12.0))
+    assert len(target.compress_to(prepared, Target("psnr", 12.0), choose=True)) <= len(plain)
+    data = target.compress_to(prepared, Target("psnr", 35.0), choose=True)  # which latents do not reach
+    assert metrics.psnr(picture.levels, decode.decode(data, tiny).picture) >= 35
+    assert len(data) <= exact
+
+
+def test_colours_under_alpha_0_count_for_nothing(tiny: Model) -> None:
+    alpha = np.full((130, 170), 255, np.uint8)
+    alpha[:, :90] = 0
+    levels = drawing(130, 170)
+    levels[:, :90] = noise(3, 130, 90) // 128 * 255
+    picture = Raster(levels, alpha=alpha)
+    data = encode.compress(picture, tiny, 400, choose=True, verify=True)
+    found = decode.decode(data, tiny).raster
+    np.testing.assert_array_equal(found.alpha, alpha)
+    assert len(data) < len(encode.compress_lossless(picture))
