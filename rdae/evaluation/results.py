@@ -45,13 +45,17 @@ class PictureResult:
     sha256: str = ""
 
     def falls(self) -> list[str]:
-        """Where bpp or PSNR does not rise from one quality to the next, in words; empty if both always do."""
+        """Where bpp or PSNR does not rise from one quality to the next, in words; empty if both always do.
+
+        Pixels that are stored as such may be the same for several qualities, and exact ones cannot be bettered.
+        """
         return [
             f"{self.name}: {what} {getattr(low, key):.4f} at quality {low.quality:g}, "
             f"{getattr(high, key):.4f} at {high.quality:g}"
             for low, high in zip(self.points, self.points[1:], strict=False)
             for what, key in (("bpp", "bpp"), ("PSNR", "psnr"))
-            if not getattr(high, key) > getattr(low, key)
+            if getattr(high, key) < getattr(low, key)
+            or (getattr(high, key) == getattr(low, key) and high.file_bytes != low.file_bytes)
         ]
 
 

@@ -22,6 +22,9 @@ SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 IPTC = 0x0404  # of Photoshop's resources
 EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 TIFF_BITS, TIFF_PHOTOMETRIC, TIFF_SAMPLE_FORMAT, TIFF_IPTC = 258, 262, 339, 33723
+TIFF_SUBFILE_TYPE, TIFF_SUB_IFDS, DNG_VERSION = 254, 330, 50706
+CR2_PLACE, CR2_MARK = 8, b"CR"
+REDUCED = 1  # the picture is a smaller version of another in the file
 WHITE_IS_ZERO = 0
 SIGNED, FLOATING_POINT = 2, 3
 
@@ -143,7 +146,9 @@ def _of_tiff(image: Any) -> Facts:
     bits = max(tags.get(TIFF_BITS, (1,)))
     kind = max(tags.get(TIFF_SAMPLE_FORMAT, (1,)))
     refused = ""
-    if kind == FLOATING_POINT:
+    if _is_raw(image):
+        refused = "a camera's raw file, of which only a preview could be read"
+    elif kind == FLOATING_POINT:
         refused = "a floating-point picture, expected integers"
     elif bits > 16 or kind == SIGNED:
         signed = "signed " if kind == SIGNED else ""
@@ -160,6 +165,16 @@ def _of_tiff(image: Any) -> Facts:
         not_kept=tuple(_left_behind(image)),
         refused=refused,
     )
+
+
+def _is_raw(image: Any) -> bool:
+    """Whether a TIFF is a camera's raw data (DNG, CR2, NEF, ARW), of which Pillow gives the preview in front."""
+    tags, place = image.tag_v2, image.fp.tell()
+    image.fp.seek(CR2_PLACE)
+    mark = image.fp.read(len(CR2_MARK))
+    image.fp.seek(place)
+    preview = bool(tags.get(TIFF_SUBFILE_TYPE, 0) & REDUCED) and TIFF_SUB_IFDS in tags
+    return mark == CR2_MARK or DNG_VERSION in tags or preview
 
 
 def _bits_by_decoder(image: Any) -> int:

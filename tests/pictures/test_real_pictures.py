@@ -210,6 +210,17 @@ def test_samples_that_are_not_taken_are_named(data: bytes, words: str) -> None:
     assert words in refusal(data)
 
 
+@pytest.mark.parametrize("tags", [{50706: b"\1\4\0\0"}, {254: 1, 330: 1000}], ids=["DNG", "NEF, ARW"])
+def test_a_cameras_raw_file_is_not_taken_for_its_preview(tags: dict[int, object]) -> None:
+    written = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, value in tags.items():
+        written[tag] = value
+    data = saved(RGB, "TIFF", tiffinfo=written)
+    assert "raw file" in refusal(data)
+    levels = np.full((3, 4), int.from_bytes(b"CR", "little"), np.uint16)  # where a CR2 says that it is one
+    assert "raw file" in refusal(tiff(levels, depth=16))
+
+
 def test_palettes_with_alpha_keep_it() -> None:
     image = RGB.copy()
     image.putalpha(GREY)
