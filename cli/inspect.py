@@ -126,12 +126,16 @@ def _read(
             if tune is not None:
                 raise click.UsageError("--tune is for a picture; an .rdae file names its model.")
             data = read_container(opened)
+            parsed = parse(data)
+            if not parsed.needs_model:
+                raise StreamError("all of it is stored as pixels: there are no latents to look into")
             picture = None if original is None else _shown(read_raster(original))
-            return data, opener.for_file(parse(data).header), picture
+            return data, opener.for_file(parsed.header), picture
         if original is not None:
             raise click.UsageError("--original is for an .rdae file; a picture is its own original.")
         raster = raster_in(opened, metadata=False)
-    return opener.chosen.compress(raster, 50.0 if quality is None else quality), opener.chosen, _shown(raster)
+    data = opener.chosen.compress(raster, 50.0 if quality is None else quality, exact=False)
+    return data, opener.chosen, _shown(raster)
 
 
 def _shown(raster: Any) -> Levels:

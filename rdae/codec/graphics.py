@@ -1,15 +1,17 @@
 """Which pixels are stored as pixels: all, where a picture is to be kept exactly, and graphics where that costs less.
 
-What an encoding costs is what the autoencoder is trained on: its bits, and its squared error in bits, R + βD. The
-levels of graphics, stored as they are, cost R and no error; with fewer colours less R, and some error. Latents are
-taken only where they cost less than all of these, and never if exactness itself takes fewer bits. In a picture that has
-graphics in some places, rectangles of these are tried likewise.
+What an encoding costs is what the autoencoder was trained on: its bits, and its error in bits, R + βD. The levels of
+graphics, stored as they are, cost R and no error; with fewer colours less R, and some error. Latents are taken only
+where they cost less than all of these, and never if exactness itself takes fewer bits. In a picture that has graphics
+in some places, rectangles of these over latents are tried likewise.
 
 Photographs do not pay for the question: a look at every fourth row tells them from graphics.
 """
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -17,11 +19,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from rdae import metrics
 from rdae.codec.container import MAX_QUALITY_INDEX, NO_MODEL, Container, Header, Section, pack
 from rdae.codec.encoding import Encoding, Prepared, StoredPart, container_of, prepare, reconstruct
+from rdae.codec.refinement.judging import Judge
 from rdae.codec.sections import after, before, pixels, webp
 from rdae.codec.sections.pixels import Rectangle
+from rdae.objective import Objective, Weights
 from rdae.pictures.raster import Raster
 from rdae.pictures.spool import release
 from rdae.quality import beta
@@ -39,18 +42,25 @@ BEST_EFFORT = 2
 BAND_PIXELS = 1 << 24
 """Of one rectangle, at most: what Pillow holds of it is four bytes each."""
 
+JUDGED_PIXELS = 1 << 22
+"""Of larger pictures squared errors alone count: SSIMULACRA2 holds a whole picture several times."""
+
 COLOURS = (256, 128, 64, 32, 16, 8)
 KMEANS = 2  # rounds in which the colours move to the means of what they stand for
 
 ROW_STEP = 4  # rows that are looked at
-CELL = 64  # side in pixels of what is graphics or not, a multiple of ROW_STEP and of pixels.GRID
+CELL = 32  # side in pixels of what is graphics or not, a multiple of ROW_STEP and of pixels.GRID
 EQUAL_SHARE = 0.4
 """Of pixels that equal their left neighbour: photographs had up to 0.2, graphics from 0.69 on."""
 
 EDGE = 48  # levels between neighbours that are more than a slope
 EDGES_SHARE = 1 / 256
-LEAST_CELLS = 6  # of a rectangle
-MOST_RECTANGLES = 8
+LEAST_CELLS = 24  # of a rectangle
+MOST_RECTANGLES = 12
+MOST_CELLS = 0.95
+"""The share of graphics from which on a picture is stored as a whole: fewer colours would not do for a photograph."""
+
+ICON_PIXELS = 1 << 14
 WORTH = 0.95
 """What a mixture may cost at most of what it is compared with: for less nobody should wait twice as long."""
 
@@ -80,44 +90,108 @@ def best(encoding: Encoding, search: Callable[[Prepared], Encoding]) -> Choice:
 
     search: encodes what is prepared with rectangles in the way that the encoding was made.
     """
-    raster, index = encoding.prepared.raster, encoding.header.quality_index
+    prepared, index = encoding.prepared, encoding.header.quality_index
+    raster = prepared.raster
     plain = Choice(container_of(encoding), encoding)
     shares = _equal_shares(raster.levels) if webp.available() else None
     if shares is None:
         return plain
-    if shares.mean() >= EQUAL_SHARE:
-        exact, *simpler = candidates(raster, index)
-        if len(pack(exact.container)) < len(pack(plain.container)):
-            return Choice(exact.container, None)
-        costs = [_cost(each.container, raster, each.levels, index) for each in (exact, *simpler)]
-        least = int(np.argmin(costs))
-        if costs[least] < _cost(plain.container, raster, reconstruct(encoding), index):
-            return Choice((exact, *simpler)[least].container, None)
-    parts = list(_parts(raster, shares, index))
-    if not parts:
-        return plain
-    mixed = search(prepare(raster, encoding.prepared.model, tile=encoding.prepared.tile, pixels=parts))
-    plain_cost, cost = (
-        _cost(container_of(each), raster, reconstruct(each), index) for each in (encoding, mixed)
-    )
-    return Choice(container_of(mixed), mixed) if cost < WORTH * plain_cost else plain
+    account = Account(raster, prepared.model.objective, index)
+    look = Look(raster.levels, shares)
+    found = [(0.0, plain)]
+    if look.whole:
+        found = [(account.cost(plain.container, reconstruct(encoding)), plain)]
+        for cost, each in _walk(account, candidates(raster, index)):
+            found.append((cost, Choice(each.container, None)))
+    elif parts := list(_parts(raster, shares, account)):
+        mixed = search(prepare(raster, prepared.model, tile=prepared.tile, pixels=parts))
+        made = container_of(mixed)
+        found = [
+            (account.cost(plain.container, reconstruct(encoding)), plain),
+            (account.cost(made, reconstruct(mixed)) / WORTH, Choice(made, mixed)),
+        ]
+    choice = min(found, key=lambda each: each[0])[1]
+    if look.exactness_is_near:
+        exact = Choice(next(candidates(raster, index)).container, None)
+        if len(pack(exact.container)) < len(pack(choice.container)):
+            return exact
+    return choice
+
+
+class Look(NamedTuple):
+    """What a picture looks like. shares: of `_equal_shares`."""
+
+    levels: Levels
+    shares: npt.NDArray[np.float64]
+
+    @property
+    def small(self) -> bool:
+        """Whether it is so small that anything can be tried: icons."""
+        return self.levels.shape[0] * self.levels.shape[1] <= ICON_PIXELS
+
+    @property
+    def whole(self) -> bool:
+        """Whether nearly all of it is graphics."""
+        return self.small or float((self.shares >= EQUAL_SHARE).mean()) >= MOST_CELLS
+
+    @property
+    def exactness_is_near(self) -> bool:
+        """Whether exact pixels may take less than latents at high qualities."""
+        return self.small or float(self.shares.mean()) >= EQUAL_SHARE / 2
+
+
+def _walk(account: Account, candidates: Iterator[Candidate]) -> Iterator[tuple[float, Candidate]]:
+    """Yield candidates of fewer and fewer colours with their costs, until these rise."""
+    last = math.inf
+    for number, each in enumerate(candidates):
+        cost = account.cost(each.container, each.levels)
+        yield cost, each
+        if number > 1 and cost > last:
+            return
+        last = cost
+
+
+class Account:
+    """What files of a picture cost at a quality index: R + βD in bits, D being what the model was trained for."""
+
+    def __init__(self, raster: Raster, objective: Objective, index: int) -> None:
+        small = raster.width * raster.height <= JUDGED_PIXELS
+        self._weights = objective.weights(index) if small else Weights(1.0, 0.0)
+        self._raster, self._index = raster, index
+
+    @functools.cached_property
+    def _judge(self) -> Judge:
+        return Judge(self._raster.levels, self._weights)
+
+    def cost(self, made: Container, seen: Levels) -> float:
+        """Return what a file costs that decodes to these levels, uint8 (h, w, 3)."""
+        return 8 * len(pack(made)) + self.error_bits(seen)
+
+    def error_bits(self, seen: Levels) -> float:
+        """Return βD of levels of the whole picture."""
+        if self._raster.alpha is not None:  # where nothing is to be seen any colour is right
+            seen = np.where(self._raster.alpha[:, :, None] > 0, seen, self._raster.levels)
+        return beta(self._index) * self._judge.distortion(seen)
+
+    def error_bits_of(self, wanted: Levels, seen: Levels) -> float:
+        """Return βD of levels of a rectangle."""
+        return beta(self._index) * Judge(wanted, self._weights).distortion(seen)
 
 
 def is_graphics(raster: Raster) -> bool:
-    """Tell if a picture is graphics, not a photograph, as a whole."""
+    """Tell if nearly all of a picture is graphics, or it is an icon."""
     shares = _equal_shares(raster.levels)
-    return webp.available() and shares is not None and float(shares.mean()) >= EQUAL_SHARE
+    return bool(webp.available() and shares is not None and Look(raster.levels, shares).whole)
 
 
-def candidates(raster: Raster, index: int) -> list[Candidate]:
-    """Return graphics stored as pixels: exactly, but for colours under alpha 0, then with fewer and fewer colours."""
+def candidates(raster: Raster, index: int) -> Iterator[Candidate]:
+    """Yield a picture stored as pixels: exactly, but for colours under alpha 0, then with fewer and fewer colours."""
     levels = raster.levels
     if raster.alpha is not None:
         levels = np.where(raster.alpha[:, :, None] > 0, levels, np.uint8(0))
-    found = [Candidate(_stored(raster, levels, MAX_QUALITY_INDEX, USUAL), levels)]
-    simpler = _simpler(levels, grey=raster.grey)
-    found += [Candidate(_stored(raster, each, index, QUICK, exact=False), each) for each in simpler]
-    return found
+    yield Candidate(_stored(raster, levels, MAX_QUALITY_INDEX, USUAL), levels)
+    for each in _simpler(levels, grey=raster.grey):
+        yield Candidate(_stored(raster, each, index, QUICK, exact=False), each)
 
 
 def _stored(
@@ -168,17 +242,6 @@ def _bands(rectangle: Rectangle) -> list[Rectangle]:
     return found
 
 
-def _cost(container: Container, raster: Raster, seen: Levels, index: int) -> float:
-    """R + βD in bits: the file's, and those of the squared error of what is seen."""
-    if raster.alpha is not None:  # where nothing is to be seen any colour is right
-        seen = np.where(raster.alpha[:, :, None] > 0, seen, raster.levels)
-    return 8 * len(pack(container)) + _error_bits(raster.levels, seen, index)
-
-
-def _error_bits(wanted: Levels, seen: Levels, index: int) -> float:
-    return float(beta(index) * metrics.mse(wanted, seen) * wanted.shape[0] * wanted.shape[1])
-
-
 def _equal_shares(levels: Levels) -> npt.NDArray[np.float64] | None:
     """How much of each cell equals its left neighbour, (cells down, cells across); None if the picture is too small."""
     width = levels.shape[1]
@@ -196,7 +259,7 @@ def _equal_shares(levels: Levels) -> npt.NDArray[np.float64] | None:
     return found
 
 
-def _parts(raster: Raster, shares: npt.NDArray[np.float64], index: int) -> Iterator[StoredPart]:
+def _parts(raster: Raster, shares: npt.NDArray[np.float64], account: Account) -> Iterator[StoredPart]:
     """Yield rectangles of graphics, the largest first, with the sections that cost least."""
     free = shares >= EQUAL_SHARE
     if free.all():
@@ -211,18 +274,23 @@ def _parts(raster: Raster, shares: npt.NDArray[np.float64], index: int) -> Itera
         for band in _bands(Rectangle(x, y, *size)):
             levels = band.of(raster.levels)
             if _has_edges(levels):
-                yield band, _cheapest(levels, band, index, grey=raster.grey)
+                yield band, _cheapest(levels, band, account, grey=raster.grey)
 
 
-def _cheapest(levels: Levels, band: Rectangle, index: int, *, grey: bool) -> Section:
+def _cheapest(levels: Levels, band: Rectangle, account: Account, *, grey: bool) -> Section:
     """The section of a rectangle that costs least: with all its colours, or with fewer."""
+    levels = np.ascontiguousarray(levels)
     found = pixels.encode(levels, band, exact=True, settings=USUAL)
     cost = 8.0 * len(found.payload)
-    for simpler in _simpler(np.ascontiguousarray(levels), grey=grey):
+    last = math.inf
+    for number, simpler in enumerate(_simpler(levels, grey=grey)):
         section = pixels.encode(simpler, band, exact=False, settings=QUICK)
-        other = 8 * len(section.payload) + _error_bits(levels, simpler, index)
+        other = 8 * len(section.payload) + account.error_bits_of(levels, simpler)
         if other < cost:
             found, cost = section, other
+        if number and other > last:  # it rises from there on
+            break
+        last = other
     return found
 
 

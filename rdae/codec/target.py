@@ -94,13 +94,14 @@ def compress_to(
     if not target.at_most:
         return min(pack(stored.container), data, key=len)
     seen = decode.decode(data, prepared.model, None).picture
-    errors = [metrics.mse(prepared.levels, levels) for levels in (stored.levels, seen)]
+    account = graphics.Account(prepared.raster, prepared.model.objective, FIRST_INDEX)
+    errors = [account.error_bits(levels) for levels in (stored.levels, seen)]
     return pack(stored.container) if errors[0] <= errors[1] else data
 
 
 def _stored_to(raster: Raster, target: Target) -> graphics.Candidate | None:
     """Return the picture stored as pixels in the best way within a size, or in the shortest with a distortion."""
-    found = graphics.candidates(raster, FIRST_INDEX)  # with all colours, then with fewer and fewer
+    found = list(graphics.candidates(raster, FIRST_INDEX))  # with all colours, then with fewer and fewer
     per_pixel = 8 / (raster.width * raster.height) if target.kind == "bpp" else 1
     if target.at_most:
         sizes = (len(pack(each.container)) * per_pixel for each in found)

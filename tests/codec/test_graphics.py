@@ -36,7 +36,7 @@ def test_the_choice_costs_no_more_than_latents_and_is_no_larger_than_exactness(
         plain = encode.compress(picture, tiny, index)
         chosen = encode.compress(picture, tiny, index, choose=True, verify=True)
         assert cost(chosen, tiny, picture, index) <= cost(plain, tiny, picture, index)
-        exact = len(pack(graphics.candidates(picture, index)[0].container))
+        exact = len(pack(next(graphics.candidates(picture, index)).container))
         if graphics.is_graphics(picture):
             assert len(chosen) <= max(exact, 0) or len(chosen) < len(plain)
 
@@ -83,7 +83,8 @@ def test_rectangles_of_graphics_in_a_photograph_are_found(tiny: Model) -> None:
     assert not graphics.is_graphics(picture)
     shares = graphics._equal_shares(picture.levels)
     assert shares is not None
-    ((place, _),) = graphics._parts(picture, shares, 640)
+    account = graphics.Account(picture, tiny.objective, 640)
+    ((place, _),) = graphics._parts(picture, shares, account)
     assert tuple(place) == (128, 64, 448, 256)
     plain = encode.compress(picture, tiny, 640)
     data = encode.compress(picture, tiny, 640, choose=True, verify=True)
@@ -112,7 +113,7 @@ def test_the_largest_rectangle_is_the_largest() -> None:
 def test_targets_take_pixels_where_they_come_as_close(tiny: Model) -> None:
     picture = Raster(drawing(200, 260))
     prepared = prepare(picture, tiny, keep=True)
-    exact = len(pack(graphics.candidates(picture, 400)[0].container))
+    exact = len(pack(next(graphics.candidates(picture, 400)).container))
     for wanted in (Target("size", exact), Target("bpp", 8), Target("psnr", 90), Target("ssimulacra2", 99)):
         data = target.compress_to(prepared, wanted, choose=True)
         np.testing.assert_array_equal(decode.decode(data, None).picture, picture.levels)
