@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,12 @@ def kodak(metric: str) -> bytes:
     return rate_distortion.draw(kodak_curves(metric), anchors, file_format="svg", metric=metric)
 
 
+def lossless_bpp() -> float:
+    """Bits per pixel of the Kodak pictures as rdae stores them exactly, by tools/lossless.py."""
+    found = json.loads((ROOT / "data" / "lossless.json").read_text())
+    return float(found["formats"]["rdae --lossless"]["bpp"])
+
+
 def training(weights: Path) -> bytes:
     """How weights were trained."""
     return training_curves.draw(read_history(weights.with_suffix(".training.json")), file_format="svg")
@@ -53,7 +60,9 @@ FIGURES: dict[str, Callable[[], bytes]] = {
     "rd-kodak-ssimulacra2.svg": lambda: kodak("ssimulacra2"),
     "rd-kodak.svg": lambda: kodak("psnr"),
     "rd-kodak-ms-ssim.svg": lambda: kodak("ms-ssim"),
-    "account.svg": lambda: account.draw(results.read(WEIGHTS.with_suffix(".kodak.json")), file_format="svg"),
+    "account.svg": lambda: account.draw(
+        results.read(WEIGHTS.with_suffix(".kodak.json")), file_format="svg", exact_bpp=lossless_bpp()
+    ),
     "training.svg": lambda: training(WEIGHTS),
     "training-visual.svg": lambda: training(VISUAL),
     "relaxation.svg": lambda: relaxation.draw(read_relaxation(RELAXATION), file_format="svg"),

@@ -45,6 +45,7 @@ BAND_PIXELS = 1 << 24
 JUDGED_PIXELS = 1 << 22
 """Of larger pictures squared errors alone count: SSIMULACRA2 holds a whole picture several times."""
 
+
 COLOURS = (256, 128, 64, 32, 16, 8)
 KMEANS = 2  # rounds in which the colours move to the means of what they stand for
 
@@ -61,6 +62,9 @@ MOST_CELLS = 0.95
 """The share of graphics from which on a picture is stored as a whole: fewer colours would not do for a photograph."""
 
 ICON_PIXELS = 1 << 14
+ICON_FACTOR = 3.0
+"""Icons are looked at closely, so errors count so many times: squared ones, as SSIMULACRA2 is made for more pixels."""
+
 WORTH = 0.95
 """What a mixture may cost at most of what it is compared with: for less nobody should wait twice as long."""
 
@@ -155,9 +159,11 @@ class Account:
     """What files of a picture cost at a quality index: R + βD in bits, D being what the model was trained for."""
 
     def __init__(self, raster: Raster, objective: Objective, index: int) -> None:
-        small = raster.width * raster.height <= JUDGED_PIXELS
-        self._weights = objective.weights(index) if small else Weights(1.0, 0.0)
-        self._raster, self._index = raster, index
+        area = raster.width * raster.height
+        judged = ICON_PIXELS < area <= JUDGED_PIXELS
+        self._weights = objective.weights(index) if judged else Weights(1.0, 0.0)
+        self._beta = beta(index) * (ICON_FACTOR if area <= ICON_PIXELS else 1.0)
+        self._raster = raster
 
     @functools.cached_property
     def _judge(self) -> Judge:
@@ -171,11 +177,11 @@ class Account:
         """Return βD of levels of the whole picture."""
         if self._raster.alpha is not None:  # where nothing is to be seen any colour is right
             seen = np.where(self._raster.alpha[:, :, None] > 0, seen, self._raster.levels)
-        return beta(self._index) * self._judge.distortion(seen)
+        return self._beta * self._judge.distortion(seen)
 
     def error_bits_of(self, wanted: Levels, seen: Levels) -> float:
         """Return βD of levels of a rectangle."""
-        return beta(self._index) * Judge(wanted, self._weights).distortion(seen)
+        return self._beta * Judge(wanted, self._weights).distortion(seen)
 
 
 def is_graphics(raster: Raster) -> bool:

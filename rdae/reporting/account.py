@@ -9,9 +9,10 @@ from rdae.reporting.figures import COLOURS, GREY, canvas, grid, plain_log_ticks,
 HEIGHT_INCHES = 5.0
 
 
-def draw(result: Evaluation, *, file_format: str, title: str = "") -> bytes:
+def draw(result: Evaluation, *, file_format: str, title: str = "", exact_bpp: float | None = None) -> bytes:
     """The bytes of a figure, in one of FORMATS: bits per pixel over β, means over the pictures.
 
+    exact_bpp: what lossless files of these pictures take, for a line beside.
     ResultsError if the result file has no residuals: it is of another codec, or of an older version.
     MissingExtraError without matplotlib.
     """
@@ -40,6 +41,10 @@ def draw(result: Evaluation, *, file_format: str, title: str = "") -> bytes:
             label="H(x|z), the rest of the picture",
         )
         axes.plot(betas, total, color=GREY, marker="^", linewidth=2.0, label="their sum: all of the picture")
+        if exact_bpp is not None:
+            axes.axhline(
+                exact_bpp, color="black", linewidth=1.4, dashes=(5, 3), label="a lossless file of pixels"
+            )
         low, high = 0.9 * min(betas), 1.12 * max(betas)
         axes.set_xscale("log")
         axes.set_xlim(low, high)
