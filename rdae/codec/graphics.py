@@ -46,7 +46,7 @@ JUDGED_PIXELS = 1 << 22
 """Of larger pictures squared errors alone count: SSIMULACRA2 holds a whole picture several times."""
 
 
-COLOURS = (256, 128, 64, 32, 16, 8)
+COLOURS = (256, 128, 64, 32, 16)  # with 8 grounds of one colour got another
 KMEANS = 2  # rounds in which the colours move to the means of what they stand for
 
 ROW_STEP = 4  # rows that are looked at
@@ -59,7 +59,9 @@ EDGES_SHARE = 1 / 256
 LEAST_CELLS = 24  # of a rectangle
 MOST_RECTANGLES = 12
 MOST_CELLS = 0.95
-"""The share of graphics from which on a picture is stored as a whole: fewer colours would not do for a photograph."""
+"""The share of graphics from which on a picture is one: it is stored as a whole, or not at all."""
+
+MIXED_PIXELS = 1 << 20
 
 ICON_PIXELS = 1 << 14
 ICON_FACTOR = 3.0
@@ -102,20 +104,20 @@ def best(encoding: Encoding, search: Callable[[Prepared], Encoding]) -> Choice:
         return plain
     account = Account(raster, prepared.model.objective, index)
     look = Look(raster.levels, shares)
-    found = [(0.0, plain)]
-    if look.whole:
-        found = [(account.cost(plain.container, reconstruct(encoding)), plain)]
-        for cost, each in _walk(account, candidates(raster, index)):
-            found.append((cost, Choice(each.container, None)))
-    elif parts := list(_parts(raster, shares, account)):
+    found: list[tuple[float, Choice]] = []
+    if look.whole or look.mixed:
+        walk = _walk(account, candidates(raster, index))
+        found += [(cost, Choice(each.container, None)) for cost, each in walk]
+    parts = [] if look.whole else list(_parts(raster, shares, account))
+    if parts:
         mixed = search(prepare(raster, prepared.model, tile=prepared.tile, pixels=parts))
         made = container_of(mixed)
-        found = [
-            (account.cost(plain.container, reconstruct(encoding)), plain),
-            (account.cost(made, reconstruct(mixed)) / WORTH, Choice(made, mixed)),
-        ]
+        found.append((account.cost(made, reconstruct(mixed)) / WORTH, Choice(made, mixed)))
+    if not found:
+        return plain
+    found.append((account.cost(plain.container, reconstruct(encoding)), plain))
     choice = min(found, key=lambda each: each[0])[1]
-    if look.exactness_is_near:
+    if look.exactness_is_near and choice.encoding is not None:
         exact = Choice(next(candidates(raster, index)).container, None)
         if len(pack(exact.container)) < len(pack(choice.container)):
             return exact
@@ -131,12 +133,18 @@ class Look(NamedTuple):
     @property
     def small(self) -> bool:
         """Whether it is so small that anything can be tried: icons."""
-        return self.levels.shape[0] * self.levels.shape[1] <= ICON_PIXELS
+        return bool(self.levels.shape[0] * self.levels.shape[1] <= ICON_PIXELS)
 
     @property
     def whole(self) -> bool:
         """Whether nearly all of it is graphics."""
         return self.small or float((self.shares >= EQUAL_SHARE).mean()) >= MOST_CELLS
+
+    @property
+    def mixed(self) -> bool:
+        """Whether most of it is graphics, and it is small enough to try that all of it is treated so."""
+        area = self.levels.shape[0] * self.levels.shape[1]
+        return bool(area <= MIXED_PIXELS and self.shares.mean() >= EQUAL_SHARE)
 
     @property
     def exactness_is_near(self) -> bool:
