@@ -86,6 +86,11 @@ if TYPE_CHECKING:
     "their BD-rates; they need PyTorch and take a second a picture.",
 )
 @click.option(
+    "--exact",
+    is_flag=True,
+    help="Store each picture exactly too, and count the bytes; of rdae, seconds a picture.",
+)
+@click.option(
     "--memory", is_flag=True, help="Measure the peak memory of encoding and decoding the largest picture."
 )
 @click.option(
@@ -113,6 +118,7 @@ def evaluate(
     bd: str,
     ssimulacra2: bool,
     perceptual: bool,
+    exact: bool,
     memory: bool,
     fresh_process: bool,
     force: bool,
@@ -187,7 +193,7 @@ def evaluate(
         click.echo("\n".join([*tables.table(result, metrics[0]), *tables.checks(result), ""]))
 
     def extent(suffix: str) -> run.Extent:
-        return run.Extent(files[suffix].known, ssimulacra2, perceptual, files[suffix].write)
+        return run.Extent(files[suffix].known, ssimulacra2, perceptual, exact, files[suffix].write)
 
     with tempfile.TemporaryDirectory(prefix="rdae-eval-") as folder:
         progress = (lambda _done, _total, _what: None) if quiet else CountLine()

@@ -35,7 +35,8 @@ __all__ = ["Account", "Agreement", "Evaluation", "Memory", "PictureResult", "Poi
 class PictureResult:
     """The points of one picture, by rising quality.
 
-    sha256: of its pixels (rdae.evaluation.reuse.picture_hash), hex; empty in files older than it.
+    sha256: of its pixels (rdae.evaluation.reuse.picture_hash), hex; empty in files older than it. exact_bytes: of the
+    file that holds it exactly; None where that was not measured.
     """
 
     name: str
@@ -43,6 +44,12 @@ class PictureResult:
     height: int
     points: tuple[Point, ...]
     sha256: str = ""
+    exact_bytes: int | None = None
+
+    @property
+    def exact_bpp(self) -> float | None:
+        """Bits per pixel of the file that holds it exactly."""
+        return None if self.exact_bytes is None else 8 * self.exact_bytes / (self.width * self.height)
 
     def falls(self) -> list[str]:
         """Where bpp or PSNR does not rise from one quality to the next, in words; empty if both always do.
@@ -128,6 +135,9 @@ class Evaluation:
             getters["residual_bpp"] = lambda p: p.residual_bpp
         columns = list(zip(*(picture.points for picture in self.pictures), strict=True))
         means = {key: [_mean([get(p) for p in column]) for column in columns] for key, get in getters.items()}
+        exact = _mean([picture.exact_bpp for picture in self.pictures])
+        if exact is not None:
+            means["exact_bpp"] = [exact] * len(columns)
         means["psnr-rgb-of-mean-mse"] = [_psnr(mse) for mse in means["mse-rgb"]]
         if any(value is not None for value in means["ms-ssim-rgb"]):
             means["ms-ssim-rgb-db"] = [None if v is None else decibels(v) for v in means["ms-ssim-rgb"]]
@@ -155,6 +165,7 @@ class Evaluation:
         pictures = [
             f'{{"name": {_json(picture.name)}, "width": {picture.width}, "height": {picture.height}, '
             + (f'"sha256": {_json(picture.sha256)}, ' if picture.sha256 else "")
+            + (f'"exact_bytes": {picture.exact_bytes}, ' if picture.exact_bytes is not None else "")
             + '"points": [\n   '
             + ",\n   ".join(_json(point.as_json()) for point in picture.points)
             + "\n  ]}"
@@ -208,7 +219,15 @@ def _from_json(content: Mapping[str, Any]) -> Evaluation:
 def _picture(entry: Mapping[str, Any]) -> PictureResult:
     width, height = whole(entry["width"], at_least=1), whole(entry["height"], at_least=1)
     points = tuple(point_from_json(values, width * height) for values in entry["points"])
-    return PictureResult(_text(entry["name"]), width, height, points, _text(entry.get("sha256", "")))
+    exact = entry.get("exact_bytes")
+    return PictureResult(
+        _text(entry["name"]),
+        width,
+        height,
+        points,
+        _text(entry.get("sha256", "")),
+        None if exact is None else whole(exact, at_least=1),
+    )
 
 
 def _memory(values: Mapping[str, Any]) -> Memory:

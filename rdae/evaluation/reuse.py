@@ -38,6 +38,11 @@ class Known:
             return None
         return point
 
+    def exact_bytes(self, sha256: str) -> int | None:
+        """How many bytes a picture takes exactly, if that was measured."""
+        pictures = () if self.evaluation is None else self.evaluation.pictures
+        return next((each.exact_bytes for each in pictures if each.sha256 == sha256), None)
+
     def keep(self, sha256: str, point: Point) -> Point:
         """A point measured anew, with what is known of it by measures that are not asked for now."""
         earlier = self.points.get((sha256, point.quality))

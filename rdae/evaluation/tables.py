@@ -34,6 +34,7 @@ ACCOUNT = (
     ("beta", "beta", "8.5f"),
     ("loss", "loss", "8.4f"),
     ("residual_bpp", "residual", "8.4f"),
+    ("exact_bpp", "exact file", "8.4f"),
 )
 FIVE_COLUMNS = (
     ("quality", "quality", "7g"),

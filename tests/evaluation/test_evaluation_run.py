@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import rdae
 from rdae import quality
 from rdae.errors import ResultsError
 from rdae.evaluation import tables
 from rdae.evaluation.codecs import PILLOW_CODECS, Rdae
 from rdae.evaluation.curves import read_curve
-from rdae.evaluation.results import Evaluation
-from rdae.evaluation.run import collect_pictures, evaluate
+from rdae.evaluation.results import Evaluation, read
+from rdae.evaluation.reuse import Known
+from rdae.evaluation.run import Extent, collect_pictures, evaluate
+from rdae.pictures import read_picture
 
 FAKE = Path(__file__).parents[1] / "support" / "fake_model.py"
 FakeModel = runpy.run_path(str(FAKE))["FakeModel"]
@@ -198,3 +201,25 @@ def test_a_lossless_point_has_no_number_in_json_and_no_place_in_the_curve(
     result = replace(result, pictures=(replace(first, points=(first.points[0], lossless)),))
     assert json.loads(result.to_json())["results"]["psnr-rgb"][1] is None
     assert len(result.curve().psnr) == 1
+
+
+def test_pictures_are_stored_exactly_where_that_was_asked_for(pictures: list[Path], work: Path) -> None:
+    codec = Rdae(FakeModel())
+
+    def measured(extent: Extent) -> Evaluation:
+        return evaluate(codec, pictures, [20, 80], folder=work, progress=silent, extent=extent)
+
+    assert {picture.exact_bytes for picture in measured(Extent()).pictures} == {None}
+    found = measured(Extent(exact=True))
+    sizes = [picture.exact_bytes for picture in found.pictures]
+    assert sizes == [len(rdae.compress(read_picture(path), lossless=True)) for path in pictures]
+    rates = [picture.exact_bpp or 0 for picture in found.pictures]
+    assert rates == [
+        8 * (size or 0) / (p.width * p.height) for size, p in zip(sizes, found.pictures, strict=True)
+    ]
+    assert found.means()["exact_bpp"] == pytest.approx([sum(rates) / 2] * 2)
+    (work / "found.json").write_text(found.to_json())
+    again = read(work / "found.json")
+    assert [picture.exact_bytes for picture in again.pictures] == sizes
+    known = measured(Extent(known=Known(evaluation=again)))  # without it being asked for
+    assert [picture.exact_bytes for picture in known.pictures] == sizes
