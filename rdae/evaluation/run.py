@@ -255,9 +255,11 @@ def _naming(codec: Codec, at: float) -> Iterator[None]:
 
 
 def _overhead_bits(data: bytes) -> int:
-    """Bits of a file that are not range-coded latents."""
-    payloads = container.parse(data).payloads(container.SectionType.LATENTS)
-    return 8 * (len(data) - sum(map(len, payloads)))
+    """Bits of a file that are neither range-coded latents nor stored pixels."""
+    coded = container.PIXELS_TYPES | {container.SectionType.LATENTS}
+    return 8 * (
+        len(data) - sum(len(each.payload) for each in container.parse(data).sections if each.type in coded)
+    )
 
 
 def _with_fresh(result: Evaluation, agreements: Mapping[tuple[str, float], Agreement]) -> Evaluation:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import report_kit
+from drawings import drawing
 from PIL import Image
 from rdae_command import rdae_command
 from report_kit import Kit
@@ -333,3 +334,21 @@ def test_wrong_pictures_are_refused_by_name(kit: Kit, tmp_path: Path) -> None:
     assert again.exit_code == 1
     assert "an input as well" in again.stderr
     assert read(kit.results).qualities == (10, 40, 70)
+
+
+def test_a_picture_that_is_stored_as_pixels_is_shown_as_lossless_and_without_maps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    Image.fromarray(drawing(160, 200)).save("in/plot.png")
+    done = rdae_command(
+        "eval", "in", "-q", "80,90", "--effort", "0", "-o", "r.json", "--quiet", "--threads", "1"
+    )
+    assert done.exit_code == 0, done
+    points = read(Path("r.json")).pictures[0].points
+    assert [point.psnr for point in points] == [math.inf, math.inf]
+    assert [point.gap_percent for point in points] == pytest.approx([0, 0], abs=1e-9)
+    done = rdae_command("report", "r.json", "-o", "r.html", "--pictures", "in")
+    assert done.exit_code == 0, done
+    assert '"psnr":null' in Path("r.html").read_text()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rdae.codec.container import parse
 from rdae.errors import RdaeError, ResultsError, describe
 from rdae.evaluation.codecs import Codec, Rdae
 from rdae.evaluation.results import PictureResult
@@ -103,7 +104,9 @@ def _shown(
     if score:
         tell(f"{name}: SSIMULACRA2")
         versions = [replace(v, ssimulacra2=ssimulacra2(original, v.picture)) for v in versions]
-    maps = maps_of(own.data, codecs[0].model.loaded) if isinstance(codecs[0], Rdae) else None
+    maps = None
+    if isinstance(codecs[0], Rdae) and parse(own.data).needs_model:  # else all of it is stored as pixels
+        maps = maps_of(own.data, codecs[0].model.loaded)
     return Shown(name, original, versions, maps)
 
 
