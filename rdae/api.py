@@ -166,9 +166,16 @@ class Model:
             clock=clock,
         )
 
-    def encode(self, picture: npt.NDArray[np.uint8], at: float, *, effort: int = DEFAULT_EFFORT) -> Encoded:
-        """Compress uint8 (h, w, 3) at quality `at` and say all that the encoder knows."""
-        return encode.encode(picture, self.loaded, to_index(at), effort=effort, choose=True)
+    def encode(
+        self,
+        picture: npt.NDArray[np.uint8],
+        at: float,
+        *,
+        effort: int = DEFAULT_EFFORT,
+        exact: bool = True,
+    ) -> Encoded:
+        """Compress uint8 (h, w, 3) at quality `at` and say all that the encoder knows; exact as in `compress`."""
+        return encode.encode(picture, self.loaded, to_index(at), effort=effort, choose=exact)
 
     def decode(self, data: bytes) -> Decoded:
         """Decompress and say all that the decoder knows."""

@@ -159,6 +159,7 @@ def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:  
             tune=options.get("tune"),
             effort=DEFAULT_EFFORT if effort is None else effort,
             verify=bool(options.get("verify", False)),
+            exact=bool(options.get("exact", True)),
             lossless=bool(options.get("lossless", False)),
             alpha_quality=EXACT if options.get("alpha_quality") is None else options["alpha_quality"],
             background=options.get("background"),

@@ -255,6 +255,7 @@ def _levels(
     if parsed.needs_model:
         rows = _of_latents(parsed, _needed(parsed, model), view, digest, clock)
     else:
+        clock.tell("decoding")
         rows = _blank(view, channels=1 if parsed.header.grey else 3)
     stored = list(zip(pixels.rectangles(parsed), pixels.pixel_sections(parsed), strict=True))
     return _with_pixels(rows, stored, parsed.header, view, clock) if stored else rows

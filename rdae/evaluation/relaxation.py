@@ -186,7 +186,7 @@ def _point(network: Autoencoder, model: Model, original: Picture, at: float, dra
 
     index = to_index(at)
     terms = noise.measure(network, original, index, draws)
-    encoded = model.encode(original, at, effort=0)
+    encoded = model.encode(original, at, effort=0, exact=False)
     height, width = original.shape[:2]
     return RelaxationPoint(
         quality=at,

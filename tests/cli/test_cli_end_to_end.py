@@ -51,7 +51,7 @@ def assert_one_line_error(result: Result, *words: str) -> None:
 
 def test_a_picture_goes_to_a_file_and_back_in_fresh_processes(tiny: Model, model: tuple[str, str]) -> None:
     encoded = encode.encode(photo(40, 60), tiny, 720, effort=DEFAULT_EFFORT)
-    result = rdae_process("compress", "a.png", "-q", "90", "-o", "x.rdae", *model)
+    result = rdae_process("compress", "a.png", "-q", "90", "-o", "x.rdae", "--no-exact", *model)
     assert result.exit_code == 0, result.stderr
     assert Path("x.rdae").read_bytes() == encoded.data
     result = rdae_process("decompress", "x.rdae", *model)
@@ -60,7 +60,7 @@ def test_a_picture_goes_to_a_file_and_back_in_fresh_processes(tiny: Model, model
 
 
 def test_many_pictures_go_into_a_folder(tiny: Model, model: tuple[str, str]) -> None:
-    assert rdae_command("compress", "a.png", "b.png", "-d", "made", *model).exit_code == 0
+    assert rdae_command("compress", "a.png", "b.png", "-d", "made", "--no-exact", *model).exit_code == 0
     assert rdae_command("decompress", "made/a.rdae", "made/b.rdae", *model).exit_code == 0
     for name, picture in (("a", photo(40, 60)), ("b", noise(1, 1, 17))):
         reconstruction = encode.encode(picture, tiny, 400, effort=DEFAULT_EFFORT).reconstruction

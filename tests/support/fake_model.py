@@ -56,8 +56,8 @@ class FakeModel:
         )
     )
 
-    def encode(self, picture: Picture, at: float, *, effort: int = 1) -> FakeEncoded:
-        del effort
+    def encode(self, picture: Picture, at: float, *, effort: int = 1, exact: bool = True) -> FakeEncoded:
+        del effort, exact
         payload = JPEG.encode(picture, at)
         header = container.Header(picture.shape[1], picture.shape[0], self.model_id, quality.to_index(at))
         section = container.Section(container.SectionType.LATENTS, payload)
