@@ -51,6 +51,15 @@ def test_decoding_takes_at_most_so_much_a_pixel() -> None:
     assert taken[1] > 3 * 4 * MEGA  # the picture alone: were less found, the measurement would be wrong
 
 
+def test_stored_pixels_take_no_more_than_latents() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), np.uint8)
+    for levels in (picture, np.zeros((2000, 2000, 3), np.uint8)):
+        data = encode.compress_lossless(levels)
+        found = memory.peak(MINI_PATH, data)
+        assert found["outcome"] == "decoded"
+        assert float(found["bytes"]) <= MINI.of(4_000_000, len(data))
+
+
 @pytest.mark.slow
 def test_decoding_in_bands_holds_no_picture() -> None:
     # The least of three: the peak of one and the same decode comes out some 35 MB higher in some processes.
