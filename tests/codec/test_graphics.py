@@ -139,3 +139,19 @@ def test_colours_under_alpha_0_count_for_nothing(tiny: Model) -> None:
     found = decode.decode(data, tiny).raster
     np.testing.assert_array_equal(found.alpha, alpha)
     assert len(data) < len(encode.compress_lossless(picture))
+
+
+def test_no_effort_is_spent_on_latents_that_are_not_taken(tiny: Model) -> None:
+    told: list[object] = []
+
+    def listener(step: object) -> bool:
+        told.append(step)
+        return False
+
+    picture = Raster(drawing(200, 260))
+    data = encode.compress(picture, tiny, 400, effort=2, choose=True, listener=listener)
+    assert not parse(data).needs_model
+    assert told == []
+    assert data == encode.compress(picture, tiny, 400, choose=True)
+    encode.compress(picture, tiny, 400, effort=1, listener=listener)
+    assert told
