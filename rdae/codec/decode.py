@@ -299,16 +299,22 @@ def _with_pixels(
     """Yield rows of a view with stored pixels in their places, each rectangle being decoded when it is reached."""
     boxes, scale = view.boxes, view.scale
     held: dict[Rectangle, Levels] = {}
+    waiting = sorted(stored, key=lambda each: each[0].top, reverse=True)  # the next is last
+    reached: list[tuple[Rectangle, Section]] = []
     top = boxes.y
     for rows_in in rows:
         band, bottom = np.array(rows_in), top + len(rows_in)
-        for rectangle, section in stored:
+        while waiting and waiting[-1][0].top // scale < bottom:
+            reached.append(waiting.pop())
+        reached = [each for each in reached if -(-each[0].bottom // scale) > top]
+        for rectangle in held.keys() - {each[0] for each in reached}:
+            del held[rectangle]
+        for rectangle, section in reached:
             # In boxes of the view's scale: rectangles begin where boxes do.
             first, last = max(top, rectangle.top // scale), min(bottom, -(-rectangle.bottom // scale))
             left = max(boxes.x, rectangle.left // scale)
             right = min(boxes.x + boxes.width, -(-rectangle.right // scale))
-            if first >= last or left >= right:
-                held.pop(rectangle, None)
+            if left >= right:
                 continue
             if rectangle not in held:
                 with clock.stage("pixels"):

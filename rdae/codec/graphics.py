@@ -32,11 +32,15 @@ from rdae.quality import beta
 Levels = npt.NDArray[np.uint8]  # (h, w, 3)
 Settings = Sequence[tuple[int, int]]  # method and quality of WebP, all of which are tried
 
+FASTEST = (0, 0)
 QUICK: Settings = ((4, 80),)
 USUAL: Settings = ((4, 100), (5, 100))
 BEST: Settings = ((4, 100), (5, 90), (5, 100), (6, 100))
 BEST_PIXELS = 1 << 21
 """Larger pictures get the best settings for lossless files from BEST_EFFORT on: they take 17 seconds a megapixel."""
+
+QUICKLY_BEST_PIXELS = 1 << 18
+"""Up to so many they also get them where exact pixels are one choice among others."""
 
 BEST_EFFORT = 2
 BAND_PIXELS = 1 << 24
@@ -50,9 +54,14 @@ COLOURS = (256, 128, 64, 32, 16)  # with 8 grounds of one colour got another
 KMEANS = 2  # rounds in which the colours move to the means of what they stand for
 
 ROW_STEP = 4  # rows that are looked at
+GREY_ROWS = 64  # after which a picture that was grey so far is taken for grey
 CELL = 32  # side in pixels of what is graphics or not, a multiple of ROW_STEP and of pixels.GRID
 EQUAL_SHARE = 0.4
-"""Of pixels that equal their left neighbour: photographs had up to 0.2, graphics from 0.69 on."""
+"""Of pixels that equal their left neighbour, or the upper one: photographs had little, graphics most."""
+
+NEAR_SHARE = 0.25  # the mean from which on it is asked whether exactness takes less
+FEW_COLOURS, FEW_GREYS = 256, 64
+"""Pictures with no more are graphics, whatever they look like: dithered ones, faxes. Photographs have 256 greys."""
 
 EDGE = 48  # levels between neighbours that are more than a slope
 EDGES_SHARE = 1 / 256
@@ -61,7 +70,11 @@ MOST_RECTANGLES = 12
 MOST_CELLS = 0.95
 """The share of graphics from which on a picture is one: it is stored as a whole, or not at all."""
 
-MIXED_PIXELS = 1 << 20
+LEAST_JUDGED_INDEX = 400
+"""Errors are judged as from this index on: below, squared ones count, which forgive that slopes become steps."""
+
+HOPELESS = (4.0, 1.5)
+"""Of what latents cost, what exactness may take at most for fewer colours to be tried, and for itself if mixed."""
 
 ICON_PIXELS = 1 << 14
 ICON_FACTOR = 3.0
@@ -99,68 +112,97 @@ def best(encoding: Encoding, search: Callable[[Prepared], Encoding]) -> Choice:
     prepared, index = encoding.prepared, encoding.header.quality_index
     raster = prepared.raster
     plain = Choice(container_of(encoding), encoding)
-    shares = _equal_shares(raster.levels) if webp.available() else None
-    if shares is None:
+    look = Look.of(raster.levels) if webp.available() else None
+    if look is None or not (look.exactness_is_near or (look.shares >= EQUAL_SHARE).any()):
         return plain
     account = Account(raster, prepared.model.objective, index)
-    look = Look(raster.levels, shares)
-    found: list[tuple[float, Choice]] = []
-    if look.whole or look.mixed:
-        walk = _walk(account, candidates(raster, index))
-        found += [(cost, Choice(each.container, None)) for cost, each in walk]
-    parts = [] if look.whole else list(_parts(raster, shares, account))
+    parts = list(_parts(raster, look, account))
+    if not (parts or look.exactness_is_near):
+        return plain
+    cost = account.cost(plain.container, reconstruct(encoding))
+    found = [(cost, plain)]
+    if look.exactness_is_near:
+        found += [
+            (cost, Choice(each.container, None)) for cost, each in _walk(account, raster, look, index, cost)
+        ]
     if parts:
         mixed = search(prepare(raster, prepared.model, tile=prepared.tile, pixels=parts))
         made = container_of(mixed)
         found.append((account.cost(made, reconstruct(mixed)) / WORTH, Choice(made, mixed)))
-    if not found:
-        return plain
-    found.append((account.cost(plain.container, reconstruct(encoding)), plain))
     choice = min(found, key=lambda each: each[0])[1]
-    if look.exactness_is_near and choice.encoding is not None:
-        exact = Choice(next(candidates(raster, index)).container, None)
-        if len(pack(exact.container)) < len(pack(choice.container)):
-            return exact
+    exact = next((each for _, each in found[1:] if each.encoding is None), choice)  # it comes first
+    if choice.encoding is not None and len(pack(exact.container)) < len(pack(choice.container)):
+        return exact
     return choice
 
 
 class Look(NamedTuple):
-    """What a picture looks like. shares: of `_equal_shares`."""
+    """What a picture looks like.
 
-    levels: Levels
+    shares: of `_equal_shares`, by cells. few: whether it has few colours. small: whether anything can be tried: icons.
+    """
+
     shares: npt.NDArray[np.float64]
+    few: bool
+    small: bool
 
-    @property
-    def small(self) -> bool:
-        """Whether it is so small that anything can be tried: icons."""
-        return bool(self.levels.shape[0] * self.levels.shape[1] <= ICON_PIXELS)
+    @classmethod
+    def of(cls, levels: Levels) -> Look:
+        """Look at every fourth row of a picture, and the next."""
+        look = cls(
+            _equal_shares(levels), _few_colours(levels), levels.shape[0] * levels.shape[1] <= ICON_PIXELS
+        )
+        release(levels)
+        return look
 
     @property
     def whole(self) -> bool:
         """Whether nearly all of it is graphics."""
-        return self.small or float((self.shares >= EQUAL_SHARE).mean()) >= MOST_CELLS
+        return self.small or self.few or float((self.shares >= EQUAL_SHARE).mean()) >= MOST_CELLS
 
     @property
     def mixed(self) -> bool:
-        """Whether most of it is graphics, and it is small enough to try that all of it is treated so."""
-        area = self.levels.shape[0] * self.levels.shape[1]
-        return bool(area <= MIXED_PIXELS and self.shares.mean() >= EQUAL_SHARE)
+        """Whether most of it is graphics."""
+        return float(self.shares.mean()) >= EQUAL_SHARE
 
     @property
     def exactness_is_near(self) -> bool:
-        """Whether exact pixels may take less than latents at high qualities."""
-        return self.small or float(self.shares.mean()) >= EQUAL_SHARE / 2
+        """Whether exact pixels may take less than latents, at high qualities at least."""
+        return self.whole or float(self.shares.mean()) >= NEAR_SHARE
 
 
-def _walk(account: Account, candidates: Iterator[Candidate]) -> Iterator[tuple[float, Candidate]]:
-    """Yield candidates of fewer and fewer colours with their costs, until these rise."""
+def _walk(
+    account: Account, raster: Raster, look: Look, index: int, limit: float
+) -> Iterator[tuple[float, Candidate]]:
+    """Yield a picture as pixels with its costs: exactly, and of fewer and fewer colours until the costs rise.
+
+    Only graphics get fewer: a photograph among them would be the first to lose by it. Where most is a photograph
+    exactness is no choice at all, unless it takes fewer bits. limit: what latents cost.
+    """
+    if not look.small and _quick_bits(raster) > HOPELESS[not look.whole] * limit:
+        return
     last = math.inf
-    for number, each in enumerate(candidates):
+    for number, each in enumerate(candidates(raster, index)):
         cost = account.cost(each.container, each.levels)
-        yield cost, each
-        if number > 1 and cost > last:
+        yield cost if look.whole or look.mixed else math.inf, each
+        if not look.whole or (number > 1 and cost > last):
             return
         last = cost
+
+
+def _quick_bits(raster: Raster) -> int:
+    """What exactness takes at most, within a third or so, after a tenth of the time."""
+    method, quality = FASTEST
+    levels = _seen_levels(raster)
+    bands = _bands(Rectangle(0, 0, raster.width, raster.height))
+    return 8 * sum(len(webp.encode(band.of(levels), method=method, quality=quality)) for band in bands)
+
+
+def _seen_levels(raster: Raster) -> Levels:
+    """The levels of a picture, but for colours under alpha 0."""
+    if raster.alpha is None:
+        return raster.levels
+    return np.where(raster.alpha[:, :, None] > 0, raster.levels, np.uint8(0))
 
 
 class Account:
@@ -169,7 +211,7 @@ class Account:
     def __init__(self, raster: Raster, objective: Objective, index: int) -> None:
         area = raster.width * raster.height
         judged = ICON_PIXELS < area <= JUDGED_PIXELS
-        self._weights = objective.weights(index) if judged else Weights(1.0, 0.0)
+        self._weights = objective.weights(max(index, LEAST_JUDGED_INDEX)) if judged else Weights(1.0, 0.0)
         self._beta = beta(index) * (ICON_FACTOR if area <= ICON_PIXELS else 1.0)
         self._raster = raster
 
@@ -194,18 +236,41 @@ class Account:
 
 def is_graphics(raster: Raster) -> bool:
     """Tell if nearly all of a picture is graphics, or it is an icon."""
-    shares = _equal_shares(raster.levels)
-    return bool(webp.available() and shares is not None and Look(raster.levels, shares).whole)
+    return webp.available() and Look.of(raster.levels).whole
+
+
+def offers(raster: Raster, index: int) -> Iterator[Candidate]:
+    """Yield what `candidates` does, as far as a picture looks as if it could be worth it."""
+    look = Look.of(raster.levels) if webp.available() else None
+    if look is not None and look.exactness_is_near:
+        found = candidates(raster, index)
+        yield from found if look.whole else [next(found)]
+
+
+def parts(raster: Raster, objective: Objective, index: int) -> list[StoredPart]:
+    """Return the rectangles of a picture that are graphics, if not all of it is, with what costs least there."""
+    if not webp.available():
+        return []
+    return list(_parts(raster, Look.of(raster.levels), Account(raster, objective, index)))
 
 
 def candidates(raster: Raster, index: int) -> Iterator[Candidate]:
     """Yield a picture stored as pixels: exactly, but for colours under alpha 0, then with fewer and fewer colours."""
-    levels = raster.levels
-    if raster.alpha is not None:
-        levels = np.where(raster.alpha[:, :, None] > 0, levels, np.uint8(0))
-    yield Candidate(_stored(raster, levels, MAX_QUALITY_INDEX, USUAL), levels)
+    levels = _seen_levels(raster)
+    yield _exact(raster, levels)
     for each in _simpler(levels, grey=raster.grey):
         yield Candidate(_stored(raster, each, index, QUICK, exact=False), each)
+
+
+def _exact(raster: Raster, levels: Levels) -> Candidate:
+    """All of a picture, exactly. levels: without colours under alpha 0, though in some icons keeping them costs less."""
+    area = raster.width * raster.height
+    settings = BEST if area <= QUICKLY_BEST_PIXELS else USUAL
+    found = Candidate(_stored(raster, levels, MAX_QUALITY_INDEX, settings), levels)
+    if raster.alpha is None or area > ICON_PIXELS:
+        return found
+    kept = Candidate(_stored(raster, raster.levels, MAX_QUALITY_INDEX, settings), raster.levels)
+    return min(found, kept, key=lambda each: len(pack(each.container)))
 
 
 def _stored(
@@ -256,27 +321,48 @@ def _bands(rectangle: Rectangle) -> list[Rectangle]:
     return found
 
 
-def _equal_shares(levels: Levels) -> npt.NDArray[np.float64] | None:
-    """How much of each cell equals its left neighbour, (cells down, cells across); None if the picture is too small."""
-    width = levels.shape[1]
-    if width < 2:
-        return None
+def _equal_shares(levels: Levels) -> npt.NDArray[np.float64]:
+    """How much of each cell equals its left or its upper neighbour, the larger share: (cells down, cells across)."""
     rows = levels[::ROW_STEP]
-    equal = np.empty(rows.shape[:2], bool)
-    equal[:, 1:] = (rows[:, 1:] == rows[:, :-1]).all(axis=2)
-    equal[:, 0] = equal[:, 1]
-    release(levels)
-    tops, lefts = range(0, len(rows), CELL // ROW_STEP), range(0, width, CELL)
+    left, upper = np.ones(rows.shape[:2], bool), np.ones(rows.shape[:2], bool)
+    if levels.shape[1] > 1:
+        left[:, 1:] = (rows[:, 1:] == rows[:, :-1]).all(axis=2)
+        left[:, 0] = left[:, 1]
+    if levels.shape[0] > 1:
+        next_rows = levels[1::ROW_STEP]
+        upper[: len(next_rows)] = (rows[: len(next_rows)] == next_rows).all(axis=2)
+        upper[len(next_rows) :] = upper[len(next_rows) - 1]
+    if levels.shape[1] == 1 or levels.shape[0] == 1:  # there is one direction only
+        return _by_cells(left & upper)
+    return np.maximum(_by_cells(left), _by_cells(upper))
+
+
+def _by_cells(equal: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """The share of each cell; equal: of the rows that are looked at."""
+    height, width = equal.shape
+    tops, lefts = range(0, height, CELL // ROW_STEP), range(0, width, CELL)
     sums = np.add.reduceat(np.add.reduceat(equal, lefts, axis=1, dtype=np.int64), tops, axis=0)
-    heights, widths = np.diff([*tops, len(rows)]), np.diff([*lefts, width])
+    heights, widths = np.diff([*tops, height]), np.diff([*lefts, width])
     found: npt.NDArray[np.float64] = sums / np.outer(heights, widths)
     return found
 
 
-def _parts(raster: Raster, shares: npt.NDArray[np.float64], account: Account) -> Iterator[StoredPart]:
-    """Yield rectangles of graphics, the largest first, with the sections that cost least."""
-    free = shares >= EQUAL_SHARE
-    if free.all():
+def _few_colours(levels: Levels) -> bool:
+    """Whether a picture has few colours in the rows that are looked at, which ends where it has more."""
+    found, grey = np.empty(0, np.uint32), True
+    for top in range(0, len(levels), ROW_STEP):
+        row = levels[top].astype(np.uint32)
+        grey = grey and bool((row == row[:, :1]).all())
+        found = np.union1d(found, row[:, 0] << 16 | row[:, 1] << 8 | row[:, 2])
+        if len(found) > FEW_COLOURS or (grey and len(found) > FEW_GREYS and top >= GREY_ROWS):
+            return False
+    return len(found) <= (FEW_GREYS if grey else FEW_COLOURS)
+
+
+def _parts(raster: Raster, look: Look, account: Account) -> Iterator[StoredPart]:
+    """Yield rectangles of graphics, the largest first, with the sections that cost least; none if all of it is."""
+    free = look.shares >= EQUAL_SHARE
+    if look.whole:
         return
     for _ in range(MOST_RECTANGLES):
         top, left, bottom, right = _largest(free)
@@ -317,14 +403,16 @@ def _has_edges(levels: Levels) -> bool:
 def _largest(free: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
     """Top, left, bottom and right of the largest rectangle of cells that are all free; empty if none is."""
     found, area = (0, 0, 0, 0), 0
-    heights = np.zeros(free.shape[1], np.int64)
+    heights = np.zeros(free.shape[1] + 1, np.int64)  # of free cells above; the last ends all rectangles
     for row, line in enumerate(free):
-        heights = np.where(line, heights + 1, 0)
-        for left in range(len(heights)):
-            lowest = np.minimum.accumulate(heights[left:])
-            areas = lowest * np.arange(1, len(lowest) + 1)
-            widest = int(areas.argmax())
-            if areas[widest] > area:
-                area = int(areas[widest])
-                found = (row + 1 - int(lowest[widest]), left, row + 1, left + widest + 1)
+        heights[:-1] = np.where(line, heights[:-1] + 1, 0)
+        open_: list[tuple[int, int]] = []  # where rectangles begin that go on, and their heights, which rise
+        for here, height in enumerate(heights.tolist()):
+            left = here
+            while open_ and open_[-1][1] >= height:
+                left, lowest = open_.pop()
+                if lowest * (here - left) > area:
+                    area = lowest * (here - left)
+                    found = (row + 1 - lowest, left, row + 1, here)
+            open_.append((left, height))
     return found

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from rdae import metrics, ssimulacra2
 from rdae.clock import Clock
-from rdae.codec import decode, graphics
+from rdae.codec import graphics
 from rdae.codec.container import pack
-from rdae.codec.encoding import Encoding, Prepared, file_of, reconstruct, searched_encoding
+from rdae.codec.encoding import Encoding, Prepared, file_of, prepare, reconstruct, searched_encoding
 from rdae.codec.refinement import Listener
+from rdae.codec.sections import webp
 from rdae.errors import TargetError
-from rdae.pictures.raster import Raster
 from rdae.quality import MAX_INDEX
 from rdae.targets import FIRST_INDEX, Met, Target, meet
 
@@ -46,7 +49,7 @@ class _Trials:
         with self.clock.stage("synthesis"):
             seen = reconstruct(encoding)
         with self.clock.stage("metric"):
-            return encoding, likeness(self.target, self.prepared.levels, seen)
+            return encoding, likeness(self.target, self.prepared.raster.levels, _visible(self.prepared, seen))
 
     def best(self, first: int = FIRST_INDEX) -> Met[Encoding]:
         """Find the encoding that comes closest to the target on its right side, from the quality index `first` on."""
@@ -80,49 +83,116 @@ def compress_to(
     """Return the file that comes closest to a target on its right side; TargetError if there is none.
 
     It is sought without effort first, which is quick, then with it from there on.  choose: of graphics, take pixels
-    (`rdae.codec.graphics`) where they come as close in fewer bytes, or closer.
+    (`rdae.codec.graphics`) where they come as close in fewer bytes, or closer; exact ones where nothing else does.
     """
-    stored = _stored_to(prepared.raster, target) if choose and graphics.is_graphics(prepared.raster) else None
+    clock = clock or Clock()
+    found: list[_Found] = []
+    failure: TargetError | None = None
     try:
-        data = _latents_to(prepared, target, effort, listener, clock or Clock())
-    except TargetError:
-        if stored is None:
+        found.append(_latents_to(prepared, target, effort, listener, clock))
+    except TargetError as error:
+        if not choose:
             raise
-        return pack(stored.container)
-    if stored is None:
-        return data
+        failure = error
+    if choose:
+        stored = _stored_to(prepared, target, at_any_price=not found)
+        found += [] if stored is None else [stored]
+        found += _mixed_to(prepared, target, effort, found, listener, clock)
+    if not found:
+        assert failure is not None
+        raise failure
     if not target.at_most:
-        return min(pack(stored.container), data, key=len)
-    seen = decode.decode(data, prepared.model, None).picture
+        return min((each.data for each in found), key=len)
     account = graphics.Account(prepared.raster, prepared.model.objective, FIRST_INDEX)
-    errors = [account.error_bits(levels) for levels in (stored.levels, seen)]
-    return pack(stored.container) if errors[0] <= errors[1] else data
+    return (
+        found[0].data
+        if len(found) == 1
+        else min(found, key=lambda each: account.error_bits(each.seen())).data
+    )
 
 
-def _stored_to(raster: Raster, target: Target) -> graphics.Candidate | None:
-    """Return the picture stored as pixels in the best way within a size, or in the shortest with a distortion."""
-    found = list(graphics.candidates(raster, FIRST_INDEX))  # with all colours, then with fewer and fewer
+class _Found(NamedTuple):
+    """A file that meets a target. seen: decodes it, uint8 (h, w, 3). at: the quality index of its latents."""
+
+    data: bytes
+    seen: Callable[[], npt.NDArray[np.uint8]]
+    at: int
+
+
+def _stored_to(prepared: Prepared, target: Target, *, at_any_price: bool) -> _Found | None:
+    """Return the picture stored as pixels in the best way within a size, or in the shortest with a distortion.
+
+    at_any_price: also a photograph, if the target is a distortion.
+    """
+    raster = prepared.raster
+    offers = graphics.offers(raster, FIRST_INDEX)  # with all colours, then with fewer and fewer
+    if at_any_price and not target.at_most and webp.available():
+        offers = itertools.chain(offers, itertools.islice(graphics.candidates(raster, FIRST_INDEX), 1))
     per_pixel = 8 / (raster.width * raster.height) if target.kind == "bpp" else 1
-    if target.at_most:
-        sizes = (len(pack(each.container)) * per_pixel for each in found)
-        return next((each for each, size in zip(found, sizes, strict=True) if size <= target.value), None)
-    good = [each for each in found if likeness(target, raster.levels, each.levels) >= target.value]
-    return min(good, key=lambda each: len(pack(each.container)), default=None)
+    good: list[tuple[bytes, graphics.Candidate]] = []
+    for each in offers:
+        data = pack(each.container)
+        if target.at_most and len(data) * per_pixel <= target.value:
+            good.append((data, each))
+            break  # what has more colours is better
+        if not target.at_most:
+            if likeness(target, prepared.raster.levels, _visible(prepared, each.levels)) < target.value:
+                break
+            good.append((data, each))
+    if not good:
+        return None
+    data, best = min(good, key=lambda each: len(each[0]))
+    return _Found(data, lambda: best.levels, FIRST_INDEX)
+
+
+def _mixed_to(
+    prepared: Prepared,
+    target: Target,
+    effort: int,
+    others: list[_Found],
+    listener: Listener | None,
+    clock: Clock,
+) -> list[_Found]:
+    """Return files that come closest with rectangles of graphics over their latents, if the picture has some.
+
+    others: what came closest without.
+    """
+    index = others[0].at if others else (0 if target.at_most else MAX_INDEX)
+    raster, model = prepared.raster, prepared.model
+    found: list[_Found] = []
+    for _ in range(2):  # rectangles for the quality of the rest, which is higher with them
+        parts = graphics.parts(raster, model.objective, index)
+        if not parts:
+            break
+        mixed = prepare(raster, model, tile=prepared.tile, pixels=parts, keep=True)
+        try:
+            found.append(_latents_to(mixed, target, effort, listener, clock))
+        except TargetError:
+            break
+        index = found[-1].at
+    return found
+
+
+def _visible(prepared: Prepared, seen: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """What is seen of levels: under alpha 0 nothing is, so any colour is right there."""
+    alpha = prepared.raster.alpha
+    return seen if alpha is None else np.where(alpha[:, :, None] > 0, seen, prepared.raster.levels)
 
 
 def _latents_to(
     prepared: Prepared, target: Target, effort: int, listener: Listener | None, clock: Clock
-) -> bytes:
+) -> _Found:
     """Return the file that comes closest by its latents."""
     try:
-        return _closest(prepared, target, effort, listener, clock)
+        met = _closest(prepared, target, effort, listener, clock)
+        return _Found(file_of(met.made), lambda: reconstruct(met.made), met.index)
     except TargetError as error:
         raise TargetError(f"{error}{_share_of_metadata(prepared, target)}") from error
 
 
 def _closest(
     prepared: Prepared, target: Target, effort: int, listener: Listener | None, clock: Clock
-) -> bytes:
+) -> Met[Encoding]:
     trials = _Trials(prepared, target, 0, None, clock)
     try:
         found = trials.best()
@@ -132,10 +202,10 @@ def _closest(
         first = 0 if target.at_most else MAX_INDEX  # with effort it may be met there
     else:
         if not effort:
-            return file_of(found.made)
+            return found
         first = found.index
     wanted = dataclasses.replace(trials, effort=effort, listener=listener)
-    return file_of(wanted.best(first).made)
+    return wanted.best(first)
 
 
 def _share_of_metadata(prepared: Prepared, target: Target) -> str:

@@ -13,6 +13,7 @@ from rdae.codec import decode, encode, graphics, target
 from rdae.codec.container import pack, parse
 from rdae.codec.encoding import prepare
 from rdae.codec.sections import pixels
+from rdae.errors import TargetError
 from rdae.networks.model import Model
 from rdae.pictures.raster import Raster
 from rdae.targets import Target
@@ -83,10 +84,7 @@ def test_rectangles_of_graphics_in_a_photograph_are_found(tiny: Model) -> None:
     rough[64:320, 128:576] = drawing(256, 448)
     picture = Raster(rough)
     assert not graphics.is_graphics(picture)
-    shares = graphics._equal_shares(picture.levels)
-    assert shares is not None
-    account = graphics.Account(picture, tiny.objective, 640)
-    ((place, _),) = graphics._parts(picture, shares, account)
+    ((place, _),) = graphics.parts(picture, tiny.objective, 640)
     assert tuple(place) == (128, 64, 448, 256)
     plain = encode.compress(picture, tiny, 640)
     data = encode.compress(picture, tiny, 640, choose=True, verify=True)
@@ -155,3 +153,64 @@ def test_no_effort_is_spent_on_latents_that_are_not_taken(tiny: Model) -> None:
     assert data == encode.compress(picture, tiny, 400, choose=True)
     encode.compress(picture, tiny, 400, effort=1, listener=listener)
     assert told
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (500, 1), (1, 700), (96, 128)])
+def test_few_colours_are_kept_whatever_the_pattern(tiny: Model, shape: tuple[int, int]) -> None:
+    levels = np.repeat(
+        (noise(5, *shape)[:, :, :1] // 128 * 255), 3, axis=2
+    )  # no neighbours are equal for long
+    data = encode.compress(Raster(levels, grey=True), tiny, 400, choose=True)
+    np.testing.assert_array_equal(decode.decode(data, None).picture, levels)
+
+
+def test_smooth_steps_down_are_graphics_too(tiny: Model) -> None:
+    levels = np.repeat(np.linspace(0, 255, 320).astype(np.uint8)[:, None, None], 320, axis=1).repeat(
+        3, axis=2
+    )
+    levels = np.concatenate([levels, levels[::-1]])
+    data = encode.compress(Raster(levels), tiny, 400, choose=True)
+    np.testing.assert_array_equal(decode.decode(data, None).picture, levels)
+
+
+def test_a_photograph_among_graphics_keeps_its_colours(tiny: Model) -> None:
+    levels = drawing(448, 640)
+    rough = np.clip(photo(256, 256).astype(int) + noise(7, 256, 256) % 9 - 4, 0, 255).astype(np.uint8)
+    levels[64:320, 64:320] = rough
+    for index in (0, 400, 800):
+        data = encode.compress(Raster(levels), tiny, index, choose=True)
+        seen = decode.decode(data, tiny).picture[64:320, 64:320]
+        exact = np.array_equal(seen, rough)
+        by_latents = len(np.unique(seen.reshape(-1, 3), axis=0)) > 256
+        assert exact or by_latents
+
+
+def test_targets_take_rectangles_of_graphics(tiny: Model) -> None:
+    rough = np.clip(photo(448, 640).astype(int) + noise(7, 448, 640) % 9 - 4, 0, 255).astype(np.uint8)
+    rough[64:320, 128:576] = drawing(256, 448)
+    prepared = prepare(Raster(rough), tiny, keep=True)
+    size = Target("size", len(encode.compress(Raster(rough), tiny, 400)))
+    plain, chosen = (target.compress_to(prepared, size, choose=choose) for choose in (False, True))
+    assert len(chosen) <= size.value
+    assert pixels.rectangles(parse(chosen))
+    seen = [metrics.psnr(rough, decode.decode(data, tiny).picture) for data in (plain, chosen)]
+    assert seen[1] > seen[0] + 1
+
+
+def test_any_distortion_can_be_had(tiny: Model) -> None:
+    rough = noise(7, 200, 260)
+    prepared = prepare(Raster(rough), tiny, keep=True)
+    data = target.compress_to(prepared, Target("psnr", 90.0), choose=True)
+    np.testing.assert_array_equal(decode.decode(data, None).picture, rough)
+    with pytest.raises(TargetError):
+        target.compress_to(prepared, Target("psnr", 90.0))
+
+
+def test_targets_do_not_ask_for_colours_that_nobody_sees(tiny: Model) -> None:
+    levels = drawing(64, 64)
+    alpha = np.full((64, 64), 255, np.uint8)
+    alpha[:20] = 0
+    levels[:20] = noise(1, 20, 64)
+    prepared = prepare(Raster(levels, alpha=alpha), tiny, keep=True)
+    data = target.compress_to(prepared, Target("psnr", 90.0), choose=True)
+    np.testing.assert_array_equal(decode.decode(data, None).picture[20:], levels[20:])
