@@ -263,7 +263,7 @@ def candidates(raster: Raster, index: int) -> Iterator[Candidate]:
 
 
 def _exact(raster: Raster, levels: Levels) -> Candidate:
-    """All of a picture, exactly. levels: without colours under alpha 0, though in some icons keeping them costs less."""
+    """A picture, exactly. levels: without colours under alpha 0, though in some icons keeping them is cheaper."""
     area = raster.width * raster.height
     settings = BEST if area <= QUICKLY_BEST_PIXELS else USUAL
     found = Candidate(_stored(raster, levels, MAX_QUALITY_INDEX, settings), levels)
