@@ -120,8 +120,9 @@ class OutcomePrinter:
         words = "skipped, as it is there" if outcome.facts is None else self._words(outcome.facts)
         if self._verbose and outcome.facts is not None:
             stages = "".join(f", {stage} {seconds:.3f}" for stage, seconds in outcome.stages.items())
-            model = outcome.facts.model or "no model"
-            words += f"  {model}, quality {outcome.facts.quality:g}  {outcome.seconds:.3f} s{stages}"
+            model, quality = outcome.facts.model, f"quality {outcome.facts.quality:g}"
+            made = f"{model}, {quality}" if model else "pixels alone, no model"
+            words += f"  {made}  {outcome.seconds:.3f} s{stages}"
         # A command without outputs has these lines as its results.
         click.echo(f"{one_line(names)}  {words}", err=bool(outcome.job.output))
 

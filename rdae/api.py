@@ -80,8 +80,8 @@ class Model:
         file: its path, its bytes in any buffer, or the file opened in binary mode. What is grey stays grey, and alpha
         is kept exactly; colours under alpha 0 are not.
         quality: 0 (smallest) to 100 (best). target: a size, rate or distortion, for which the quality is found in at
-        most eight encodings of effort 0, and as many of the effort wanted. metadata: keep a Pillow image's ICC, EXIF
-        and XMP: all, none, or some by name, as in ("icc", "exif").
+        most eight encodings of effort 0, and as many of the effort wanted, and twice that again with some graphics.
+        metadata: keep a Pillow image's ICC, EXIF and XMP: all, none, or some by name, as in ("icc", "exif").
         effort: 0 (fastest) to 9 (smallest files): how long to look for latents that fit this picture better. A decoder
         has no more to do. alpha_quality: 100 keeps alpha exactly, less leaves it fewer levels, down to 0 and 255.
         background: a colour such as "white", "#ffcc00" or (255, 204, 0), over which the picture is put: no alpha then.
@@ -93,6 +93,7 @@ class Model:
         ValueError if a quality is out of range or there is no such colour, OSError if a file cannot be read,
         PictureError if the image cannot be coded, TargetError if no quality meets the target.
         """
+        index = to_index(quality)
         raster = _transparent(_raster(image, metadata=metadata), alpha_quality, background)
         clock = clock or Clock()
         if lossless:
@@ -101,7 +102,7 @@ class Model:
             data = encode.compress(
                 raster,
                 self.loaded,
-                to_index(quality),
+                index,
                 effort=effort,
                 choose=exact,
                 listener=listener,
@@ -293,6 +294,7 @@ def compress(
     if model is not None and tune is not None:
         raise ValueError(f"model {model.name} and tune {tune}, expected one of them")
     if lossless:
+        to_index(quality)  # which says if there is no such quality, as always
         raster = _transparent(_raster(image, metadata=metadata), alpha_quality, background)
         return encode.compress_lossless(raster, effort=effort, verify=verify)
     return (model or _tuned_model(tune)).compress(

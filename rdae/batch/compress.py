@@ -12,7 +12,7 @@ from rdae.batch.models import ModelOpener
 from rdae.batch.tasks import Facts, Job
 from rdae.batch.watch import Watch, watched
 from rdae.clock import Clock
-from rdae.codec.container import HEADER_BYTES, peek
+from rdae.codec.container import HEADER_BYTES, NO_MODEL, peek
 from rdae.effort import DEFAULT_EFFORT
 from rdae.errors import NotRdaeError, PictureError, StreamError, VerifyError
 from rdae.quality import from_index
@@ -106,7 +106,7 @@ class Compress:
             output_bytes=len(data),
             width=picture.width,
             height=picture.height,
-            model="" if self.lossless else self._models.chosen.name,
+            model="" if header.model == NO_MODEL else self._models.chosen.name,
             quality=from_index(header.quality_index),
         )
 

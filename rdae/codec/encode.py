@@ -26,6 +26,7 @@ from rdae.codec.graphics import Choice
 from rdae.codec.latents import Digest, Quantised
 from rdae.codec.refinement import Listener
 from rdae.codec.sections.pixels import pixel_sections
+from rdae.effort import MAX_EFFORT
 from rdae.errors import PictureError, StreamError, VerifyError
 from rdae.networks.model import Model
 from rdae.pictures.raster import Raster
@@ -94,7 +95,10 @@ def compress_lossless(
     """Compress a picture exactly, colours under alpha 0 included; it needs no model.  picture, verify: as `compress`.
 
     effort: from `rdae.codec.graphics.BEST_EFFORT` on, large pictures get as much time as small ones.
+    ValueError if it is not 0..9.
     """
+    if not 0 <= effort <= MAX_EFFORT:
+        raise ValueError(f"effort {effort}, expected 0 to {MAX_EFFORT}")
     clock = clock or Clock()
     raster = picture if isinstance(picture, Raster) else Raster(picture)
     try:
