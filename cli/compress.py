@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ class CompressCommand(click.Command):
             if taken:  # with the word before
                 taken = False
             elif word == "--strip":
-                taken = _are_kinds(following)
+                taken = _are_kinds(following) or _are_nearly_kinds(following)
                 read.append(f"--strip={following if taken else ','.join(KINDS)}")
             else:
                 read.append(word)
@@ -78,13 +79,20 @@ def _are_kinds(text: str) -> bool:
     return set(text.lower().split(",")) <= {*KINDS}
 
 
+def _are_nearly_kinds(text: str) -> bool:
+    """Whether a list has a kind of metadata among others that are none: it is refused, unless there is such a file."""
+    words = set(text.lower().split(","))
+    return len(words) > 1 and not words.isdisjoint(KINDS) and not os.path.lexists(text)
+
+
 def kept_kinds(
     _context: click.Context, _option: click.Parameter, values: tuple[str, ...]
 ) -> bool | tuple[str, ...]:
     """A callback that turns what --strip leaves out into what is kept: all, none, or some by name."""
     for value in values:
         if not _are_kinds(value):
-            raise click.BadParameter(f"{value!r}, expected one or more of {','.join(KINDS)}.")
+            unknown = ", ".join(repr(word) for word in value.split(",") if word.lower() not in KINDS)
+            raise click.BadParameter(f"{unknown}, expected one or more of {','.join(KINDS)}.")
     stripped = {kind for value in values for kind in value.lower().split(",")}
     kept = tuple(kind for kind in KINDS if kind not in stripped)
     return bool(kept) if kept in ((), KINDS) else kept

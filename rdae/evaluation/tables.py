@@ -197,6 +197,8 @@ def bd_rate_by(test: Curve, anchor: Curve, metric: str, method: str = "pchip") -
 def _points(curve: Curve, metric: str) -> tuple[Sequence[float], Sequence[float]]:
     """(bpp, values) of a curve; ResultsError if it has none of this metric."""
     values = curve.values(metric + DB if metric in FIVE else metric)
+    if not curve.bpp:  # curves leave out the points without a finite PSNR
+        raise ResultsError(f"{curve.name} has infinite PSNR: every quality has a picture that is exact")
     if not values:
         raise ResultsError(f"{curve.name} has no {BD_METRICS[metric]}")
     return curve.bpp, [decibels(value) for value in values] if metric == "ms-ssim" else values

@@ -14,6 +14,7 @@ HEAD_BYTES = 1 << 18
 JP2_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000: SOC and SIZ
 HOLDERS = {b"meta": 4, b"iprp": 0, b"ipco": 0, b"jp2h": 0}  # boxes of boxes, and what comes before these
+MOST_DEPTH = 8  # of boxes in boxes: three are enough for every format here
 ENUMERATED, RESTRICTED_PROFILE, ANY_PROFILE = 1, 2, 3
 
 
@@ -70,8 +71,8 @@ def _head(file: BinaryIO) -> bytes:
     return head
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Type and content of each box, those inside of others too."""
+def _boxes(data: bytes, depth: int = 0) -> Iterator[tuple[bytes, bytes]]:
+    """Type and content of each box, those inside of others too, unless they are MOST_DEPTH deep."""
     at = 0
     while at + 8 <= len(data):
         length, start = int.from_bytes(data[at : at + 4], "big"), at + 8
@@ -81,8 +82,8 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         if end < start:
             return
         kind, content = data[at + 4 : at + 8], data[start:end]
-        if kind in HOLDERS:
-            yield from _boxes(content[HOLDERS[kind] :])
+        if kind in HOLDERS and depth < MOST_DEPTH:
+            yield from _boxes(content[HOLDERS[kind] :], depth + 1)
         else:
             yield kind, content
         at = end

@@ -56,6 +56,8 @@ RELATIVE_COLORIMETRIC = 1
 SAME_XY = 0.002
 SRGB_GAMMAS = (0.44, 0.47)
 """PNG's way to say sRGB to those that know no better is 0.45455."""
+GAMMAS_TAKEN = (0.1, 10.0)
+"""Beyond, a picture is all black or all white."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Colours:
         )
 
     def profile(self, mode: str) -> bytes:
-        """An ICC profile for pictures of mode L or RGB; ValueError if the primaries span no colours."""
+        """An ICC profile for pictures of mode L or RGB; ValueError if primaries or gamma make no colours."""
         return _profile(self, grey=mode == "L")
 
 
@@ -105,6 +107,8 @@ def of_png(gamma: float | None, chromaticities: tuple[XY, XY, XY, XY] | None) ->
 
 
 def _profile(colours: Colours, *, grey: bool) -> bytes:
+    if colours.gamma is not None and not GAMMAS_TAKEN[0] <= colours.gamma <= GAMMAS_TAKEN[1]:
+        raise ValueError(f"gamma {colours.gamma:.3g}")
     matrix, adaptation = _to_d50(colours)
     words = "rdae: " + ("sRGB curve" if colours.gamma is None else f"gamma {colours.gamma:.3g}")
     tags = {
@@ -178,5 +182,7 @@ def _xyz(values: Floats) -> bytes:
 
 
 def _fixed(*values: float) -> bytes:
-    """Numbers as s15Fixed16, to 1/65536."""
+    """Numbers as s15Fixed16, to 1/65536; ValueError for those that are too large."""
+    if not all(abs(value) < 32767 for value in values):
+        raise ValueError("primaries that span no colours")
     return b"".join(struct.pack(">i", round(float(value) * 65536)) for value in values)

@@ -6,6 +6,7 @@ Asked before the pixels are loaded, as Pillow closes some files with that.
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from rdae.pictures.png_chunks import Survey
 
 ROUNDED = "{} bits rounded to 8"
 CUT = "{} bits cut to 8"
+MOST_NOTES = 8  # of one kind: types of chunks are a stranger's words
 SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 IPTC = 0x0404  # of Photoshop's resources
 EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
@@ -36,14 +38,15 @@ SWAPPED = {"B": "L", "L": "B", "N": "B"}
 class Facts:
     """What there is to know of a picture beside what Pillow says.
 
-    bits: of a sample. low: the same picture with the lower bytes of samples of 16 bits, of which Pillow gives the
-    upper ones. key: the transparent colour, in samples of so many bits. inverted: 0 is white, and Pillow does not turn
-    it. colours: what is described without a profile; described_first: whatever a profile says. icc, xmp: what Pillow
-    does not give. notes: of what is changed. not_kept: what a container has no place for. refused: why the picture
-    cannot be taken at all.
+    bits: of a sample, as Pillow gives it. stretched: those of the file, if Pillow makes 16 of fewer. low: the same
+    picture with the lower bytes of samples of 16 bits, of which Pillow gives the upper ones. key: the transparent
+    colour, in samples of so many bits. inverted: 0 is white, and Pillow does not turn it. colours: what is described
+    without a profile; described_first: whatever a profile says. icc, xmp: what Pillow does not give. notes: of what is
+    changed. not_kept: what a container has no place for. refused: why the picture cannot be taken at all.
     """
 
     bits: int = 8
+    stretched: int = 0
     low: Image.Image | None = None
     key: tuple[int, ...] | None = None
     inverted: bool = False
@@ -80,8 +83,10 @@ def facts_of(image: Image.Image, said: Survey | None = None) -> Facts:
         return Facts(colours=colours.ADOBE_RGB if adobe else None, not_kept=tuple(_left_behind(image)))
     bits = _bits_by_decoder(image)
     note = CUT if image.format == "SGI" else ROUNDED
+    sixteen = image.mode in SIXTEEN_BIT_MODES
     return Facts(
-        notes=(note.format(bits),) if bits > 8 and image.mode not in SIXTEEN_BIT_MODES else (),
+        stretched=bits if sixteen and 8 < bits < 16 else 0,
+        notes=(note.format(bits),) if bits > 8 and not sixteen else (),
         not_kept=tuple(_left_behind(image)),
     )
 
@@ -94,8 +99,8 @@ def _surveyed(image: Any) -> Survey:
 
 
 def _of_png(image: Image.Image, said: Survey) -> Facts:
-    notes = [f"damaged {kind} left out" for kind in said.damaged]
-    notes += [f"{what} dropped: it is damaged, or too long" for what in said.unread]
+    notes = list(_damaged(said.damaged))
+    notes += [f"{what} dropped: it is damaged, or too long" for what in dict.fromkeys(said.unread)]
     described: Colours | None = None
     if said.cicp is not None:
         meant = colours.of_cicp(*said.cicp)
@@ -121,6 +126,15 @@ def _of_png(image: Image.Image, said: Survey) -> Facts:
     )
 
 
+def _damaged(kinds: list[str]) -> Iterator[str]:
+    """A line for each type of chunk that was left out, and one for the rest of many types."""
+    counts = Counter(kinds).most_common()
+    for kind, count in counts[:MOST_NOTES]:
+        yield f"{f'{count:,} ' if count > 1 else ''}damaged {kind} left out"
+    if rest := sum(count for _, count in counts[MOST_NOTES:]):
+        yield f"{rest:,} more damaged chunk{'s' if rest > 1 else ''} left out"
+
+
 def _of_boxes(image: Image.Image, told: boxes.Said, note: str) -> Facts:
     notes, described = [], None
     if told.bits > 8 and image.mode not in SIXTEEN_BIT_MODES:
@@ -143,8 +157,8 @@ def _of_boxes(image: Image.Image, told: boxes.Said, note: str) -> Facts:
 
 def _of_tiff(image: Any) -> Facts:
     tags = image.tag_v2
-    bits = max(tags.get(TIFF_BITS, (1,)))
-    kind = max(tags.get(TIFF_SAMPLE_FORMAT, (1,)))
+    bits = _largest(tags.get(TIFF_BITS), 1)
+    kind = _largest(tags.get(TIFF_SAMPLE_FORMAT), 1)
     refused = ""
     if _is_raw(image):
         refused = "a camera's raw file, of which only a preview could be read"
@@ -167,13 +181,19 @@ def _of_tiff(image: Any) -> Facts:
     )
 
 
+def _largest(value: object, default: int) -> int:
+    """The largest integer in a tag, which may be of any type."""
+    values = value if isinstance(value, tuple) else (value,)
+    return max((each for each in values if isinstance(each, int)), default=default)
+
+
 def _is_raw(image: Any) -> bool:
     """Whether a TIFF is a camera's raw data (DNG, CR2, NEF, ARW), of which Pillow gives the preview in front."""
     tags, place = image.tag_v2, image.fp.tell()
     image.fp.seek(CR2_PLACE)
     mark = image.fp.read(len(CR2_MARK))
     image.fp.seek(place)
-    preview = bool(tags.get(TIFF_SUBFILE_TYPE, 0) & REDUCED) and TIFF_SUB_IFDS in tags
+    preview = bool(_largest(tags.get(TIFF_SUBFILE_TYPE), 0) & REDUCED) and TIFF_SUB_IFDS in tags
     return mark == CR2_MARK or DNG_VERSION in tags or preview
 
 

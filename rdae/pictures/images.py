@@ -19,7 +19,17 @@ from rdae.pictures import profiles, samples
 from rdae.pictures.colours import Colours
 from rdae.pictures.facts import ROUNDED, SIXTEEN_BIT_MODES, Facts, facts_of
 from rdae.pictures.metadata import metadata_of
-from rdae.pictures.raster import Note, Plane, Raster, check_size, from_array, kept_kinds, silent, transparent
+from rdae.pictures.raster import (
+    Levels,
+    Note,
+    Plane,
+    Raster,
+    check_size,
+    from_array,
+    kept_kinds,
+    silent,
+    transparent,
+)
 from rdae.pictures.spool import Collector
 
 # What EXIF's orientations ask for, other than 1, which is upright.
@@ -46,11 +56,17 @@ def to_raster(
     *,
     metadata: bool | Collection[str] = True,
 ) -> Raster:
-    """A picture in memory, of whatever kind: the raster itself, or `from_pillow` or `from_array` of it."""
+    """A picture in memory, of whatever kind: the raster itself, or `from_pillow` or `from_array` of it.
+
+    PictureError for a raster that says it is grey and is not.
+    """
     if isinstance(image, Raster):
         kept = kept_kinds(metadata)
+        if image.grey and not _is_grey(image.levels):
+            raise PictureError("a grey raster whose channels differ, expected three equal ones")
         return dataclasses.replace(
             image,
+            alpha=transparent(image.alpha),
             icc=image.icc if "icc" in kept else None,
             exif=image.exif if "exif" in kept else None,
             xmp=image.xmp if "xmp" in kept else None,
@@ -90,6 +106,13 @@ def from_pillow(
     return raster
 
 
+def _is_grey(levels: Levels) -> bool:
+    """Whether all channels are equal; in bands, as what is compared takes a third of the levels."""
+    rows = max(1, BAND_PIXELS // levels.shape[1])
+    bands = (levels[top : top + rows] for top in range(0, len(levels), rows))
+    return all(bool((band[:, :, 1:] == band[:, :, :1]).all()) for band in bands)
+
+
 def words(error: Exception) -> str:
     """What an error says, or else its kind."""
     return str(error) or type(error).__name__
@@ -111,7 +134,7 @@ def _from_pillow(
     image.load()
     check_size(image.width, image.height)  # of some formats (ICO, ICNS) it is known only now
     if image.mode in SIXTEEN_BIT_MODES:
-        note(ROUNDED.format(facts.bits if facts.bits > 8 else 16))
+        note(ROUNDED.format(facts.stretched or (facts.bits if facts.bits > 8 else 16)))
     metadata = metadata_of(image, facts)
     if metadata.note:
         note(metadata.note)

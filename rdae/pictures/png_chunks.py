@@ -28,6 +28,8 @@ PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 # Chunks that a reader may leave out, but for what is seen.
 OF_THE_PICTURE = frozenset({b"tRNS"})
+# Of what Pillow refuses the picture for, or would not pass on, if it is shorter.
+LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"pHYs": 9}
 XMP_KEY = b"XML:com.adobe.xmp"
 
 
@@ -37,7 +39,8 @@ class Survey:
 
     depth: bits of a sample. key: the colour that is transparent, in samples of that depth. profile, xmp: inflated, if
     Pillow would not. gamma, chromaticities, cicp: as `rdae.pictures.colours` takes them. srgb: it says so. texts: how
-    many, without XMP. damaged: types of chunks that were left out for their checksums. unread: what is damaged inside.
+    many, without XMP. damaged: types of chunks that were left out for their checksums or lengths.
+    unread: what is damaged inside.
     """
 
     width: int = 0
@@ -84,7 +87,7 @@ def survey(file: BinaryIO) -> tuple[Survey, BinaryIO]:
         if kind == b"IDAT" or length > MOST_BYTES:
             continue
         content, sound = _content(file, place, kind, length)
-        if not sound:
+        if not sound or length != LENGTHS.get(kind, length):
             if kind[0:1].islower() and kind not in OF_THE_PICTURE:
                 left_out.add(place)
                 found.damaged.append(kind.decode("latin-1"))

@@ -18,7 +18,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from rdae.errors import PictureError
 from rdae.pictures import png_chunks
-from rdae.pictures.facts import facts_of
+from rdae.pictures.facts import Facts, facts_of
 from rdae.pictures.formats import FORMATS, HEAD_BYTES, plug_in_for, wanting
 from rdae.pictures.images import from_pillow, no_memory, to_raster, words
 from rdae.pictures.raster import Note, Raster, check_size, silent
@@ -78,10 +78,8 @@ def _raster_in(file: BinaryIO, note: Note, *, metadata: bool | Collection[str], 
         said, given = png_chunks.survey(source)
     with _opened(given, head) as image:
         check_size(image.width, image.height)
-        facts = facts_of(image, said)
-        if facts.refused:
-            raise PictureError(facts.refused)
         try:
+            facts = _facts_of_taken(image, said)
             image.load()
             # Of some formats (ICO, ICNS) the size is known only now.
             check_size(image.width, image.height)
@@ -100,6 +98,14 @@ def _raster_in(file: BinaryIO, note: Note, *, metadata: bool | Collection[str], 
         if frames > 1:
             note(f"only the first of {frames} frames taken")
         return from_pillow(image, note, metadata=metadata, facts=facts, account=account)
+
+
+def _facts_of_taken(image: Image.Image, said: png_chunks.Survey | None) -> Facts:
+    """The facts of an image; PictureError for one that is refused by these."""
+    facts = facts_of(image, said)
+    if facts.refused:
+        raise PictureError(facts.refused)
+    return facts
 
 
 def _opened(source: BinaryIO, head: bytes) -> Image.Image:

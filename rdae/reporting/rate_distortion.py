@@ -73,6 +73,10 @@ def draw(
     out. MissingExtraError without matplotlib.
     """
     for curve in measured:
+        if not curve.bpp:  # curves leave out the points without a finite PSNR
+            raise ResultsError(
+                f"{curve.name}: the mean PSNR is infinite: every quality has a picture that is exact"
+            )
         if not values(curve, metric):
             known = [key for key in ("psnr", "ms-ssim") if curve.values(key)] + sorted(curve.columns)
             raise ResultsError(f"{curve.name}: no {metric} to draw, expected one of {', '.join(known)}")

@@ -408,6 +408,15 @@ def test_strip_takes_no_file_for_a_kind() -> None:
     assert set(KINDS) == METADATA
 
 
+def test_strip_with_an_unknown_kind_among_others_is_wrong_usage() -> None:
+    tagged()
+    result = rdae_command("compress", "--strip", "exif,foo", "tagged.png")
+    assert (result.exit_code, "'foo', expected one or more of" in result.stderr) == (2, True)
+    assert not Path("tagged.rdae").exists()
+    Path("exif,foo").write_bytes(Path("tagged.png").read_bytes())
+    assert rdae_command("compress", "--strip", "exif,foo").exit_code == 0
+
+
 def test_the_best_quality_within_a_size_that_it_does_not_fill_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

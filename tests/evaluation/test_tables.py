@@ -87,3 +87,8 @@ def test_a_delta_can_be_of_ms_ssim_in_decibels_and_of_the_classic_cubic() -> Non
     assert f"BD-rate {expected:+.2f} %, BD-MS-SSIM -" in line
     (line,) = deltas(bpg, [vtm], metric="psnr-y")
     assert line.endswith("no BD-rate: VTM 9.1 (VVC) has no PSNR-Y")
+
+
+def test_a_curve_of_exact_pictures_only_has_no_bd_rate_as_its_psnr_is_infinite() -> None:
+    (line,) = deltas(Curve("exact", (), ()), [published("vtm")])
+    assert "no BD-rate: exact has infinite PSNR: every quality has a picture that is exact" in line

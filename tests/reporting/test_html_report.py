@@ -336,6 +336,19 @@ def test_wrong_pictures_are_refused_by_name(kit: Kit, tmp_path: Path) -> None:
     assert read(kit.results).qualities == (10, 40, 70)
 
 
+def test_a_file_without_a_finite_mean_is_one_line_that_names_it(kit: Kit, tmp_path: Path) -> None:
+    content = json.loads(kit.results.read_text(encoding="utf-8"))
+    for point in content["pictures"][0]["points"]:
+        point |= {"mse-rgb": 0.0, "psnr-rgb": None, "psnr-y": None, "ms-ssim-rgb": 1.0}
+    for point in content["pictures"][1]["points"]:
+        point["ms-ssim-rgb"] = None
+    (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
+    done = rdae_command("report", str(tmp_path / "a.json"), "-o", str(tmp_path / "a.html"), "--quiet")
+    assert done.exit_code == 1
+    assert "a.json: no measure has a finite mean" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_picture_that_is_stored_as_pixels_is_shown_as_lossless_and_without_maps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,6 +122,11 @@ def test_what_cannot_be_drawn_is_one_line(options: dict[str, Any], message: str)
         draw([OWN], [], file_format="svg", **options)
 
 
+def test_a_curve_without_a_finite_psnr_says_so() -> None:
+    with pytest.raises(ResultsError, match="exact: the mean PSNR is infinite: every quality has a picture"):
+        draw([Curve("exact", (), ())], [], file_format="svg")
+
+
 def test_any_column_is_a_metric_and_an_anchor_without_it_is_left_out() -> None:
     pytest.importorskip("matplotlib")
     with drawn(rate_distortion) as found:

@@ -195,6 +195,10 @@ def gather(paths: Sequence[Path], anchors: Sequence[str] = ()) -> Comparison:
         else:
             notes.append(f"{curve.name} is left out: its published curve is of the 24 Kodak pictures.")
     metrics = _metrics(tested)
+    if not metrics:
+        raise ResultsError(
+            f"{paths[0]}: no measure has a finite mean: every quality has a picture that is exact"
+        )
     verdicts = tuple(_verdict(tested, other, metrics) for other in codecs[1:])
     order = tuple(p.name for p in first.pictures if p.name in shared)
     return Comparison(tuple(codecs), metrics, verdicts, order, len(first.pictures) - len(order), tuple(notes))
