@@ -31,7 +31,7 @@ def test_a_picture_is_compressed_verified_and_decompressed_by_tasks(tiny_path: P
     picture, file, back = (str(tmp_path / name) for name in ("a.png", "deep/a.rdae", "b.ppm"))
     Image.fromarray(tiny_model.photo(20, 30)).save(picture)
     model = str(tiny_path)
-    made = perform(Compress(quality=80, model=model), Job(picture, file))
+    made = perform(Compress(quality=80, model=model, exact=False), Job(picture, file))
     assert made.facts is not None, made.error
     assert (made.facts.width, made.facts.height, made.facts.model, made.facts.quality) == (30, 20, "tiny", 80)
     assert made.facts.output_bytes == made.facts.rdae_bytes == Path(file).stat().st_size
