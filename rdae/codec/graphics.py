@@ -121,9 +121,8 @@ def best(encoding: Encoding, search: Callable[[Prepared], Encoding]) -> Choice:
     cost = account.cost(plain.container, reconstruct(encoding))
     found = [(cost, plain)]
     if look.exactness_is_near:
-        found += [
-            (cost, Choice(each.container, None)) for cost, each in _walk(account, raster, look, index, cost)
-        ]
+        walk = _walk(account, raster, look, index, cost)
+        found += [(other, Choice(each.container, None)) for other, each in walk]
     if parts:
         mixed = search(prepare(raster, prepared.model, tile=prepared.tile, pixels=parts))
         made = container_of(mixed)
@@ -224,13 +223,16 @@ class Account:
 
     def error_bits(self, seen: Levels) -> float:
         """Return βD of levels of the whole picture."""
-        if self._raster.alpha is not None:  # where nothing is to be seen any colour is right
-            seen = np.where(self._raster.alpha[:, :, None] > 0, seen, self._raster.levels)
-        return self._beta * self._judge.distortion(seen)
+        return self._beta * self._judge.distortion(visible(self._raster, seen))
 
     def error_bits_of(self, wanted: Levels, seen: Levels) -> float:
         """Return βD of levels of a rectangle."""
         return self._beta * Judge(wanted, self._weights).distortion(seen)
+
+
+def visible(raster: Raster, seen: Levels) -> Levels:
+    """What is seen of levels: under alpha 0 nothing is, so any colour is right there."""
+    return seen if raster.alpha is None else np.where(raster.alpha[:, :, None] > 0, seen, raster.levels)
 
 
 def is_graphics(raster: Raster) -> bool:
@@ -238,10 +240,12 @@ def is_graphics(raster: Raster) -> bool:
     return webp.available() and Look.of(raster.levels).whole
 
 
-def offers(raster: Raster, index: int) -> Iterator[Candidate]:
-    """Yield what `candidates` does, as far as a picture looks as if it could be worth it."""
-    look = Look.of(raster.levels) if webp.available() else None
-    if look is not None and look.exactness_is_near:
+def offers(raster: Raster, index: int, *, always: bool) -> Iterator[Candidate]:
+    """Yield what `candidates` does, as far as it could be worth it.  always: the exact one of any picture."""
+    if not webp.available():
+        return
+    look = Look.of(raster.levels)
+    if always or look.exactness_is_near:
         found = candidates(raster, index)
         yield from found if look.whole else [next(found)]
 

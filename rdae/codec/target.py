@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,7 +15,6 @@ from rdae.codec import graphics
 from rdae.codec.container import pack
 from rdae.codec.encoding import Encoding, Prepared, file_of, prepare, reconstruct, searched_encoding
 from rdae.codec.refinement import Listener
-from rdae.codec.sections import webp
 from rdae.errors import TargetError
 from rdae.quality import MAX_INDEX
 from rdae.targets import FIRST_INDEX, Met, Target, meet
@@ -42,14 +40,14 @@ class _Trials:
             keep=not self.target.at_most,
             clock=self.clock,
         )
+        raster = self.prepared.raster
         if self.target.at_most:
             size = len(file_of(encoding))
-            raster = self.prepared.raster
             return encoding, size * (8 / (raster.width * raster.height) if self.target.kind == "bpp" else 1)
         with self.clock.stage("synthesis"):
             seen = reconstruct(encoding)
         with self.clock.stage("metric"):
-            return encoding, likeness(self.target, self.prepared.raster.levels, _visible(self.prepared, seen))
+            return encoding, likeness(self.target, raster.levels, graphics.visible(raster, seen))
 
     def best(self, first: int = FIRST_INDEX) -> Met[Encoding]:
         """Find the encoding that comes closest to the target on its right side, from the quality index `first` on."""
@@ -86,29 +84,17 @@ def compress_to(
     (`rdae.codec.graphics`) where they come as close in fewer bytes, or closer; exact ones where nothing else does.
     """
     clock = clock or Clock()
-    found: list[_Found] = []
-    failure: TargetError | None = None
     try:
-        found.append(_latents_to(prepared, target, effort, listener, clock))
-    except TargetError as error:
-        if not choose:
+        latents = _latents_to(prepared, target, effort, listener, clock)
+    except TargetError:
+        found = _with_pixels(prepared, target, effort, None, listener, clock) if choose else []
+        if not found:
             raise
-        failure = error
-    if choose:
-        stored = _stored_to(prepared, target, at_any_price=not found)
-        found += [] if stored is None else [stored]
-        found += _mixed_to(prepared, target, effort, found, listener, clock)
-    if not found:
-        assert failure is not None
-        raise failure
-    if not target.at_most:
-        return min((each.data for each in found), key=len)
-    account = graphics.Account(prepared.raster, prepared.model.objective, FIRST_INDEX)
-    return (
-        found[0].data
-        if len(found) == 1
-        else min(found, key=lambda each: account.error_bits(each.seen())).data
-    )
+        return _best(found, prepared, target)
+    if not choose:
+        return latents.data
+    found = [latents, *_with_pixels(prepared, target, effort, latents, listener, clock)]
+    return _best(found, prepared, target)
 
 
 class _Found(NamedTuple):
@@ -119,15 +105,41 @@ class _Found(NamedTuple):
     at: int
 
 
-def _stored_to(prepared: Prepared, target: Target, *, at_any_price: bool) -> _Found | None:
+def _best(found: list[_Found], prepared: Prepared, target: Target) -> bytes:
+    """Return the shortest file; of a size or rate that with the least error."""
+    if len(found) == 1:
+        return found[0].data
+    if not target.at_most:
+        return min((each.data for each in found), key=len)
+    account = graphics.Account(prepared.raster, prepared.model.objective, FIRST_INDEX)
+    return min(found, key=lambda each: account.error_bits(each.seen())).data
+
+
+def _with_pixels(
+    prepared: Prepared,
+    target: Target,
+    effort: int,
+    latents: _Found | None,
+    listener: Listener | None,
+    clock: Clock,
+) -> list[_Found]:
+    """Return what meets the target as pixels, and with rectangles of them.  latents: what did without, if any did."""
+    stored = _stored_to(prepared, target, always=latents is None and not target.at_most)
+    nearest = 0 if target.at_most else MAX_INDEX
+    index = nearest if latents is None else latents.at
+    mixed = _mixed_to(prepared, target, effort, index, listener, clock)
+    return mixed if stored is None else [stored, *mixed]
+
+
+def _stored_to(prepared: Prepared, target: Target, *, always: bool) -> _Found | None:
     """Return the picture stored as pixels in the best way within a size, or in the shortest with a distortion.
 
-    at_any_price: also a photograph, if the target is a distortion.
+    always: also a photograph.
     """
     raster = prepared.raster
-    offers = graphics.offers(raster, FIRST_INDEX)  # with all colours, then with fewer and fewer
-    if at_any_price and not target.at_most and webp.available():
-        offers = itertools.chain(offers, itertools.islice(graphics.candidates(raster, FIRST_INDEX), 1))
+    offers = graphics.offers(
+        raster, FIRST_INDEX, always=always
+    )  # with all colours, then with fewer and fewer
     per_pixel = 8 / (raster.width * raster.height) if target.kind == "bpp" else 1
     good: list[tuple[bytes, graphics.Candidate]] = []
     for each in offers:
@@ -136,7 +148,7 @@ def _stored_to(prepared: Prepared, target: Target, *, at_any_price: bool) -> _Fo
             good.append((data, each))
             break  # what has more colours is better
         if not target.at_most:
-            if likeness(target, prepared.raster.levels, _visible(prepared, each.levels)) < target.value:
+            if likeness(target, raster.levels, graphics.visible(raster, each.levels)) < target.value:
                 break
             good.append((data, each))
     if not good:
@@ -149,15 +161,14 @@ def _mixed_to(
     prepared: Prepared,
     target: Target,
     effort: int,
-    others: list[_Found],
+    index: int,
     listener: Listener | None,
     clock: Clock,
 ) -> list[_Found]:
     """Return files that come closest with rectangles of graphics over their latents, if the picture has some.
 
-    others: what came closest without.
+    index: of what came closest without.
     """
-    index = others[0].at if others else (0 if target.at_most else MAX_INDEX)
     raster, model = prepared.raster, prepared.model
     found: list[_Found] = []
     for _ in range(2):  # rectangles for the quality of the rest, which is higher with them
@@ -169,14 +180,10 @@ def _mixed_to(
             found.append(_latents_to(mixed, target, effort, listener, clock))
         except TargetError:
             break
+        if found[-1].at == index:
+            break
         index = found[-1].at
     return found
-
-
-def _visible(prepared: Prepared, seen: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """What is seen of levels: under alpha 0 nothing is, so any colour is right there."""
-    alpha = prepared.raster.alpha
-    return seen if alpha is None else np.where(alpha[:, :, None] > 0, seen, prepared.raster.levels)
 
 
 def _latents_to(
