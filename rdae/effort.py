@@ -5,3 +5,9 @@ MAX_EFFORT = 9
 
 DEFAULT_EFFORT = 1
 """One step."""
+
+
+def check_effort(effort: int) -> None:
+    """Raise ValueError if a level is not 0..9."""
+    if not 0 <= effort <= MAX_EFFORT:
+        raise ValueError(f"effort {effort}, expected 0 to {MAX_EFFORT}")

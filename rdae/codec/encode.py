@@ -26,7 +26,7 @@ from rdae.codec.graphics import Choice
 from rdae.codec.latents import Digest, Quantised
 from rdae.codec.refinement import Listener
 from rdae.codec.sections.pixels import pixel_sections
-from rdae.effort import MAX_EFFORT
+from rdae.effort import check_effort
 from rdae.errors import PictureError, StreamError, VerifyError
 from rdae.networks.model import Model
 from rdae.pictures.raster import Raster
@@ -97,8 +97,7 @@ def compress_lossless(
     effort: from `rdae.codec.graphics.BEST_EFFORT` on, large pictures get as much time as small ones.
     ValueError if it is not 0..9.
     """
-    if not 0 <= effort <= MAX_EFFORT:
-        raise ValueError(f"effort {effort}, expected 0 to {MAX_EFFORT}")
+    check_effort(effort)
     clock = clock or Clock()
     raster = picture if isinstance(picture, Raster) else Raster(picture)
     try:
@@ -146,6 +145,7 @@ def _chosen(
 
     search: encodes what is prepared with an effort.
     """
+    check_effort(effort)
     if choose and effort and graphics.is_graphics(prepared.raster):
         # Effort saves a tenth of the bits at most, pixels often half of them: then nobody need wait for the effort.
         quick = graphics.best(search(prepared, 0), lambda wanted: search(wanted, 0))

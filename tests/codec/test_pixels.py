@@ -212,11 +212,13 @@ def test_compress_takes_lossless_and_exact() -> None:
     assert model.compress(photograph, 50) == model.compress(photograph, 50, exact=False)
 
 
-def test_lossless_takes_no_nonsense() -> None:
+def test_pixels_take_no_nonsense() -> None:
     picture = drawing(40, 50)
     for effort, quality in ((10, 50.0), (-1, 50.0), (1, 101.0)):
         with pytest.raises(ValueError, match="expected"):
             rdae.compress(picture, quality, effort=effort, lossless=True)
+        with pytest.raises(ValueError, match="expected"):
+            rdae.compress(picture, quality, effort=effort)
 
 
 def test_the_plug_in_saves_lossless() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from rdae.codec.refinement.rounding import Rounding
-from rdae.effort import MAX_EFFORT
+from rdae.effort import MAX_EFFORT, check_effort
 from rdae.quality import beta
 
 
@@ -89,8 +89,7 @@ def plans(effort: int) -> tuple[Plan, ...]:
     A level does what the level below does, and one stage more.  As each search keeps the best that it has seen, none
     is worse than the one below.
     """
-    if not 0 <= effort <= MAX_EFFORT:
-        raise ValueError(f"effort {effort}, expected 0 to {MAX_EFFORT}")
+    check_effort(effort)
     searches = Plan(_SHORT[:effort]), Plan(_LONG[: max(0, effort - len(_SHORT))], COARSER)
     return tuple(plan for plan in searches if plan.stages)
 
