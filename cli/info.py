@@ -15,6 +15,7 @@ from rdae.codec.container import PIXELS_TYPES, Container, parse
 from rdae.codec.reading import read_container
 from rdae.errors import NotRdaeError, StreamError
 from rdae.networks import registry
+from rdae.networks.known_models import known
 from rdae.storage.locations import locate
 from rdae.storage.names import SUFFIX
 
@@ -66,16 +67,26 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         f"size      {facts['bytes']:,} bytes, {facts['bpp']:.3f} bpp",
         f"picture   {size}{', grey' if facts['grey'] else ''}",
         f"quality   {facts['quality']:g}",
-        *(
-            [f"model     {facts['model']}, {facts['model_name'] or 'not installed'}"]
-            if facts["model"]
-            else []
-        ),
+        *(_model_lines(facts) if facts["model"] else []),
         *([_pixels_line(facts)] if facts["pixels_stored"] else []),
         *([] if facts["tile"] is None else [f"tiles     of {tiles} x {tiles} latents"]),
         *(f"section   {section['type']}, {section['bytes']:,} bytes" for section in facts["sections"]),
         *([f"checksum  {facts['latent_checksum'] or 'none'} over the latents"] if facts["model"] else []),
     ]
+
+
+def _model_lines(facts: dict[str, Any]) -> list[str]:
+    published = known(bytes.fromhex(facts["model"]))
+    name = facts["model_name"] or f"{f'{published.name}, ' if published else ''}not installed"
+    line = f"model     {facts['model']}, {name}"
+    if facts["model_released"]:
+        return [line]
+    reason = (
+        f"{published.name} is provisional, and later versions of rdae may not read its files"
+        if published
+        else "no version of rdae brings it, so its files open only where its weights are kept"
+    )
+    return [line, f"model not released: {reason}"]
 
 
 def _pixels_line(facts: dict[str, Any]) -> str:
@@ -90,6 +101,8 @@ def facts_of(container: Container, size_bytes: int) -> dict[str, Any]:
     header = container.header
     checksum = container.latent_checksum
     stored, exact = _stored_shares(container)
+    published = known(header.model)
+    released = published is not None and published.released
     return {
         "bytes": size_bytes,
         "width": header.width,
@@ -99,6 +112,7 @@ def facts_of(container: Container, size_bytes: int) -> dict[str, Any]:
         "quality_index": header.quality_index,
         "model": header.model.hex() if container.needs_model else None,
         "model_name": registry.name_of(header.model) if container.needs_model else None,
+        "model_released": released if container.needs_model else None,
         "grey": header.grey,
         "tile": header.tile,
         "sections": [

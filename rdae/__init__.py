@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rdae.api import Model, compress, decompress, open_model
     from rdae.targets import Target
 
-__version__ = "0.1.0"
+__version__ = "0.1.0.dev0"
 
 __all__ = [
     "CorruptError",

@@ -2,6 +2,10 @@
 
 Several models live side by side, so that files of old models can still be read.  Only manifests are read here, which is
 quick; that the weights are what a manifest says is found out when they are loaded (`rdae.networks.weights`).
+
+Other packages bring models as files of the folder rdae_models in site-packages: weights, manifest and graphs, as
+`rdae export` writes them.  rdae_models is a namespace package (no __init__.py), so that several such packages can be
+installed, and nothing of theirs is run.  tools/models_package.py makes one.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.resources
+import importlib.util
 import json
 import os
 import re
@@ -17,7 +22,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rdae import __version__
 from rdae.errors import WeightsError
+from rdae.networks.known_models import known
 
 TUNES = {"psnr": "rdae-base", "visual": "rdae-visual"}
 """Names of the published weights by what they are best at: PSNR, or what people see."""
@@ -27,6 +34,9 @@ DEFAULT_TUNE = "visual"
 
 PATH_VARIABLE = "RDAE_MODEL_PATH"
 """Environment variable with folders that are searched first, written like PATH."""
+
+MODELS_PACKAGE = "rdae_models"
+"""The folder by which other packages bring models."""
 
 SUFFIX = ".safetensors"
 ID_BYTES = 4
@@ -85,6 +95,15 @@ def packaged() -> Path:
         raise WeightsError("no weights are installed with this copy of rdae: pip install it") from error
 
 
+def companions() -> list[Path]:
+    """Return the folders of other packages that bring models; they are found, not imported."""
+    try:
+        found = importlib.util.find_spec(MODELS_PACKAGE)
+    except (ImportError, ValueError):  # of a module by this name that somebody has made
+        return []
+    return [Path(folder) for folder in (found and found.submodule_search_locations) or ()]
+
+
 def tuned_path(tune: str | None = None) -> Path:
     """Return the published weights of a tune: the package's, or the first of their name in the search path.
 
@@ -105,13 +124,14 @@ def tuned_path(tune: str | None = None) -> Path:
 
 
 def folders() -> list[Path]:
-    """Return the folders that are searched, first to last: the environment's, the user's, the package's."""
+    """Return the folders that are searched, in order: the environment's, the user's, rdae's, other packages'."""
     listed = os.environ.get(PATH_VARIABLE, "").split(os.pathsep)
     found = [Path(entry) for entry in listed if entry]
     with contextlib.suppress(RuntimeError):  # of a user without a home
         found.append(_data_folder() / "rdae" / "models")
     with contextlib.suppress(WeightsError):
         found.append(packaged())
+    found.extend(companions())
     return list(dict.fromkeys(found))
 
 
@@ -149,7 +169,7 @@ def find_by_id(model_id: bytes) -> Path:
             f"needs model {model_id.hex()}, but several different models begin so: {listed}; say which with --model"
         )
     if not fitting:
-        raise WeightsError(f"needs model {model_id.hex()}, which is not installed: {_account()}")
+        raise WeightsError(f"needs model {model_id.hex()}{_advice(model_id)}; {_account()}")
     return fitting[0].path
 
 
@@ -209,6 +229,17 @@ def _data_folder() -> Path:
         return Path.home() / "Library" / "Application Support"
     shared = Path(os.environ.get("XDG_DATA_HOME", ""))
     return shared if shared.is_absolute() else Path.home() / ".local" / "share"
+
+
+def _advice(model_id: bytes) -> str:
+    """Say what an absent model is, and what to do about it."""
+    model = known(model_id)
+    if model is None:
+        return (
+            f", which is not installed, and which rdae {__version__} does not know: "
+            "install a newer rdae, or ask whoever wrote the file for its weights"
+        )
+    return f" ({model.name}), which is not installed: {model.advice}"
 
 
 def _account() -> str:

@@ -130,6 +130,7 @@ def test_info_prints_what_a_file_says(tmp_path: Path) -> None:
         "picture   64 x 48",
         "quality   37.5",
         "model     010203ff, not installed",
+        "model not released: no version of rdae brings it, so its files open only where its weights are kept",
         "section   latents, 1,234 bytes",
         "section   xmp, 1 bytes",
         "checksum  00000abc over the latents",
@@ -149,6 +150,7 @@ def test_info_prints_json(tmp_path: Path) -> None:
         "quality_index": 300,
         "model": "010203ff",
         "model_name": None,
+        "model_released": False,
         "grey": False,
         "tile": None,
         "sections": [

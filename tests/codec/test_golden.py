@@ -29,7 +29,7 @@ from rdae.networks import weights
 from rdae.networks.model import Model
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-VERSIONS = sorted(path for path in GOLDEN.iterdir() if path.is_dir())
+VERSIONS = sorted(GOLDEN.glob("v*"))
 
 
 def told(name: str) -> Iterator[Any]:
