@@ -10,18 +10,28 @@ import click
 
 from rdae.errors import WeightsError
 from rdae.networks import registry
+from rdae.storage.files import write_atomically
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--check", is_flag=True, help="Read the weights too, and compare them with their SHA-256.")
-def models(*, as_json: bool, check: bool) -> None:
+@click.option(
+    "--slices",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write what a decoder needs of each model into this folder, for web pages.",
+)
+def models(*, as_json: bool, check: bool, slices: Path | None) -> None:
     """List the installed models: name, id by which files name them, size, path.
 
     The folders of RDAE_MODEL_PATH are searched first, then the user's folder, then the package. `rdae compress`
     takes the published model of its --tune, the package's own if it is there, `rdae decompress` the one that a file
-    names. Exit status 1 if --check finds one damaged.
+    names. Exit status 1 if --check finds one damaged. A slice, ID.rdae-model.gz, is
+    what a page fetches that decodes in the browser.
     """
+    if slices is not None:
+        _write_slices(slices)
+        return
     tunes = _tunes()
     rows = []
     for entry in registry.installed():
@@ -46,6 +56,17 @@ def models(*, as_json: bool, check: bool) -> None:
             click.echo(f"no models in {folder}", err=True)
     if check and any(row["problem"] for row in rows):
         sys.exit(1)
+
+
+def _write_slices(folder: Path) -> None:
+    from rdae.networks.slices import name_of, slice_of
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for entry in registry.installed():
+        data = slice_of(entry.path)
+        path = folder / name_of(entry.sha256)
+        write_atomically(path, data, force=True)
+        click.echo(f"{path}  {entry.name}  {len(data):,} bytes")
 
 
 def _tunes() -> dict[Path, str]:

@@ -1,0 +1,148 @@
+/**
+ * Decodes .rdae files in a browser: the latents are those of every other decoder, bit for bit, the pixels theirs to a level.
+ *
+ * A page has one worker, which is started by the first `decode` and keeps the models that it has opened.
+ */
+
+import { type Header, peek as peekHeader } from "./container/container.ts";
+import * as errors from "./errors.ts";
+import type { DecodedPicture, DecodeSettings, Region, Reply, Request } from "./messages.ts";
+
+export * from "./errors.ts";
+export type { Header, Region };
+
+export interface DecodeOptions extends DecodeSettings {
+  scale?: 1 | 2 | 4 | 8;
+  /** Called as tiles are done. */
+  onProgress?: (done: number, total: number) => void;
+  /** Called with rows as they are made, and the first one's number: colours only, before alpha and stored pixels. */
+  onRows?: (rows: ImageData, top: number) => void;
+  signal?: AbortSignal;
+}
+
+export interface Picture extends Omit<DecodedPicture, "rgba"> {
+  /** The pixels: red, green, blue, alpha; sRGB unless a profile was kept. */
+  readonly image: ImageData;
+  /** Of the file. */
+  readonly bytes: number;
+}
+
+export interface Configuration {
+  /** Folder of rdae-worker.js and the runtime's files, of the page's own origin. Default: that of this module. */
+  assets?: string | URL;
+  /** Folder of models, files named by eight hexadecimal digits. Default: `models/` in the assets. */
+  models?: string | URL;
+  /** That share the work; default as many as processors, at most four. One where the page is not cross-origin isolated. */
+  threads?: number;
+}
+
+interface Waiting {
+  readonly options: DecodeOptions;
+  readonly bytes: number;
+  readonly resolve: (picture: Picture) => void;
+  readonly reject: (error: Error) => void;
+}
+
+let configuration: Configuration = {};
+let worker: Worker | undefined;
+let last = 0;
+const waiting = new Map<number, Waiting>();
+
+/** Says where things are; before the first `decode`, or it starts a new worker, and what is under way fails. */
+export function configure(options: Configuration): void {
+  configuration = { ...configuration, ...options };
+  if (worker) stop(new errors.RdaeError("configured anew"));
+}
+
+/** Reads a file's header from its first 64 bytes, or all if it has fewer; no checksum is looked at. */
+export function peek(bytes: Uint8Array): Header {
+  return peekHeader(bytes).header;
+}
+
+/**
+ * Decodes a file.
+ *
+ * Rejects with an error of errors.ts for a file that is damaged or not supported, or a model that is not there; with
+ * RangeError for a region that the picture does not have; with the signal's reason when that is aborted.
+ */
+export async function decode(file: Uint8Array | ArrayBuffer | Blob, options: DecodeOptions = {}): Promise<Picture> {
+  const { scale, region, maxPixels, profile, onProgress, onRows, signal } = options;
+  signal?.throwIfAborted();
+  const bytes = file instanceof Blob ? new Uint8Array(await file.arrayBuffer()) : new Uint8Array(file);
+  signal?.throwIfAborted();
+  const copy = file instanceof Blob ? bytes : bytes.slice();
+  const id = ++last;
+  const settings: DecodeSettings = {
+    ...(scale !== undefined && { scale }),
+    ...(region !== undefined && { region }),
+    ...(maxPixels !== undefined && { maxPixels }),
+    ...(profile !== undefined && { profile }),
+  };
+  return new Promise((resolve, reject) => {
+    const cancel = () => {
+      if (!waiting.delete(id)) return;
+      send({ kind: "cancel", id });
+      reject(signal!.reason as Error);
+    };
+    signal?.addEventListener("abort", cancel, { once: true });
+    const settled = () => signal?.removeEventListener("abort", cancel);
+    waiting.set(id, {
+      options: { ...(onProgress && { onProgress }), ...(onRows && { onRows }) },
+      bytes: copy.length,
+      resolve: (picture) => (settled(), resolve(picture)),
+      reject: (error) => (settled(), reject(error)),
+    });
+    send({ kind: "decode", id, file: copy as Uint8Array<ArrayBuffer>, settings, rows: onRows !== undefined }, [copy.buffer]);
+  });
+}
+
+function send(request: Request, transfer: Transferable[] = []): void {
+  worker ??= started();
+  worker.postMessage(request, transfer);
+}
+
+function started(): Worker {
+  const folder = (url: string | URL) => new URL(String(url).replace(/\/?$/, "/"), document.baseURI);
+  const assets = folder(configuration.assets ?? new URL(".", import.meta.url));
+  const models = configuration.models === undefined ? new URL("models/", assets) : folder(configuration.models);
+  const made = new Worker(new URL("rdae-worker.js", assets), { type: "module", name: "rdae" });
+  made.onmessage = ({ data }: MessageEvent<Reply>) => receive(data);
+  made.onerror = (event) => {
+    event.preventDefault();
+    stop(new errors.RdaeError(`the worker failed: ${event.message || "it could not be loaded"}`));
+  };
+  made.postMessage({ kind: "setup", assets: assets.href, models: models.href, threads: configuration.threads ?? 0 });
+  return made;
+}
+
+function receive(reply: Reply): void {
+  const one = waiting.get(reply.id);
+  if (!one) return;
+  if (reply.kind === "progress") {
+    one.options.onProgress?.(reply.done, reply.total);
+  } else if (reply.kind === "rows") {
+    one.options.onRows?.(new ImageData(reply.rgba, reply.width), reply.top);
+  } else if (reply.kind === "done") {
+    waiting.delete(reply.id);
+    const { rgba, ...rest } = reply.picture;
+    one.resolve({ ...rest, image: new ImageData(rgba, rest.width, rest.height), bytes: one.bytes });
+  } else {
+    waiting.delete(reply.id);
+    one.reject(errorOf(reply.name, reply.message));
+  }
+}
+
+function errorOf(name: string, message: string): Error {
+  const known = (errors as Record<string, new (message: string) => Error>)[name];
+  if (known) return new known(message);
+  return name === "RangeError" ? new RangeError(message) : new errors.RdaeError(message);
+}
+
+function stop(error: Error): void {
+  worker?.terminate();
+  worker = undefined;
+  for (const [id, one] of [...waiting]) {
+    waiting.delete(id);
+    one.reject(error);
+  }
+}

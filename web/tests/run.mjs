@@ -1,0 +1,59 @@
+/**
+ * All tests: `npm test`. Those of the format's reader run in Node, those of the decoder, the element and the viewer in Chromium.
+ *
+ * What is expected comes from rdae in Python: the interpreter of the environment variable PYTHON, else python3, must have it.
+ * RDAE_KODAK names a folder of photographs to be decoded too.
+ */
+
+import { build } from "esbuild";
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { CHROMIUM } from "./browser/server.mjs";
+
+const tests = dirname(fileURLToPath(import.meta.url));
+const root = dirname(dirname(tests));
+const work = await mkdtemp(join(tmpdir(), "rdae-web-"));
+
+function run(command, parts, env = {}) {
+  const { status, error } = spawnSync(command, parts, { stdio: "inherit", env: { ...process.env, ...env } });
+  if (error) console.error(`${command}: ${error.message}`);
+  return status ?? 1;
+}
+
+async function main() {
+  const unit = (await readdir(join(tests, "unit"))).filter((name) => name.endsWith(".test.ts"));
+  await build({
+    entryPoints: unit.map((name) => join(tests, "unit", name)),
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    outdir: work,
+    outExtension: { ".js": ".mjs" },
+    logLevel: "warning",
+  });
+  const files = unit.map((name) => join(work, `${basename(name, ".ts")}.mjs`));
+  const env = { RDAE_WEB_ROOT: root };
+  if (CHROMIUM && existsSync(CHROMIUM)) {
+    const cases = join(work, "cases");
+    const pictures = process.env.RDAE_KODAK ? ["--pictures", process.env.RDAE_KODAK] : [];
+    const made = run(process.env.PYTHON ?? "python3", [join(root, "tools", "web_cases.py"), cases, ...pictures]);
+    if (made !== 0) return made;
+    env.RDAE_WEB_CASES = cases;
+    const browser = (await readdir(join(tests, "browser"))).filter((name) => name.endsWith(".test.mjs"));
+    files.push(...browser.map((name) => join(tests, "browser", name)));
+  } else {
+    console.log("no Chromium: the tests in a browser are skipped");
+  }
+  // One after the other: each measures whether something hangs.
+  return run(process.execPath, ["--test", "--test-concurrency=1", "--test-reporter=dot", ...files], env);
+}
+
+try {
+  process.exitCode = await main();
+} finally {
+  await rm(work, { recursive: true, force: true });
+}
