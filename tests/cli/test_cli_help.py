@@ -54,15 +54,6 @@ def test_every_command_says_what_it_does_in_the_help_and_in_the_docs(name: str) 
     assert words(COMMANDS[name][1]) in words(section(""))
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_completion_script_is_the_shells(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        main(["completion", shell], prog_name="rdae")
-    assert end.value.code == 0
-    script = capsys.readouterr().out
-    assert f"_RDAE_COMPLETE={shell}_complete" in script
-
-
 @pytest.mark.parametrize(
     ("line", "expected"),
     [("rdae comp", "compress"), ("rdae compress --ver", "--verify"), ("rdae verify x", "file")],
