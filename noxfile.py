@@ -1,4 +1,4 @@
-"""The checks of this repository by name: `nox -s lint`, `types`, `tests`, `training`, `slow`; `.ci/run` does the same.
+"""The repository's checks by name: `nox -s lint`, `types`, `tests`, `training`, `slow`, `docs`; `.ci/run` does most.
 
 `tests` is light, and skips what needs PyTorch; `training` has PyTorch and skips nothing for want of it.
 `lowest` and `newest` try the oldest and the newest libraries that the project allows, and read each other's files:
@@ -45,6 +45,12 @@ def training(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     session.install(*CONSTRAINTS, "-e", ".[test,train]")
     session.run("pytest", "-m", "slow", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    session.install(*CONSTRAINTS, "-e", ".[docs]")
+    session.run("mkdocs", "build", "--strict", "--site-dir", session.create_tmp())
 
 
 @nox.session(python="3.10")

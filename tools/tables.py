@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,9 +37,11 @@ SCORED = (
 PAGES = (
     ROOT / "README.md",
     ROOT / "weights" / "README.md",
+    ROOT / "docs" / "results.md",
     ROOT / "docs" / "figures.md",
     ROOT / "docs" / "effort.md",
 )
+RESULTS, SPEED = ROOT / "docs" / "results.md", ROOT / "docs" / "speed.md"
 WIDTH = 118
 
 # File in data/measured or short name of a published curve, and what the table calls it.
@@ -54,6 +57,17 @@ PEERS = (
     ("avif420", "Pillow's AVIF, 4:2:0, speed 4"),
     ("jxl", "JPEG XL, effort 7"),
 )
+SHORT = (
+    ("avif", "AVIF"),
+    ("avif-ssimulacra2", "AVIF, tuned for SSIMULACRA2"),
+    ("avif-psnr", "AVIF, tuned for PSNR"),
+    ("jxl", "JPEG XL"),
+    ("webp", "WebP"),
+    ("jpeg", "JPEG"),
+)
+"""What the README's table has of them."""
+TIMED = ("AVIF 4:4:4", "JPEG XL", "WebP", "JPEG 4:4:4")
+"""What the README's table has of those in the benchmark, beside rdae."""
 ANCHORS = (
     ("bpg444", "BPG 4:4:4 (published, CompressAI)"),
     ("vtm", "VTM-9.1 (published, CompressAI)"),
@@ -80,7 +94,9 @@ def filled(page: Path) -> str:
     """The text of a page with all that is between markers written anew."""
     text = page.read_text(encoding="utf-8")
     blocks: dict[str, Callable[[], str]] = {
-        "measured": lambda: _measured(readme=page == PAGES[0]),
+        "results": _short,
+        "speed and size": _speed,
+        "measured": lambda: _measured(words=page == RESULTS),
         **{f"facts of {name}": functools.partial(_facts, name) for name in MODELS},
         "progress": _progress,
         "relaxation": _relaxation,
@@ -96,7 +112,55 @@ def filled(page: Path) -> str:
     return text
 
 
-def _measured(*, readme: bool) -> str:
+def _short() -> str:
+    """What the README says of bits: each model against the best known codecs, by both measures."""
+    own = [read_curve(_of_model(name, "kodak")) for name in MODELS]
+    lines = [
+        "| against | visual: SSIMULACRA2 | PSNR | psnr: SSIMULACRA2 | PSNR |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, title in SHORT:
+        curve = read_curve(ROOT / "data" / "measured" / f"{name}.json")
+        rates = [bd_rate_by(each, curve, key) for each in own for key in ("ssimulacra2", "psnr")]
+        lines.append(
+            f"| {title} | {' | '.join('-' if rate is None else f'{rate:+.1f} %' for rate in rates)} |"
+        )
+    return "\n".join(lines)
+
+
+def _speed() -> str:
+    """What the README says of time and memory, out of what `rdae benchmark --process --markdown` has printed."""
+    text = SPEED.read_text(encoding="utf-8")
+    printed = text.partition("<!-- speed: begin -->\n")[2].partition("<!-- speed: end -->")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in printed.splitlines()
+        if line[:1] == "|"
+    ]
+    found = {title: (bpp, encode, decode) for title, _, bpp, encode, _, decode, _ in rows[2:]}
+    (own,) = (title for title in found if title in MODELS)
+    lines = ["| | bits per pixel | encode, ms | decode, ms |", "|---|---:|---:|---:|"]
+    lines += [f"| {title} | {' | '.join(found[title])} |" for title in (own, *TIMED)]
+    times = float(found[own][2]) / float(found["AVIF 4:4:4"][2])
+    process, memory = (
+        _number(pattern, printed) for pattern in (r"whole process ([\d.]+)", r"peak memory (\d+) MB")
+    )
+    size = sum(_manifest(name)["bytes"] for name in MODELS)
+    words = (
+        f"Decoding takes {times:.0f} times as long as AVIF's. All of `rdae decompress`, from its start to the PNG, "
+        f"takes {process} s and {memory} MB of memory. The two models take {size / 1e6:.0f} MB on the disk."
+    )
+    return "\n".join([*lines, "", *_wrapped(words)])
+
+
+def _number(pattern: str, text: str) -> str:
+    found = re.search(pattern, text)
+    if found is None:
+        raise ResultsError(f"{SPEED.name} lacks what rdae benchmark --process prints: {pattern}")
+    return found[1]
+
+
+def _measured(*, words: bool) -> str:
     curves = [_of_model(name, "kodak") for name in MODELS]
     results = []
     for path, name in zip(curves, MODELS, strict=True):
@@ -116,7 +180,7 @@ def _measured(*, readme: bool) -> str:
             cells += [f"{bpp:.3f}", f"{score:.1f}", f"{psnr:.2f}"]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", *_deltas([read_curve(path) for path in curves])]
-    if readme:
+    if words:
         lines += ["", *_wrapped(_words())]
     return "\n".join(lines)
 
@@ -130,8 +194,8 @@ def _words() -> str:
     return (
         f"Percent of bits at an equal score, or an equal PSNR; bits saved are negative. {' and '.join(spent)}, on a "
         "machine with two CPU cores, and the training has not converged: the curves will move with the hours spent. "
-        "Measured by `rdae eval` on the 24 Kodak pictures with real files, as the [model card](weights/README.md) says "
-        "in full."
+        "Measured by `rdae eval` on the 24 Kodak pictures with real files, as the [model card](../weights/README.md) "
+        "says in full."
     )
 
 

@@ -1,4 +1,4 @@
-"""Write the terminal session of README.md, commands with what they print: python tools/write_session.py.
+"""Write the terminal session of docs/guide.md, commands with what they print: python tools/write_session.py.
 
 The commands run in this process, in a folder of their own with the published weights, on a terminal that is not there:
 what a passing line leaves visible is what a reader would see.
@@ -21,7 +21,7 @@ from PIL import Image
 from rdae.cli.main import main
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "README.md"
+PAGE = ROOT / "docs" / "guide.md"
 BEGIN, END = "<!-- session: begin -->\n", "<!-- session: end -->\n"
 
 COMMANDS = (
