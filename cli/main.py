@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "decompress": ("decompress", "Decompress .rdae files to pictures."),
     "verify": ("verify", "Check that .rdae files decode to what was encoded."),
     "info": ("info", "Print what .rdae files say about themselves."),
+    "view": ("view", "Look at .rdae files in a browser."),
     "models": ("models", "List the models that are installed."),
     "eval": ("evaluate", "Measure rate and distortion on real pictures."),
     "relaxation": ("relaxation", "Compare the training objective with the real one."),

@@ -35,7 +35,7 @@ LAYERS: tuple[set[str], ...] = (
     {"networks", "pictures"},
     {"codec"},
     {"api"},
-    {"batch", "training", "pillow"},
+    {"batch", "training", "pillow", "viewing"},
     {"evaluation"},
     {"reporting"},
     {"cli"},
