@@ -31,6 +31,7 @@ setup(
     packages=[*find_packages(include=["rdae", "rdae.*"]), *FOLDERS],
     package_dir=FOLDERS,
     include_package_data=False,
+    data_files=[("share/man/man1", ["cli/rdae.1"])],
     package_data={
         "rdae": ["py.typed"],
         "rdae.reporting.page": ["report.html", "report.css", "report.js"],

@@ -62,9 +62,11 @@ def run_installed(site: Path, cwd: Path, *arguments: str) -> subprocess.Complete
 
 def test_the_only_top_level_name_is_rdae(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        tops = {name.split("/")[0] for name in archive.namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"rdae"}
-    assert len(tops) == 2
+        names = archive.namelist()
+    tops = {name.split("/")[0].rpartition(".")[2] for name in names}
+    assert tops == {"rdae", "dist-info", "data"}
+    (beside,) = (name for name in names if ".data/" in name)
+    assert beside.endswith(".data/data/share/man/man1/rdae.1")
 
 
 def test_every_module_weight_and_curve_of_the_repository_is_in_the_wheel(wheel: Path) -> None:

@@ -1,9 +1,13 @@
-"""Write docs/commands.md, the help of all commands: python tools/write_commands.py, after any change of options."""
+"""Write docs/commands.md and the man page, the help of all commands: python tools/write_commands.py
+
+To be run after any change of commands and options.
+"""
 
 import sys
 from pathlib import Path
 
 import click
+import write_man
 
 from rdae.cli.main import COMMANDS, main
 
@@ -41,4 +45,5 @@ def page() -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    write_man.write()
     sys.exit(0)
