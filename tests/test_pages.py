@@ -1,4 +1,4 @@
-"""Numbers in README and model card are those of the results beside them."""
+"""Numbers in README, model card and docs are those of the results beside them, and figures show what there is."""
 
 import importlib.util
 import re
@@ -51,3 +51,13 @@ def test_every_figure_is_drawn() -> None:
     pytest.importorskip("matplotlib")
     for name, draw in script("figures").FIGURES.items():
         assert b"<svg" in draw(), name
+
+
+def test_the_drawing_of_the_architecture_names_files_that_there_are() -> None:
+    text = (ROOT / "docs" / "assets" / "architecture.svg").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    there = {path.name for path in (ROOT / "rdae").rglob("*.py")}
+    names = set(re.findall(r"\b\w+\.py\b", text))
+    assert "latents.py" in names
+    assert names <= there
+    assert set(re.findall(r"\b\w+\.py\b", page)) <= there | {path.name for path in ROOT.glob("*/*.py")}
