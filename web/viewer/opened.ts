@@ -71,11 +71,11 @@ function factsOf(bytes: Uint8Array, picture: Picture, seconds: number): Readonly
   const say = (key: string, value: string): void => void facts.set(key, value);
   if (!exact) say("Quality", String(header.qualityIndex / QUALITY_STEPS));
   if (header.model !== "00000000") say("Model", header.model);
-  if (exact) say("Pixels", "exactly those that were compressed");
+  if (exact) say("Exact", "the pixels that were compressed");
   const channels = header.grey ? "grey" : "colour";
   say("Channels", alpha ? `${channels}, transparency` : channels);
-  if (icc) say("Profile", `ICC, ${size(icc.length)}`);
-  const metadata = [exif && `EXIF, ${size(exif.length)}`, xmp && `XMP, ${size(xmp.length)}`].filter(Boolean);
+  if (icc) say("Profile", `ICC, ${count(icc.length)} bytes`);
+  const metadata = [exif && `EXIF, ${count(exif.length)} bytes`, xmp && `XMP, ${count(xmp.length)} bytes`].filter(Boolean);
   if (metadata.length) say("Metadata", metadata.join("; "));
   if (header.tile !== null) say("Tiles", `of ${16 << header.tile} × ${16 << header.tile} pixels`);
   if (latentChecksum !== null) say("Latents", `CRC-32 ${latentChecksum.toString(16).padStart(8, "0")}`);
@@ -109,15 +109,15 @@ async function openOther(name: string, blob: Blob): Promise<Opened> {
 
 function common(width: number, height: number, bytes: number, format: string): Map<string, string> {
   return new Map([
-    ["Size", `${width} × ${height} pixels`],
-    ["File", size(bytes)],
-    ["Rate", `${((8 * bytes) / (width * height)).toFixed(3)} bits per pixel`],
+    ["Pixels", `${width} × ${height}`],
+    ["Bytes", count(bytes)],
+    ["Bits per pixel", ((8 * bytes) / (width * height)).toFixed(3)],
     ["Format", format],
   ]);
 }
 
-function size(bytes: number): string {
-  return `${bytes.toLocaleString("en-US")} bytes`;
+function count(number: number): string {
+  return number.toLocaleString("en-US");
 }
 
 function fits(width: number, height: number): boolean {

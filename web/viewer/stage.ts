@@ -54,7 +54,8 @@ export class Stage {
     if (!this.first) return 1;
     if (this.zoom !== "fit") return this.zoom;
     const { width, height } = this.window;
-    return Math.min(1, width / this.first.width, height / this.first.height);
+    // Small pictures are as large as web pages show them.
+    return Math.min(devicePixelRatio, width / this.first.width, height / this.first.height);
   }
 
   /** Zooms; `at`, a point of the window in screen pixels, stays where it is. Default: its middle. */

@@ -154,7 +154,7 @@ async function saveAsPng(): Promise<void> {
 // ------------------------------------------------------------------------------------------------------------ what is said
 
 function tell(doing: string, name = "", part?: number): void {
-  element("progress").hidden = !doing;
+  element("work").hidden = !doing;
   element("status").textContent = doing && `${doing} ${name}`;
   const bar = element<HTMLProgressElement>("bar");
   if (part === undefined) bar.removeAttribute("value");
@@ -229,9 +229,9 @@ function reflect(): void {
   divider.style.left = `${stage.split * 100}%`;
   divider.setAttribute("aria-valuenow", String(Math.round(stage.split * 100)));
   if (!shown.first) return;
-  const size = shown.first.facts.get("Size");
+  const size = shown.first.facts.get("Pixels");
   const beside = shown.second ? `, compared with ${shown.second.name}` : "";
-  canvas.setAttribute("aria-label", `${shown.first.name}, ${size}, at ${percent}${beside}`);
+  canvas.setAttribute("aria-label", `${shown.first.name}, ${size} pixels, at ${percent}${beside}`);
 }
 
 // ------------------------------------------------------------------------------------------------------- what is pressed
@@ -345,7 +345,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => stag
 
 /** The library lies in the folder above, and models in `models/` there. */
 configure({ assets: new URL("../", import.meta.url) });
-element("empty").textContent = "Drop .rdae files or other pictures here, or open them: O.";
+element("empty").textContent = "Drop .rdae files or other pictures here, or open them with “Open…”.";
 
 const named: { name: string; origin: URL }[] = [];
 for (const file of new URLSearchParams(location.search).getAll("file")) {
