@@ -95,7 +95,7 @@ def read(folder: Path) -> bool:
     models = {name: weights.load(path) for name, path in MODELS.items()}
     wrong = []
     for file, expected in described["files"].items():
-        name = file.partition("-")[0]
+        name = next(name for name in MODELS if file.startswith(f"{name}-"))
         found = facts((folder / file).read_bytes(), models[name])
         if file == f"{name}-command.rdae" and by_command(folder / file, MODELS[name]) != expected["pixels"]:
             found["pixels"] = "others by the command line"
