@@ -97,6 +97,15 @@ def ssimulacra2(first: Levels, second: Levels) -> float | None:
     return score(Original(first, _shifted(first.shape)).error(second))
 
 
+def xyb(levels: Levels) -> Floats:
+    """X, Y and B of a picture, uint8 (h, w, 3), sRGB, as they are compared here: (3, h, w).
+
+    Distances in it are about as large as they look.
+    """
+    colours = _Colours(_linear(levels))
+    return np.stack([colours.channel(channel) for channel in (X, Y, B)])
+
+
 def _shifted(shape: tuple[int, ...]) -> Sequence[Mapping[int, Weights]]:
     """Return the weights that the program has for pictures of a shape (h, w, 3).
 

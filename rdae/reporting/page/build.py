@@ -1,19 +1,11 @@
-"""The page itself: the template, the numbers and the pictures, put together into one file.
-
-Nothing is ever fetched: style, script, data and pictures are in the file, and its content security policy forbids all
-else.  The policy names the script by its hash, so that no text from a result file could run as one either.
-"""
+"""The page itself: the template, the numbers and the pictures, put together into one file."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -25,11 +17,10 @@ from rdae.evaluation.five_measures import DB, FIVE
 from rdae.metrics import Picture
 from rdae.networks.architecture import HYPER_STRIDE, PATCH
 from rdae.reporting.maps import INFERNO, Maps
-from rdae.reporting.page import render
+from rdae.reporting.page import render, template
 from rdae.reporting.page.compare import Version
 from rdae.reporting.page.embed import fit
 from rdae.reporting.page.gather import PAGE_METRICS, SHOWN, CodecResults, Comparison, nearest, values_of
-from rdae.storage.files import encoded
 
 MAP_CHANNELS = 48
 """Of so many channels, those of most bits, the page has a map of their own."""
@@ -79,15 +70,10 @@ def build(
 
 
 def _page(comparison: Comparison, data: Any, title: str, line: Sequence[str], notes: Sequence[str]) -> bytes:
-    script, style = _template("report.js"), _template("report.css")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     speed = render.speed_rows(comparison)
     fields = {
-        "policy": f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
         "title": escape(title),
-        "style": style,
-        "script": script,
-        "data": _json(data),
+        "data": template.json_text(data),
         "verdict": render.verdict_line(comparison),
         "facts": render.facts_line(comparison),
         "rates": render.rate_rows(comparison),
@@ -106,19 +92,8 @@ def _page(comparison: Comparison, data: Any, title: str, line: Sequence[str], no
         "downloads": render.downloads(comparison),
         "rdae": escape(rdae.__version__),
     }
-    # In one pass: what is put in is not looked at again.
-    filled = re.sub(r"\{\{(\w+)\}\}", lambda found: fields[found[1]], _template("report.html"))
-    return encoded(filled)
-
-
-def _template(name: str) -> str:
-    return (resources.files("rdae.reporting.page") / name).read_text(encoding="utf-8")
-
-
-def _json(data: object) -> str:
-    """JSON that cannot end the element it stands in, whatever its strings hold."""
-    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+    parts = {"style": template.read("report.css"), "script": template.read("report.js")}
+    return template.filled(template.read("report.html"), fields, **parts)
 
 
 def _data(comparison: Comparison, shown: Sequence[Shown], quality: float) -> dict[str, Any]:

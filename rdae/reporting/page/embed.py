@@ -43,10 +43,13 @@ def uri_of(data: bytes) -> str:
     return data_uri(data, "image/png" if data.startswith(b"\x89PNG") else "image/webp")
 
 
-def fit(groups: Sequence[Group], budget: int) -> tuple[list[list[str]], list[Region | None]]:
+def fit(
+    groups: Sequence[Group], budget: int, about: Sequence[Region] | None = None
+) -> tuple[list[list[str]], list[Region | None]]:
     """The pictures as URIs of at most `budget` characters together, and for each group the crop, None if whole.
 
-    All groups are cropped by the same share, about where the codec's version differs most from the original.
+    All groups are cropped by the same share, about regions, one for each; without these about where the codec's version
+    differs most from the original.
     ResultsError if not even small crops fit.
     """
     made = [[lossless(picture) for picture in group] for group in groups]
@@ -57,7 +60,8 @@ def fit(groups: Sequence[Group], budget: int) -> tuple[list[list[str]], list[Reg
         share *= 0.85 * min(1.0, max(budget, 1) / size)
         if share < LEAST_SHARE:
             raise ResultsError("the pictures do not fit into the page: allow a larger one, or show fewer")
-        crops = [_crop(group, share) for group in groups]
+        places: Sequence[Region | None] = about or [None] * len(groups)
+        crops = [_crop(group, share, place) for group, place in zip(groups, places, strict=True)]
         made = [
             [lossless(np.ascontiguousarray(crop.of(picture) if crop else picture)) for picture in group]
             for group, crop in zip(groups, crops, strict=True)
@@ -69,8 +73,8 @@ def _characters(made: Sequence[Sequence[bytes]]) -> int:
     return sum(math.ceil(BASE64 * len(data)) + 32 for group in made for data in group)
 
 
-def _crop(group: Group, share: float) -> Region | None:
-    """The rectangle of about this share of the area in which the second picture differs most from the first."""
+def _crop(group: Group, share: float, about: Region | None) -> Region | None:
+    """The rectangle of about this share of the area about a region, or where the second picture differs most."""
     height, width = group[0].shape[:2]
     side = math.sqrt(share)
     rows, columns = (
@@ -79,6 +83,9 @@ def _crop(group: Group, share: float) -> Region | None:
     if rows >= height and columns >= width:
         return None
     rows, columns = min(rows, height), min(columns, width)
+    if about is not None:
+        x, y = (2 * about.x + about.width - columns) // 2, (2 * about.y + about.height - rows) // 2
+        return Region(min(max(x, 0), width - columns), min(max(y, 0), height - rows), columns, rows)
     error = np.square(group[0].astype(np.float32) - group[min(1, len(group) - 1)]).sum(axis=2)
     sums = np.zeros((height + 1, width + 1))
     sums[1:, 1:] = error.cumsum(0, dtype=np.float64).cumsum(1)
