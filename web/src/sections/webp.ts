@@ -194,6 +194,7 @@ function readCode(bits: Bits, symbols: number): Code {
     const ofLengths = new Uint8Array(19);
     const count = 4 + bits.read(4);
     for (let i = 0; i < count; i++) ofLengths[LENGTH_ORDER[i]] = bits.read(3);
+    bits.check();
     const code = codeOf(ofLengths);
     let left = bits.read(1) === 1 ? 2 + bits.read(2 + 2 * bits.read(3)) : symbols;
     if (left > symbols) throw broken("more lengths than symbols");
@@ -226,8 +227,9 @@ function readCodes(bits: Bits, cached: number): Codes {
 
 /** Pixels as they are stored. whole: of the picture itself, the only one of which parts may have codes of their own. */
 function readPixels(bits: Bits, width: number, height: number, whole: boolean): Uint32Array<ArrayBuffer> {
-  const cacheBits = bits.read(1) === 1 ? bits.read(4) : 0;
-  if (cacheBits > 11) throw broken("a cache of too many colours");
+  const isCached = bits.read(1) === 1;
+  const cacheBits = isCached ? bits.read(4) : 0;
+  if (cacheBits > 11 || (isCached && cacheBits === 0)) throw broken(`a cache of 2^${cacheBits} colours`);
   const cache = new Uint32Array(cacheBits > 0 ? 1 << cacheBits : 0);
   const cacheShift = 32 - cacheBits;
 
