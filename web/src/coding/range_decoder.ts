@@ -120,8 +120,9 @@ export class SymbolDecoder {
         rangeLow -= carry * TWO_24;
         rangeHigh = scaleHigh * count + carry;
         if (high > rangeHigh || (high === rangeHigh && low >= rangeLow)) {
-          if (place === last)
+          if (place === last) {
             throw new CorruptError("the coded latents are not what an encoder writes: the file is damaged");
+          }
           place++;
           continue;
         }

@@ -46,7 +46,7 @@ export class Tables {
         const count = counts[next++];
         if (count < 1) throw new WeightsError(`a count of ${count} in row ${row} of a table, expected at least 1`);
         this.edges[i] = edge;
-        edge = Math.min(edge + count, 2 * TOTAL); // a wrong sum must not come round to a right one
+        edge += count;
         for (; part < PARTS && part * (TOTAL / PARTS) < edge; part++) this.first[row * (PARTS + 1) + part] = i;
       }
       if (edge !== TOTAL) throw new WeightsError(`the counts in row ${row} of a table do not sum to ${TOTAL}`);

@@ -57,6 +57,8 @@ const Flag = { GREY: 1, ALPHA: 2, METADATA: 4, TILES: 8, CHECKSUM: 16, ALL: 31 }
 const MAX_SECTIONS = 65_536;
 const MAX_SIDE = 2 ** 30 - 1;
 const MAX_QUALITY_INDEX = 800;
+/** Beginnings of a damaged file that are tried for being whole files. */
+const MAX_TRIES = 4;
 const DEFAULT_MAX_PIXELS = 100_000_000;
 
 /**
@@ -88,14 +90,16 @@ export function parse(bytes: Uint8Array, maxPixels: number | null = DEFAULT_MAX_
     container = read(bytes, minor);
   } catch (error) {
     if (!intact) throw damage(bytes, error);
-    if (error instanceof TruncatedError || error instanceof CorruptError)
+    if (error instanceof TruncatedError || error instanceof CorruptError) {
       throw new CorruptError(`written wrongly: ${error.message.replace("the file is cut short: ", "")}`);
+    }
     throw error;
   }
   if (!intact) throw damage(bytes, null);
   const { width, height } = container.header;
-  if (maxPixels !== null && Math.max(width, 64) * Math.max(height, 64) > maxPixels)
+  if (maxPixels !== null && Math.max(width, 64) * Math.max(height, 64) > maxPixels) {
     throw new PictureError(`${width} x ${height} pixels, more than the ${maxPixels} allowed`);
+  }
   return container;
 }
 
@@ -106,12 +110,15 @@ export function payloads(container: Container, type: number): Uint8Array[] {
 
 /** What to say of a file whose checksum does not match, and whose reading ended with `error`, if with any. */
 function damage(bytes: Uint8Array, error: unknown): Error {
+  let tries = 0;
   for (const length of sealedLengths(bytes)) {
+    // One in 2³² is right by chance; a file that was made to have many must not take long.
+    if (++tries > MAX_TRIES) break;
     const whole = bytes.subarray(0, length);
     try {
       read(whole, readVersion(whole));
     } catch {
-      continue; // right by chance
+      continue;
     }
     const more = bytes.length - length;
     return new CorruptError(`a whole file, but ${more === 1 ? "1 byte follows" : `${more} bytes follow`} its end`);
@@ -137,15 +144,18 @@ function readVersion(bytes: Uint8Array): number {
 /** Flags and header from the byte after the version on, without any check of the one against the sections. */
 function readHeader(cursor: Cursor): { header: Header; flags: number } {
   const flags = cursor.varint();
-  if (flags > Flag.ALL)
+  if (flags > Flag.ALL) {
     throw new VersionError(`flags 0x${flags.toString(16)} ask for a feature that this program does not know`);
+  }
   const model = [...cursor.take(4)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const qualityIndex = cursor.varint();
-  if (qualityIndex > MAX_QUALITY_INDEX)
+  if (qualityIndex > MAX_QUALITY_INDEX) {
     throw new CorruptError(`quality index ${qualityIndex}, expected 0 to ${MAX_QUALITY_INDEX}`);
+  }
   const [width, height] = [cursor.varint(), cursor.varint()];
-  if (Math.min(width, height) < 1 || Math.max(width, height) > MAX_SIDE)
+  if (Math.min(width, height) < 1 || Math.max(width, height) > MAX_SIDE) {
     throw new CorruptError(`size ${width} x ${height}, expected sides of 1 to ${MAX_SIDE}`);
+  }
   const tile = flags & Flag.TILES ? cursor.varint() : null;
   if (tile !== null && (tile < 4 || tile > 16)) throw new CorruptError(`tile ${tile}, expected 4 to 16`);
   return { header: { width, height, model, qualityIndex, grey: (flags & Flag.GREY) !== 0, tile }, flags };
@@ -188,8 +198,9 @@ function checkSections(header: Header, flags: number, sections: Section[]): void
   const count = new Array<number>(128).fill(0);
   const length = new Array<number>(128).fill(0);
   for (const { type, payload, skippable } of sections) {
-    if (type > SectionType.PIXELS_ALPHA && !skippable)
+    if (type > SectionType.PIXELS_ALPHA && !skippable) {
       throw new VersionError(`a section of type ${type}, which this program does not know`);
+    }
     count[type] += 1;
     length[type] += payload.length;
   }
@@ -197,20 +208,25 @@ function checkSections(header: Header, flags: number, sections: Section[]): void
   const { LATENTS, ALPHA, ICC, EXIF, XMP, ALPHA_WEBP, PIXELS, PIXELS_ALPHA } = SectionType;
 
   if (sum(count, ALPHA, ALPHA_WEBP, PIXELS_ALPHA) > 1) throw new CorruptError("alpha twice");
-  for (const [name, type] of Object.entries({ ICC, EXIF, XMP }))
+  for (const [name, type] of Object.entries({ ICC, EXIF, XMP })) {
     if (count[type] > 1) throw new CorruptError(`${count[type]} ${name} sections, expected 1`);
+  }
   const alpha = sum(count, ALPHA, ALPHA_WEBP, PIXELS_ALPHA) > 0 ? Flag.ALPHA : 0;
   const metadata = sum(count, ICC, EXIF, XMP) > 0 ? Flag.METADATA : 0;
-  if ((flags & (Flag.ALPHA | Flag.METADATA)) !== alpha + metadata)
+  if ((flags & (Flag.ALPHA | Flag.METADATA)) !== alpha + metadata) {
     throw new CorruptError("the flags of alpha and metadata are not what the sections say");
+  }
 
   const tiles = tile === null ? 1 : Math.ceil(width / (16 * 2 ** tile)) * Math.ceil(height / (16 * 2 ** tile));
-  if (count[PIXELS_ALPHA] > 0 && count[LATENTS] + count[PIXELS] > 0)
+  if (count[PIXELS_ALPHA] > 0 && count[LATENTS] + count[PIXELS] > 0) {
     throw new CorruptError("latents or more pixels beside pixels with alpha");
-  if (count[LATENTS] > 0 ? count[LATENTS] !== tiles : sum(count, PIXELS, PIXELS_ALPHA) === 0)
+  }
+  if (count[LATENTS] > 0 ? count[LATENTS] !== tiles : sum(count, PIXELS, PIXELS_ALPHA) === 0) {
     throw new CorruptError(`${count[LATENTS]} sections of latents, expected ${tiles}`);
+  }
   const coded = sum(length, LATENTS, PIXELS, PIXELS_ALPHA);
   const least = Math.ceil(width / 64) * Math.ceil(height / 64);
-  if (coded < least)
+  if (coded < least) {
     throw new CorruptError(`${coded} bytes for ${width} x ${height} pixels, expected at least ${least}`);
+  }
 }

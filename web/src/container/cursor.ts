@@ -22,10 +22,11 @@ export class Cursor {
 
   /** The next `count` bytes. TruncatedError if fewer are left. */
   take(count: number): Uint8Array {
-    if (count > this.left)
+    if (count > this.left) {
       throw new TruncatedError(
         `the file is cut short: ${count} ${count === 1 ? "byte" : "bytes"} expected at ${this.at}, ${this.left} left`,
       );
+    }
     return this.bytes.subarray(this.at, (this.at += count));
   }
 

@@ -273,8 +273,9 @@ function readPixels(bits: Bits, width: number, height: number, whole: boolean): 
       x += count;
       jumped = true;
     } else {
-      for (; cachedTo < at; cachedTo++)
+      for (; cachedTo < at; cachedTo++) {
         cache[Math.imul(pixels[cachedTo], 0x1e35a7bd) >>> cacheShift] = pixels[cachedTo];
+      }
       pixels[at++] = cache[symbol - 280];
       x++;
     }
