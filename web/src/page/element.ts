@@ -18,7 +18,19 @@ const MAX_AREA = 2 ** 28;
 /** Of larger pictures rows are shown as they come. */
 const LARGE = 2 ** 20;
 
-const CANVAS_STYLE = `
+// Rules of the page come before those of :host.
+const STYLE = `
+:host {
+  display: inline-block;
+  min-width: 0;
+  min-height: 0;
+  overflow: clip;
+}
+
+:host([hidden]) {
+  display: none;
+}
+
 canvas {
   position: absolute;
   inset: 0;
@@ -69,8 +81,8 @@ export class RdaeImage extends Base {
     super();
     // A sheet that is made by script needs no permission of a content security policy.
     const sheet = new CSSStyleSheet();
-    sheet.replaceSync(`:host([hidden]) { display: none } :host { display: inline-block } ${CANVAS_STYLE}`);
-    this.host = (sheet.cssRules[1] as CSSStyleRule).style;
+    sheet.replaceSync(STYLE);
+    this.host = (sheet.cssRules[0] as CSSStyleRule).style;
     this.root.adoptedStyleSheets = [sheet];
     this.words.setAttribute("part", "alt");
     this.lay();
@@ -277,9 +289,8 @@ export class RdaeImage extends Base {
     const { host, header } = this;
     const [width, height] = [lengthOf(this.getAttribute("width")), lengthOf(this.getAttribute("height"))];
     const set = (name: string, value: string): void => host.setProperty(name, value);
-    set("width", width === null ? "auto" : `${width}px`);
+    set("width", width === null ? "fit-content" : `${width}px`);
     set("height", height === null ? "auto" : `${height}px`);
-    set("overflow", "clip");
     if (this.error) {
       // Then it is a word of the text around it, as the words of an <img> are.
       set("contain", "none");
@@ -293,7 +304,8 @@ export class RdaeImage extends Base {
     const ratio = header ? [header.width, header.height] : width && height ? [width, height] : null;
     set("contain", "strict");
     set("contain-intrinsic-size", header ? `${header.width}px ${header.height}px` : "0px 0px");
-    set("aspect-ratio", ratio ? ratio.join(" / ") : "auto");
+    // With "auto" it is that of the content, whatever box-sizing says.
+    set("aspect-ratio", ratio ? `auto ${ratio.join(" / ")}` : "auto");
   }
 
   /** Tells assistive technology what this is, without attributes that a page could miss or mind. */

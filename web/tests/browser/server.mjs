@@ -44,7 +44,8 @@ export async function serve(places, { isolated = true, policy } = {}) {
         const folder = places[prefix];
         const file = normalize(join(folder, path.slice(prefix.length)));
         if (!file.startsWith(folder + sep)) throw new Error("outside");
-        response.writeHead(200, headers).end(await readFile(file));
+        const body = await readFile(file);
+        response.writeHead(200, headers).end(body);
       }
     } catch {
       response.writeHead(404, headers).end();
