@@ -110,11 +110,23 @@ def test_the_examples_in_the_scripts_of_the_site_are_true() -> None:
     assert doctest.testmod(site_docstrings).failed == 0
 
 
-def test_links_in_code_stay_as_they_are() -> None:
+def test_links_and_images_are_rewritten_but_not_in_code() -> None:
     import site_hooks
 
-    text = "[a](x.md#y) ![b](z.svg)\n```md\n[a](x.md)\n```\n[c](https://example.org/x.md) [d](#y)\n"
-    expected = "[a](HERE#y) ![b](HERE)\n```md\n[a](x.md)\n```\n[c](https://example.org/x.md) [d](#y)\n"
+    text = """[a](x.md#y) ![b](z.svg)
+<img src="z.webp" alt="b" width="9">
+```md
+[a](x.md) <img src="z.webp" alt="b" width="9">
+```
+[c](https://example.org/x.md) [d](#y)
+"""
+    expected = """[a](HERE#y) ![b](HERE)
+![b](HERE){ width=9 }
+```md
+[a](x.md) <img src="z.webp" alt="b" width="9">
+```
+[c](https://example.org/x.md) [d](#y)
+"""
     assert site_hooks.linked(text, lambda _: "HERE") == expected
 
 

@@ -28,6 +28,8 @@ CODE = {".py": "python", ".json": "json", ".sh": "sh"}
 LONGEST = 20_000
 
 FENCE = re.compile(r"^ *(```+|~~~+)")
+IMAGE = re.compile(r'<img src="(?P<source>[^"]+)" alt="(?P<words>[^"]*)" width="(?P<width>\d+)">')
+"""An image with a width: forges know it as HTML only, and MkDocs looks after links in Markdown only."""
 LINK = re.compile(r"(?<=\]\()(?P<path>[^)\s#]*)(?P<anchor>#[^)\s]*)?(?=\)|\s+\")")
 
 
@@ -74,7 +76,9 @@ def linked(markdown: str, moved: Callable[[str], str]) -> str:
         mark = FENCE.match(line)
         if mark and (not fence or mark[1].startswith(fence)):
             fence = "" if fence else mark[1]
-        lines.append(line if fence or mark else LINK.sub(replaced, line))
+        if not (fence or mark):
+            line = LINK.sub(replaced, IMAGE.sub(r"![\g<words>](\g<source>){ width=\g<width> }", line))  # noqa: PLW2901
+        lines.append(line)
     return "".join(lines)
 
 
