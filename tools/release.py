@@ -29,7 +29,7 @@ CODEC_LIMIT = 1_000_000
 """Bytes of the wheels, with both models and without any, at most."""
 
 NAME, CODEC = "rdae", "rdae-codec"
-MODEL_FILES = ("*.safetensors", "*.onnx", "*.json", "*.md")
+NOT_IN_CODEC = ("weights/*.safetensors", "weights/*.onnx", "weights/*.json", "weights/*.md", "data/*.png")
 VIEWER = Path("web", "dist", "viewer", "index.html")
 
 
@@ -187,12 +187,11 @@ def build_viewer(tree: Path, report: Report) -> bool:
 
 
 def codec_tree(tree: Path, folder: Path) -> Path:
-    """A copy of the tree from which rdae-codec is built: another name, no weights, no viewer."""
+    """A copy of the tree from which rdae-codec is built: another name, no weights, no viewer, no example."""
     copy = folder / "codec"
     shutil.copytree(tree, copy, ignore=shutil.ignore_patterns("*.egg-info", "build", "web"))
-    for pattern in MODEL_FILES:
-        for path in (copy / "weights").glob(pattern):
-            path.unlink()
+    for path in [path for pattern in NOT_IN_CODEC for path in copy.glob(pattern)]:
+        path.unlink()
     project = copy / "pyproject.toml"
     text = project.read_text(encoding="utf-8")
     line = f'name = "{NAME}"\n'
