@@ -24,10 +24,10 @@ from rdae.storage.files import write_atomically
 def models(*, as_json: bool, check: bool, slices: Path | None) -> None:
     """List the installed models: name, id by which files name them, size, path.
 
-    The folders of RDAE_MODEL_PATH are searched first, then the user's folder, then the package. `rdae compress`
-    takes the published model of its --tune, the package's own if it is there, `rdae decompress` the one that a file
-    names. Exit status 1 if --check finds one damaged. A slice, ID.rdae-model.gz, is
-    what a page fetches that decodes in the browser.
+    The folders of RDAE_MODEL_PATH are searched first, then the user's folder, then rdae's own, then those of other
+    packages that bring models. `rdae compress` takes the published model of its --tune, rdae's own if it is there,
+    `rdae decompress` the one that a file names. Exit status 1 if --check finds one damaged. A slice,
+    ID.rdae-model.gz, is what a page fetches that decodes in the browser.
     """
     if slices is not None:
         _write_slices(slices)
