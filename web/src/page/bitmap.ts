@@ -5,6 +5,8 @@ const INFO_HEADER = 124; // version 5, which has a place for alpha
 const START = FILE_HEADER + INFO_HEADER;
 const BITFIELDS = 3;
 const SRGB = 0x73524742;
+/** Chromium draws nothing of pictures whose files are shorter than about 150 bytes. */
+const LEAST = 512;
 
 /** A BMP of sRGB pixels and their alpha. */
 export function bitmapOf({ data, width, height }: ImageData): Blob {
@@ -23,7 +25,8 @@ export function bitmapOf({ data, width, height }: ImageData): Blob {
   [0x0000_00ff, 0x0000_ff00, 0x00ff_0000, 0xff00_0000].forEach((mask, i) => put(54 + 4 * i, mask));
   put(70, SRGB);
   put(122, 4); // intent: of pictures
-  return new Blob([view, data as Uint8ClampedArray<ArrayBuffer>], { type: "image/bmp" });
+  const rest = new Uint8Array(Math.max(0, LEAST - START - data.length));
+  return new Blob([view, data as Uint8ClampedArray<ArrayBuffer>, rest], { type: "image/bmp" });
 }
 
 /** A picture of a size and no colours: it gives an <img> its size before there are pixels. */
