@@ -122,9 +122,7 @@ def _short() -> str:
     for name, title in SHORT:
         curve = read_curve(ROOT / "data" / "measured" / f"{name}.json")
         rates = [bd_rate_by(each, curve, key) for each in own for key in ("ssimulacra2", "psnr")]
-        lines.append(
-            f"| {title} | {' | '.join('-' if rate is None else f'{rate:+.1f} %' for rate in rates)} |"
-        )
+        lines.append(f"| {title} | {' | '.join('-' if rate is None else f'{rate:+.1f}' for rate in rates)} |")
     return "\n".join(lines)
 
 
@@ -147,7 +145,7 @@ def _speed() -> str:
     )
     size = sum(_manifest(name)["bytes"] for name in MODELS)
     words = (
-        f"Decoding takes {times:.0f} times as long as AVIF's. All of `rdae decompress`, from its start to the PNG, "
+        f"Decoding takes {times:.0f} times as long as with AVIF. All of `rdae decompress`, from its start to the PNG, "
         f"takes {process} s and {memory} MB of memory. The two models take {size / 1e6:.0f} MB on the disk."
     )
     return "\n".join([*lines, "", *_wrapped(words)])
