@@ -1,16 +1,13 @@
-/** Builds web/dist: the library, the worker, the polyfill, the runtime's files and the viewer. Run by `npm run build`. */
+/** Builds web/dist: the library, the worker, the polyfill, the kernels and the viewer. Run by `npm run build`. */
 
+import { main as compile } from "assemblyscript/asc";
 import { build } from "esbuild";
 import { cp, mkdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(fileURLToPath(import.meta.url));
 const dist = join(root, "dist");
-const runtime = dirname(createRequire(import.meta.url).resolve("onnxruntime-web/wasm"));
-// Of the runtime only what runs on processors: no WebGPU, no WebGL.
-const RUNTIME_FILES = ["ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"];
 
 const common = {
   absWorkingDir: root,
@@ -20,14 +17,6 @@ const common = {
   minify: true,
   legalComments: "none",
   logLevel: "warning",
-};
-
-/** The runtime stays a file of its own: pages load it only when they decode, and it is not ours. */
-const apart = {
-  name: "runtime-apart",
-  setup({ onResolve }) {
-    onResolve({ filter: /^onnxruntime-web\/wasm$/ }, () => ({ path: "./ort.wasm.min.mjs", external: true }));
-  },
 };
 
 await rm(dist, { recursive: true, force: true });
@@ -43,8 +32,21 @@ await build({
   outdir: dist,
   splitting: true,
   chunkNames: "rdae-[hash]",
-  plugins: [apart],
 });
-await build({ ...common, entryPoints: ["src/worker.ts"], outfile: join(dist, "rdae-worker.js"), plugins: [apart] });
-for (const file of RUNTIME_FILES) await cp(join(runtime, file), join(dist, file));
+await build({ ...common, entryPoints: ["src/worker.ts"], outfile: join(dist, "rdae-worker.js") });
+
+// With fused multiply-add, which is quicker where a browser knows it; and with memory that threads share.
+for (const fused of [true, false]) {
+  for (const threads of [true, false]) {
+    const features = [...(fused ? ["relaxed-simd"] : []), ...(threads ? ["threads"] : [])];
+    const { error, stderr } = await compile([
+      join(root, "assembly", "kernels.ts"),
+      ...["--outFile", join(dist, `rdae-kernels${fused ? "-fma" : ""}${threads ? "-threads" : ""}.wasm`)],
+      ...["-O3", "--noAssert", "--runtime", "stub", "--importMemory", "--initialMemory", "16"],
+      ...["simd", ...features].flatMap((feature) => ["--enable", feature]),
+      ...(threads ? ["--sharedMemory", "--maximumMemory", "65535"] : ["--maximumMemory", "65535"]),
+    ]);
+    if (error) throw new Error(`${stderr}`);
+  }
+}
 for (const file of ["index.html", "viewer.css"]) await cp(join(root, "viewer", file), join(dist, "viewer", file));

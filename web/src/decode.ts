@@ -12,7 +12,7 @@ import { CorruptError } from "./errors.ts";
 import { readLatents } from "./latents.ts";
 import type { DecodedPicture, DecodeSettings } from "./messages.ts";
 import type { Model } from "./networks/model.ts";
-import { type Band, cut, type Levels, PATCH, reachOf, type Span, synthesise } from "./networks/synthesis.ts";
+import { type Band, PATCH, type Pixels, Synthesis } from "./networks/synthesis.ts";
 import { alpha as readAlpha } from "./sections/alpha.ts";
 import { metadata } from "./sections/metadata.ts";
 import { decodePixels, rectangles } from "./sections/pixels.ts";
@@ -21,11 +21,15 @@ import { decodePixels, rectangles } from "./sections/pixels.ts";
 export interface Surroundings {
   /** Opens the model of that name; WeightsError if it is not there. */
   model(id: string): Promise<Model>;
-  /** How many tiles' latents are decoded. Throws if nobody waits for the picture any longer. */
+  /** How many tiles' latents are decoded. */
   progress(done: number, total: number): void;
+  /** Lets messages in, between tiles. Rejects if nobody waits for the picture any longer. */
+  breath(): Promise<void>;
   /** Rows of the picture as they are made, red, green, blue and opaque; where what is beside the latents is not yet there. */
   rows?(rgba: Uint8ClampedArray<ArrayBuffer>, top: number, width: number): void;
 }
+
+type Span = readonly [first: number, end: number];
 
 /** A rectangle of the picture, or of boxes of scale x scale of its pixels. */
 interface Box {
@@ -110,24 +114,35 @@ async function ofLatents(
   const { header } = container;
   const [height, width] = [Math.ceil(header.height / PATCH), Math.ceil(header.width / PATCH)];
   // A window of latents, of which those at its borders only serve as neighbours.
-  const reach = reachOf(model);
-  const vertical = windowOf(region.y, region.height, height, reach);
-  const horizontal = windowOf(region.x, region.width, width, reach);
+  const { engine } = model;
+  const vertical = windowOf(region.y, region.height, height, model.synthesis.reach);
+  const horizontal = windowOf(region.x, region.width, width, model.synthesis.reach);
   const tiles = { decoded: 0, checksum: 0 };
-  const bands = decodedRows(container, model, vertical, horizontal, tiles, surroundings, clock);
   const side = PATCH / scale;
   let top = vertical[0] * side;
-  for await (const band of synthesise(model, bands, header.qualityIndex, scale)) {
-    clock.lap("synthesis");
-    surroundings.progress(tiles.decoded, tiles.decoded);
-    const first = Math.max(boxes.y, top);
-    const last = Math.min(boxes.y + boxes.height, top + band.rows);
-    if (first < last) {
-      write(band, [first - top, last - top], boxes.x - horizontal[0] * side, header.grey, rgba, boxes, first - boxes.y);
-      const rows = rgba.subarray((first - boxes.y) * boxes.width * 4, (last - boxes.y) * boxes.width * 4);
-      surroundings.rows?.(rows, first - boxes.y, boxes.width);
+  const mark = engine.mark();
+  try {
+    const synthesis = new Synthesis(model.synthesis, header.qualityIndex, horizontal[1] - horizontal[0], scale);
+    const take = (made: Iterable<Pixels>) => {
+      for (const pixels of made) {
+        const first = Math.max(boxes.y, top);
+        const last = Math.min(boxes.y + boxes.height, top + pixels.rows);
+        if (first < last) {
+          const left = boxes.x - horizontal[0] * side;
+          write(pixels, [first - top, last - top], left, header.grey, rgba, boxes.width, first - boxes.y);
+          const rows = rgba.subarray((first - boxes.y) * boxes.width * 4, (last - boxes.y) * boxes.width * 4);
+          surroundings.rows?.(rows, first - boxes.y, boxes.width);
+        }
+        top += pixels.rows;
+      }
+      clock.lap("synthesis");
+    };
+    for await (const band of decodedRows(container, model, vertical, horizontal, tiles, surroundings, clock)) {
+      take(synthesis.push(band));
     }
-    top += band.rows;
+    take(synthesis.end());
+  } finally {
+    engine.release(mark);
   }
   if (tiles.decoded < payloads(container, SectionType.LATENTS).length) return null;
   if (container.latentChecksum !== null && container.latentChecksum !== tiles.checksum) {
@@ -161,7 +176,8 @@ async function* decodedRows(
       const across: Span = [Math.max(left, horizontal[0]) - left, Math.min(right, horizontal[1]) - left];
       if (across[0] >= across[1]) continue;
       const payload = coded[number * columns.length + column];
-      const tile = await readLatents(payload, model, header.qualityIndex, bottom - top, right - left);
+      await surroundings.breath();
+      const tile = readLatents(payload, model, header.qualityIndex, bottom - top, right - left);
       for (const integers of [tile.z, tile.y64]) tiles.checksum = crc32(new Uint8Array(integers.buffer), tiles.checksum);
       const whole = { y64: tile.y64, rows: bottom - top, width: right - left };
       const width = across[1] - across[0];
@@ -189,31 +205,40 @@ function abreast(parts: Band[], channels: number): Band {
   return { y64, rows, width };
 }
 
-/** Writes rows first..last of a band, from a column on, as pixels of a view. */
+/** Writes rows first..last of what was made, from a column on, to the rows of a view from `top` on. */
 function write(
-  band: Levels,
+  made: Pixels,
   [first, last]: Span,
   left: number,
   grey: boolean,
   rgba: Uint8ClampedArray,
-  boxes: Box,
+  width: number,
   top: number,
 ): void {
-  const { levels } = band;
-  let to = top * boxes.width * 4;
   for (let row = first; row < last; row++) {
-    let from = (row * band.width + left) * 3;
-    for (let column = 0; column < boxes.width; column++, from += 3, to += 4) {
-      if (grey) {
-        const mean = Math.floor((levels[from] + levels[from + 1] + levels[from + 2] + 1) / 3);
-        rgba[to] = rgba[to + 1] = rgba[to + 2] = mean;
-      } else {
-        rgba[to] = levels[from];
-        rgba[to + 1] = levels[from + 1];
-        rgba[to + 2] = levels[from + 2];
-      }
+    const from = (row * made.width + left) * 4;
+    rgba.set(made.rgba.subarray(from, from + 4 * width), (top + row - first) * width * 4);
+  }
+  if (!grey) return;
+  for (let at = top * width * 4; at < (top + last - first) * width * 4; at += 4) {
+    rgba[at] = rgba[at + 1] = rgba[at + 2] = Math.floor((rgba[at] + rgba[at + 1] + rgba[at + 2] + 1) / 3);
+  }
+}
+
+/** Some rows and columns of a band. */
+function cut(band: Band, channels: number, [top, bottom]: Span, [left, right]: Span): Int32Array {
+  const { y64, rows, width } = band;
+  if (top === 0 && bottom === rows && left === 0 && right === width) return y64;
+  const part = new Int32Array(channels * (bottom - top) * (right - left));
+  let to = 0;
+  for (let channel = 0; channel < channels; channel++) {
+    for (let row = top; row < bottom; row++) {
+      const start = (channel * rows + row) * width;
+      part.set(y64.subarray(start + left, start + right), to);
+      to += right - left;
     }
   }
+  return part;
 }
 
 /** Lays samples, as many a pixel as `into` has entries, over those channels of a view, as far as they meet. */

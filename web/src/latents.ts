@@ -5,7 +5,7 @@
 import { SymbolDecoder } from "./coding/range_decoder.ts";
 import { CorruptError } from "./errors.ts";
 import type { Model } from "./networks/model.ts";
-import { begin, HYPER_STRIDE, place, predict, STEPS, Z_MAX } from "./networks/prior.ts";
+import { HYPER_STRIDE, STEPS, Z_MAX } from "./networks/prior.ts";
 
 const SYMBOL_MAX = 1 << 20;
 
@@ -16,32 +16,31 @@ export interface Latents {
 }
 
 /** Decodes the latents of a tile of height x width positions; CorruptError for bytes that no encoder writes. */
-export async function readLatents(
-  payload: Uint8Array,
-  model: Model,
-  index: number,
-  height: number,
-  width: number,
-): Promise<Latents> {
+export function readLatents(payload: Uint8Array, model: Model, index: number, height: number, width: number): Latents {
+  const { architecture, engine, prior, skipBelow } = model;
   const decoder = new SymbolDecoder(payload);
   const positions = Math.ceil(height / HYPER_STRIDE) * Math.ceil(width / HYPER_STRIDE);
-  const z = decoder.get(rowsOfZ(model.architecture.hyper_latents, positions), model.zTables);
+  const z = decoder.get(rowsOfZ(architecture.hyper_latents, positions), model.zTables);
   demand(z, Z_MAX, "a hyper-latent");
-  const progress = await begin(model, z, index, height, width);
-  for (let step = 0; step < STEPS; step++) {
-    const prediction = await predict(model, progress, step);
-    const { scales } = prediction;
-    const rows = scales.filter((scale) => scale >= model.skipBelow);
-    const symbols = decoder.get(rows, model.yTables);
-    demand(symbols, SYMBOL_MAX, "a latent");
-    const residuals = new Int32Array(scales.length);
-    for (let i = 0, next = 0; i < scales.length; i++) {
-      if (scales[i] >= model.skipBelow) residuals[i] = symbols[next++];
+  const mark = engine.mark();
+  try {
+    const progress = prior.begin(z, index, height, width);
+    for (let step = 0; step < STEPS; step++) {
+      const prediction = prior.predict(progress, step);
+      const { scales } = prediction;
+      const symbols = decoder.get(scales.filter((scale) => scale >= skipBelow), model.yTables);
+      demand(symbols, SYMBOL_MAX, "a latent");
+      const residuals = new Int32Array(scales.length);
+      for (let i = 0, next = 0; i < scales.length; i++) {
+        if (scales[i] >= skipBelow) residuals[i] = symbols[next++];
+      }
+      prior.place(progress, prediction, residuals);
     }
-    place(model, progress, prediction, residuals);
+    decoder.finish(positions);
+    return { z, y64: progress.y64 };
+  } finally {
+    engine.release(mark);
   }
-  decoder.finish(positions);
-  return { z, y64: progress.y64 };
 }
 
 /** Hyper-latents are coded with the row of their channel. */

@@ -3,24 +3,29 @@
 import { decodeFile } from "./decode.ts";
 import { PictureError } from "./errors.ts";
 import type { Reply, Request, Setup, Work } from "./messages.ts";
+import { Engine, serve, type Thread } from "./networks/engine.ts";
 import { type Model, openModel } from "./networks/model.ts";
-import { prepare } from "./networks/runtime.ts";
 
 const MOST_THREADS = 4;
-/** Each open model takes some 100 MB. */
+/** Each open model takes some 60 MB. */
 const MOST_MODELS = 2;
 
 let setup: Setup;
-let models = new Map<string, Promise<Model>>();
+/** A model, and the workers that share its work. */
+interface Opened {
+  readonly model: Promise<Model>;
+  readonly threads: Worker[];
+}
+
+const models = new Map<string, Opened>();
 let before: Promise<unknown> = Promise.resolve();
 const cancelled = new Set<number>();
 
-self.onmessage = ({ data }: MessageEvent<Request>) => {
-  if (data.kind === "setup") {
+self.onmessage = ({ data }: MessageEvent<Request | Thread>) => {
+  if (data.kind === "thread") {
+    serve(data);
+  } else if (data.kind === "setup") {
     setup = data;
-    const cores = Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS);
-    // Threads share memory, which a page must ask for by two headers.
-    prepare(new URL(setup.assets), self.crossOriginIsolated ? setup.threads || cores : 1);
   } else if (data.kind === "cancel") {
     cancelled.add(data.id);
   } else {
@@ -34,14 +39,12 @@ async function work({ id, file, settings, rows }: Work): Promise<void> {
     wanted(id);
     const picture = await decodeFile(file, settings, {
       model,
-      progress: (done, total) => {
+      progress: (done, total) => say({ kind: "progress", id, done, total }),
+      breath: async () => {
+        await turn();
         wanted(id);
-        say({ kind: "progress", id, done, total });
       },
-      ...(rows && {
-        rows: (rgba: Uint8ClampedArray<ArrayBuffer>, top: number, width: number) =>
-          say({ kind: "rows", id, rgba: rgba.slice(), top, width }),
-      }),
+      ...(rows && { rows: (rgba, top, width) => say({ kind: "rows", id, rgba: rgba.slice(), top, width }) }),
     });
     say({ kind: "done", id, picture }, [picture.rgba.buffer]);
   } catch (error) {
@@ -56,26 +59,50 @@ function wanted(id: number): void {
   if (cancelled.has(id)) throw new DOMException("nobody waits for it any longer", "AbortError");
 }
 
+/** Resolves when messages that have come were looked at. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(0);
+  });
+}
+
 async function model(id: string): Promise<Model> {
-  const known = models.get(id);
-  if (known) {
-    models.delete(id); // the one used last is the last to go
-    models.set(id, known);
-    return known;
+  let opened = models.get(id);
+  models.delete(id); // the one used last is the last to go
+  if (!opened) {
+    for (const [other, { threads }] of models) {
+      if (models.size < MOST_MODELS) break;
+      models.delete(other);
+      threads.forEach((thread) => thread.terminate());
+    }
+    opened = open(id);
   }
-  for (const [other, opened] of models) {
-    if (models.size < MOST_MODELS) break;
-    models.delete(other);
-    await opened.then((each) => each.release());
-  }
-  const opening = openModel(id, new URL(setup.models));
-  models.set(id, opening);
+  models.set(id, opened);
   try {
-    return await opening;
+    return await opened.model;
   } catch (error) {
     models.delete(id); // another time it may be there
+    opened.threads.forEach((thread) => thread.terminate());
     throw error;
   }
+}
+
+function open(id: string): Opened {
+  const threads: Worker[] = [];
+  // Threads share memory, which a page must ask for by two headers.
+  const cores = Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS);
+  const count = self.crossOriginIsolated ? setup.threads || cores : 1;
+  const engine = Engine.open(new URL(setup.assets), count, (thread) => {
+    const worker = new Worker(self.location.href, { type: "module", name: "rdae thread" });
+    worker.postMessage(thread);
+    threads.push(worker);
+  });
+  return { model: openModel(id, new URL(setup.models), engine), threads };
 }
 
 /** A browser's own error for want of memory becomes one of ours. */

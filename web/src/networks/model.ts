@@ -1,48 +1,31 @@
 /**
  * A model: fetched by the eight hexadecimal digits that a file names it by, kept in the browser's cache, opened once.
  *
- * What is fetched is a slice that `rdae models --slices` wrote: the graphs and those parts of the weights file that a
- * decoder reads. Put back where they were, with zeros between, the graphs find their tensors where they look.
+ * What is fetched is a slice of the weights file that `rdae models --slices` wrote: a safetensors file, in gzip, of those
+ * tensors that a decoder reads (docs/format.md, section 5).
  */
 
-import { WeightsError } from "../errors.ts";
 import { Tables } from "../coding/tables.ts";
-import { check, Graph } from "./runtime.ts";
+import { WeightsError } from "../errors.ts";
+import type { Engine } from "./engine.ts";
+import { PriorLayers } from "./prior.ts";
+import { SynthesisLayers } from "./synthesis.ts";
+import { type Tensors, WeightsFile } from "./weights.ts";
 
-const FORMAT = "rdae-model-slice-1";
 const SUFFIX = ".rdae-model.gz";
 const CACHE = "rdae-models";
-const MAX_WEIGHTS = 1 << 28;
-const QUALITIES = 801;
+const FORMAT = "rdae-model-1";
 
 export interface Architecture {
   readonly fine: number;
   readonly latents: number;
   readonly hyper_latents: number;
+  readonly hyper_width: number;
+  readonly context_width: number;
+  readonly context_deeper: number;
+  readonly context_trunks: number;
   readonly synthesis_coarse: number;
   readonly synthesis_fine: number;
-  readonly hyper_width: number;
-  readonly context_deeper: number;
-}
-
-interface Header {
-  format: string;
-  name: string;
-  sha256: string;
-  bytes: number;
-  metadata: { architecture: string; skip_below: string };
-  tensors: Record<string, { dtype: string; shape: number[]; place: [number, number] }>;
-  pieces: [place: number, length: number][];
-  graphs: [name: string, length: number][];
-}
-
-/** Rows of a table of the weights file, one after the other. */
-export class Rows<T extends Float32Array | Int32Array> {
-  constructor(private readonly values: T, readonly width: number) {}
-
-  row(number: number): T {
-    return this.values.subarray(number * this.width, (number + 1) * this.width) as T;
-  }
 }
 
 export class Model {
@@ -53,100 +36,44 @@ export class Model {
   readonly skipBelow: number;
   readonly yTables: Tables;
   readonly zTables: Tables;
-  /** A row per whole quality; see docs/format.md, section 5. */
-  readonly toContext: Rows<Int32Array>;
-  readonly fromMean: Rows<Int32Array>;
-  readonly indexOffset: Rows<Int32Array>;
-  /** A row per quality index. */
-  readonly restore: Rows<Float32Array>;
-  readonly synthesisGain: Rows<Float32Array>;
-
-  private readonly opened = new Map<string, Promise<Graph>>();
+  readonly prior: PriorLayers;
+  readonly synthesis: SynthesisLayers;
 
   private constructor(
-    private readonly header: Header,
-    private readonly weights: Uint8Array,
-    private readonly graphs: ReadonlyMap<string, Uint8Array>,
+    { metadata, tensors }: WeightsFile,
+    readonly engine: Engine,
   ) {
-    this.name = header.name;
-    this.id = header.sha256.slice(0, 8);
-    const architecture = JSON.parse(header.metadata.architecture) as Architecture;
-    this.architecture = { ...architecture, context_deeper: architecture.context_deeper ?? 0 };
-    this.skipBelow = Number(header.metadata.skip_below);
-    const { latents, fine } = architecture;
-    this.yTables = this.tables("y");
-    this.zTables = this.tables("z");
-    this.toContext = new Rows(this.integers("prior.to_context"), latents);
-    this.fromMean = new Rows(this.integers("prior.from_mean"), latents);
-    this.indexOffset = new Rows(this.integers("prior.index_offset"), latents);
-    this.restore = new Rows(this.floats("gains.restore", QUALITIES * latents), latents);
-    this.synthesisGain = new Rows(this.floats("gains.synthesis", QUALITIES * fine), fine);
+    if (metadata.format !== FORMAT) throw new Error(`format is ${metadata.format}`);
+    this.name = metadata.name;
+    this.id = metadata.sha256.slice(0, 8);
+    const architecture = JSON.parse(metadata.architecture) as Architecture;
+    this.architecture = { ...architecture, context_deeper: architecture.context_deeper ?? 0, context_trunks: architecture.context_trunks ?? 1 };
+    this.skipBelow = Number(metadata.skip_below);
+    this.yTables = tablesOf(tensors, "y");
+    this.zTables = tablesOf(tensors, "z");
+    this.prior = new PriorLayers(tensors, this.architecture, engine);
+    this.synthesis = new SynthesisLayers(tensors, this.architecture, engine);
   }
 
   /** Reads an unpacked slice; WeightsError if it is none of this version. */
-  static read(slice: Uint8Array): Model {
+  static read(slice: Uint8Array, engine: Engine): Model {
     try {
-      const length = new DataView(slice.buffer, slice.byteOffset).getUint32(0, true);
-      const header = JSON.parse(new TextDecoder().decode(slice.subarray(4, 4 + length))) as Header;
-      if (header.format !== FORMAT) throw new Error(`format is ${header.format}`);
-      if (!(header.bytes <= MAX_WEIGHTS)) throw new Error("the weights are too large");
-      let at = 4 + length;
-      const take = (bytes: number) => {
-        if (at + bytes > slice.length) throw new Error("it ends early");
-        return slice.subarray(at, (at += bytes));
-      };
-      const weights = new Uint8Array(header.bytes);
-      for (const [place, bytes] of header.pieces) weights.set(take(bytes), place);
-      const graphs = new Map(header.graphs.map(([name, bytes]) => [name, take(bytes)]));
-      return new Model(header, weights, graphs);
+      return new Model(new WeightsFile(slice), engine);
     } catch (error) {
       throw new WeightsError(`not a model of this version: ${(error as Error).message}`);
     }
   }
-
-  /** Opens a graph, the first time that it is asked for. */
-  graph(name: string): Promise<Graph> {
-    let graph = this.opened.get(name);
-    if (!graph) {
-      const bytes = this.graphs.get(name);
-      if (!bytes) throw new WeightsError(`model ${this.name} has no graph ${name}`);
-      this.opened.set(name, (graph = Graph.open(bytes, this.weights)));
-    }
-    return graph;
-  }
-
-  async release(): Promise<void> {
-    for (const graph of this.opened.values()) await (await graph).release();
-    this.opened.clear();
-  }
-
-  private tables(name: string): Tables {
-    return new Tables(this.integers(`tables.${name}.counts`), this.integers(`tables.${name}.limits`));
-  }
-
-  private place(name: string, dtype: string): ArrayBuffer {
-    const tensor = this.header.tensors[name];
-    if (tensor?.dtype !== dtype) throw new Error(`${name} is ${tensor?.dtype}, expected ${dtype}`);
-    return this.weights.slice(...tensor.place).buffer;
-  }
-
-  private integers(name: string): Int32Array {
-    return new Int32Array(this.place(name, "I32"));
-  }
-
-  private floats(name: string, length: number): Float32Array {
-    const values = new Float32Array(this.place(name, "F32"));
-    if (values.length !== length) throw new Error(`${name} has ${values.length} numbers, expected ${length}`);
-    return values;
-  }
 }
 
-/** Fetches and opens a model; WeightsError, which names it, if it is not there. */
-export async function openModel(id: string, folder: URL): Promise<Model> {
+function tablesOf(tensors: Tensors, name: string): Tables {
+  return new Tables(tensors.integers(`tables.${name}.counts`), tensors.integers(`tables.${name}.limits`));
+}
+
+/** Fetches a model; WeightsError, which names it, if it is not there. engine: what it will work on. */
+export async function openModel(id: string, folder: URL, engine: Promise<Engine>): Promise<Model> {
   const slice = await unpacked(await fetched(id, folder), id);
-  const model = Model.read(slice);
+  const model = Model.read(slice, await engine);
   if (model.id !== id) throw new WeightsError(`the file of model ${id} is that of ${model.id}`);
-  await check(await model.graph("check"));
   return model;
 }
 
@@ -164,7 +91,7 @@ async function fetched(id: string, folder: URL): Promise<Response> {
   }
   if (!response.ok) throw new WeightsError(`needs model ${id}, which is not there (status ${response.status})`);
   // A full disk, or a response that may not be kept: then it is fetched again next time.
-  await cache?.put(url, response.clone()).catch(() => undefined);
+  void cache?.put(url, response.clone()).catch(() => undefined);
   return response;
 }
 

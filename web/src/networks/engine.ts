@@ -1,0 +1,225 @@
+/**
+ * The memory that the kernels work in, and the threads that share their work.
+ *
+ * A kernel is called for chunks of panels. Where a page may share memory, other workers take chunks too: they look for the
+ * next piece of work in a few integers, `control`, and sleep when there is none for a while. Without that all is done here.
+ */
+
+import { PictureError, RdaeError } from "../errors.ts";
+
+/** The functions of assembly/kernels.ts. */
+interface Kernels {
+  multiply(...numbers: number[]): void;
+  gate(...numbers: number[]): void;
+  spread(...numbers: number[]): void;
+  blank(...numbers: number[]): void;
+  shuffle(...numbers: number[]): void;
+  halve(...numbers: number[]): void;
+  pixels(...numbers: number[]): void;
+}
+
+export type Kernel = keyof Kernels;
+
+/** By number, as threads call them. */
+const KERNELS: readonly Kernel[] = ["multiply", "gate", "spread", "blank", "shuffle", "halve", "pixels"];
+
+const PAGE = 65536;
+/** Of 32-bit memory. */
+const MOST_PAGES = 65535;
+/** Where a module's own data end. */
+const START = 1024;
+
+// Places in `control`. NEXT holds the work's number in the upper half and that of the next chunk in the lower.
+const GENERATION = 0;
+const NEXT = 1;
+const DONE = 2;
+const KERNEL = 3;
+const CHUNKS = 4;
+const COUNT = 5;
+/** Pairs of the argument that grows with chunks, and by how much. */
+const PANELS = 6;
+const SIZE = 7;
+const ARGUMENTS = 8;
+const CONTROL_LENGTH = 32;
+const MOST_CHUNKS = 0xffff;
+/** How often a thread looks for work before it sleeps: about 50 µs. */
+const PATIENCE = 2000;
+
+/** What a thread is told to begin with. */
+export interface Thread {
+  readonly kind: "thread";
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly control: Int32Array<SharedArrayBuffer>;
+}
+
+/**
+ * How a kernel's panels are cut: which of its arguments are those of a chunk's first panel.
+ *
+ * `multiply` takes panels from pointers on, so x, out and add move with the chunk; the others take the numbers of panels.
+ */
+const RANGES: Partial<Record<Kernel, readonly [first: number, last: number]>> = {
+  gate: [8, 9],
+  spread: [11, 12],
+  shuffle: [7, 8],
+  halve: [8, 9],
+  pixels: [7, 8],
+};
+
+function call(kernels: Kernels, kernel: Kernel, numbers: number[], first: number, last: number): void {
+  if (kernel === "multiply") {
+    const [w, bias, x, xStride, out, outStride, rows, depth, , factor, low, high, add] = numbers;
+    const more = add && add + first * outStride;
+    const [from, to] = [x + first * xStride, out + first * outStride];
+    kernels.multiply(w, bias, from, xStride, to, outStride, rows, depth, last - first, factor, low, high, more);
+    return;
+  }
+  const range = RANGES[kernel];
+  if (range) {
+    numbers[range[0]] = first;
+    numbers[range[1]] = last;
+  }
+  kernels[kernel](...numbers);
+}
+
+/** Takes chunks of the work with that number as long as there are any. */
+function takeChunks(kernels: Kernels, control: Int32Array, generation: number): void {
+  const kernel = KERNELS[control[KERNEL]];
+  const chunks = control[CHUNKS];
+  const panels = control[PANELS];
+  const size = control[SIZE];
+  const numbers = Array.from(control.subarray(ARGUMENTS, ARGUMENTS + control[COUNT]));
+  for (;;) {
+    const next = Atomics.load(control, NEXT);
+    const chunk = next & MOST_CHUNKS;
+    if (next >>> 16 !== (generation & 0xffff) || chunk >= chunks) return;
+    if (Atomics.compareExchange(control, NEXT, next, next + 1) !== next) continue;
+    call(kernels, kernel, numbers, chunk * size, Math.min(panels, (chunk + 1) * size));
+    Atomics.add(control, DONE, 1);
+  }
+}
+
+/** What another worker does for the rest of its life. */
+export function serve({ module, memory, control }: Thread): never {
+  const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels;
+  let seen = 0;
+  for (;;) {
+    for (let look = 0; look < PATIENCE && Atomics.load(control, GENERATION) === seen; look++);
+    Atomics.wait(control, GENERATION, seen);
+    seen = Atomics.load(control, GENERATION);
+    takeChunks(kernels, control, seen);
+    Atomics.notify(control, DONE);
+  }
+}
+
+export class Engine {
+  private top = START;
+  private readonly control: Int32Array | undefined;
+
+  private constructor(
+    private readonly memory: WebAssembly.Memory,
+    private readonly kernels: Kernels,
+    readonly threads: number,
+    control?: Int32Array,
+  ) {
+    this.control = control;
+  }
+
+  /**
+   * assets: folder of the kernels.  threads: that share the work; more than one asks for shared memory.
+   * start: starts a worker that will call `serve`.
+   */
+  static async open(assets: URL, threads: number, start: (thread: Thread) => void): Promise<Engine> {
+    const shared = threads > 1;
+    const module = await compiled(assets, shared ? "-threads" : "");
+    const memory = new WebAssembly.Memory({ initial: 16, maximum: MOST_PAGES, shared });
+    const kernels = (await WebAssembly.instantiate(module, { env: { memory } })).exports as unknown as Kernels;
+    if (!shared) return new Engine(memory, kernels, 1);
+    const control = new Int32Array(new SharedArrayBuffer(4 * CONTROL_LENGTH));
+    for (let other = 1; other < threads; other++) start({ kind: "thread", module, memory, control });
+    return new Engine(memory, kernels, threads, control);
+  }
+
+  /** So many bytes, of any content; they are given back by `release`, last come first. */
+  allocate(bytes: number): number {
+    const place = this.top;
+    this.top = Math.ceil((place + bytes) / 64) * 64;
+    const missing = this.top - this.memory.buffer.byteLength;
+    if (missing > 0) {
+      try {
+        if (this.top > MOST_PAGES * PAGE) throw new RangeError("beyond 32 bits");
+        this.memory.grow(Math.ceil(missing / PAGE));
+      } catch {
+        this.top = place;
+        throw new PictureError("not enough memory for the picture");
+      }
+    }
+    return place;
+  }
+
+  /** Where the next allocation will be. */
+  mark(): number {
+    return this.top;
+  }
+
+  /** Gives back all that was allocated since a mark. */
+  release(mark: number): void {
+    this.top = mark;
+  }
+
+  /** A part of the memory, until the next allocation. */
+  floats(place: number, length: number): Float32Array {
+    return new Float32Array(this.memory.buffer, place, length);
+  }
+
+  integers(place: number, length: number): Int32Array {
+    return new Int32Array(this.memory.buffer, place, length);
+  }
+
+  bytes(place: number, length: number): Uint8Array {
+    return new Uint8Array(this.memory.buffer, place, length);
+  }
+
+  /** Calls a kernel for so many panels, in chunks. Numbers are the kernel's arguments. */
+  run(kernel: Kernel, numbers: number[], panels = 0): void {
+    const { control, kernels, threads } = this;
+    if (!control || panels < 2) {
+      call(kernels, kernel, numbers, 0, panels);
+      return;
+    }
+    const size = Math.max(1, Math.ceil(panels / (4 * threads)), Math.ceil(panels / MOST_CHUNKS));
+    const chunks = Math.ceil(panels / size);
+    const generation = control[GENERATION] + 1;
+    // First of all nobody takes more of the work before, whose numbers are about to go.
+    Atomics.store(control, NEXT, ((generation & 0xffff) << 16) | MOST_CHUNKS);
+    control[KERNEL] = KERNELS.indexOf(kernel);
+    control[CHUNKS] = chunks;
+    control[COUNT] = numbers.length;
+    control[PANELS] = panels;
+    control[SIZE] = size;
+    control.set(numbers, ARGUMENTS);
+    Atomics.store(control, DONE, 0);
+    Atomics.store(control, NEXT, (generation & 0xffff) << 16);
+    Atomics.store(control, GENERATION, generation);
+    Atomics.notify(control, GENERATION);
+    takeChunks(kernels, control, generation);
+    // What others still work on takes a moment; longer only if the machine is busy, and then they need the processor.
+    for (let look = 0, done; (done = Atomics.load(control, DONE)) < chunks; look++) {
+      if (look > PATIENCE) Atomics.wait(control, DONE, done, 1);
+    }
+  }
+}
+
+/** The kernels with fused multiply-add where the browser knows it, else without. */
+async function compiled(assets: URL, suffix: string): Promise<WebAssembly.Module> {
+  for (const fused of ["-fma", ""]) {
+    const response = await fetch(new URL(`rdae-kernels${fused}${suffix}.wasm`, assets));
+    if (!response.ok) throw new RdaeError(`the kernels are not there (status ${response.status})`);
+    try {
+      return await WebAssembly.compile(await response.arrayBuffer());
+    } catch (error) {
+      if (!(error instanceof WebAssembly.CompileError)) throw error;
+    }
+  }
+  throw new RdaeError("this browser has no WebAssembly with 128-bit vectors");
+}
