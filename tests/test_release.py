@@ -60,6 +60,14 @@ def test_the_citation_must_state_the_version(tmp_path: Path) -> None:
         release.check_words(tree(tmp_path, "1.1.0.dev0", cited="1.0.0"), "1.1.0.dev0")
 
 
+@pytest.mark.parametrize(
+    ("text", "stated"), [("[project.urls]\nHome = 'x'\n", True), ("# no [project.urls]\n", False)]
+)
+def test_an_address_is_one_that_the_project_states(tmp_path: Path, text: str, stated: bool) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"[project]\n\n{text}")
+    assert release.states_address(tmp_path) is stated
+
+
 def test_a_tag_is_refused_where_something_was_left_out_or_nothing_is_released() -> None:
     report = Report()
     with pytest.raises(ReleaseError, match=r"not tagged: 1\.0\.0\.dev0 is no release"):

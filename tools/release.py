@@ -119,6 +119,12 @@ def pythons_of(tree: Path) -> list[str]:
     return re.findall(r'"Programming Language :: Python :: (3\.\d+)"', text)
 
 
+def states_address(tree: Path) -> bool:
+    """Whether pyproject.toml says where the project lives."""
+    text = (tree / "pyproject.toml").read_text(encoding="utf-8")
+    return re.search(r"^\[project\.urls\]$", text, re.MULTILINE) is not None
+
+
 def check_words(tree: Path, version: str) -> None:
     """The places that repeat the version say the same."""
     citation = (tree / "CITATION.cff").read_text(encoding="utf-8")
@@ -267,7 +273,7 @@ def release(options: argparse.Namespace, report: Report, folder: Path) -> None:
     version = version_of(tree)
     commit = run("git", "-C", ROOT, "rev-parse", "--short", "HEAD").strip()
     report.say(f"rdae {version}, commit {commit}")
-    if "[project.urls]" not in (tree / "pyproject.toml").read_text(encoding="utf-8"):
+    if not states_address(tree):
         report.say("note: the project states no address; it has no public one yet")
     with report.trying("version, changelog and citation agree"):
         check_words(tree, version)
