@@ -5,27 +5,22 @@ skipped where one is missing.  The slow test makes a report of Kodak, from the p
 environment variable RDAE_KODAK names.
 """
 
-import json
 import os
-import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import browser_kit
 import pytest
 import report_kit
+from browser_kit import choose, complaints, requests, script, until
 from rdae_command import rdae_command
 
 from rdae.api import open_model
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-STILL = "--force-prefers-reduced-motion"  # or what is clicked might still be scrolling
-DRIVER = shutil.which("chromedriver")
-
 pytest.importorskip("selenium", reason="selenium is not installed: pip install -e '.[browser]'")
 pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="no chromium with its chromedriver on this machine"
+    browser_kit.NO_BROWSER, reason="no chromium with its chromedriver on this machine"
 )
 
 
@@ -38,18 +33,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", STILL):
-        options.add_argument(argument)
-    options.add_argument("--window-size=1200,900")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    opened = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
-    yield opened
-    opened.quit()
+    with browser_kit.chromium() as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -62,43 +47,9 @@ def page(file: Path, browser: Any) -> Iterator[Any]:
 
 
 def opened(browser: Any, path: Path) -> None:
-    for log in ("browser", "performance"):
-        browser.get_log(log)  # what was before
+    browser_kit.forget(browser)
     browser.get(path.as_uri())
     until(lambda: browser.execute_script("return document.getElementById('look-canvas').width > 300"))
-
-
-def complaints(browser: Any) -> list[str]:
-    """Messages of the console of any kind: errors, refusals by the content security policy, warnings."""
-    return [entry["message"] for entry in browser.get_log("browser")]
-
-
-def requests(browser: Any) -> list[str]:
-    """Addresses that anything was asked of, less data: URIs, which are in the page."""
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [
-        event["params"]["request"]["url"]
-        for event in events
-        if event["method"] == "Network.requestWillBeSent"
-    ]
-    return [url for url in asked if not url.startswith("data:")]
-
-
-def until(condition: Any, seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "the page does not get there"
-        time.sleep(0.05)
-
-
-def script(browser: Any, code: str, *arguments: Any) -> Any:
-    return browser.execute_script(code, *arguments)
-
-
-def choose(browser: Any, select: str, value: str) -> None:
-    from selenium.webdriver.support.ui import Select
-
-    Select(browser.find_element("id", select)).select_by_value(value)
 
 
 def pixels(browser: Any, canvas: str) -> list[int]:

@@ -28,6 +28,7 @@ BAND = 128
 
 Window = tuple[int, int]
 """Width and height."""
+Edges = npt.NDArray[np.int_]
 Sums = npt.NDArray[np.float64]
 
 
@@ -49,39 +50,36 @@ def most_different(pictures: Sequence[Picture], window: Window) -> Region:
     columns, rows = min(window[0], width), min(window[1], height)
     if (columns, rows) == (width, height):
         return Region(0, 0, width, height)
-    blocks = _blocks(pictures)
-    apart = np.median(_sums(blocks, _count(rows), _count(columns)), axis=0)
+    tops, lefts = _starts(height, rows), _starts(width, columns)
+    ys = np.unique([*tops, *(tops + rows), *range(0, height, BAND)])
+    xs = np.unique([*lefts, *(lefts + columns)])
+    before = _summed(pictures, ys, xs)
+    wide = before[:, :, np.searchsorted(xs, lefts + columns)] - before[:, :, np.searchsorted(xs, lefts)]
+    sums = wide[:, np.searchsorted(ys, tops + rows)] - wide[:, np.searchsorted(ys, tops)]
+    apart = np.median(sums, axis=0)
     i, j = np.unravel_index(int(apart.argmax()), apart.shape)
-    return Region(min(int(j) * STEP, width - columns), min(int(i) * STEP, height - rows), columns, rows)
+    return Region(int(lefts[j]), int(tops[i]), columns, rows)
 
 
-def _count(length: int) -> int:
-    """How many blocks a window covers in a direction."""
-    return -(-length // STEP)
+def _starts(length: int, part: int) -> Edges:
+    """Where windows begin: at multiples of STEP, and so that the last one ends where the picture does."""
+    return np.unique([*range(0, length - part + 1, STEP), length - part])
 
 
-def _blocks(pictures: Sequence[Picture]) -> Sums:
-    """Sums of the distances of each pair over blocks of STEP x STEP pixels, fewer at the ends: (pairs, h, w)."""
-    height, width = pictures[0].shape[:2]
-    lefts = np.arange(0, width, STEP)
+def _summed(pictures: Sequence[Picture], ys: Edges, xs: Edges) -> Sums:
+    """Sums of the distances of each pair above and to the left of edges, (pairs, ys, xs).
+
+    ys: among them the multiples of BAND; both begin with 0 and end where the picture does.
+    """
+    height = pictures[0].shape[0]
     bands = []
     for top in range(0, height, BAND):
         planes = [xyb(picture[top : top + BAND]) for picture in pictures]
-        tops = np.arange(0, planes[0].shape[1], STEP)
+        inside = ys[(ys >= top) & (ys < min(top + BAND, height))] - top
         pairs = []
         for one, other in itertools.combinations(planes, 2):
             distance = np.sqrt(np.square(one - other).sum(axis=0), dtype=np.float64)
-            pairs.append(np.add.reduceat(np.add.reduceat(distance, tops, axis=0), lefts, axis=1))
+            pairs.append(np.add.reduceat(np.add.reduceat(distance, inside, axis=0), xs[:-1], axis=1))
         bands.append(np.stack(pairs))
-    found: Sums = np.concatenate(bands, axis=1)
-    return found
-
-
-def _sums(blocks: Sums, rows: int, columns: int) -> Sums:
-    """Sums over all windows of so many rows and columns of blocks, (pairs, h, w)."""
-    pairs, height, width = blocks.shape
-    sums = np.zeros((pairs, height + 1, width + 1))
-    sums[:, 1:, 1:] = blocks.cumsum(1).cumsum(2)
-    wide = sums[:, :, columns:] - sums[:, :, :-columns]
-    found: Sums = wide[:, rows:] - wide[:, :-rows]
+    found: Sums = np.pad(np.concatenate(bands, axis=1), ((0, 0), (1, 0), (1, 0))).cumsum(1).cumsum(2)
     return found

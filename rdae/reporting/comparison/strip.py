@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -18,35 +21,52 @@ PAPER, INK, QUIET, NOTED = "#ffffff", "#16181b", "#53575d", "#a8370f"
 FONT_SHARE = 1 / 11.6
 """Of a cell's width: what is written below fits it, and can still be read where the strip is shown small."""
 FONT_SIZES = (11, 28)
+LONGEST_WORD = 12
+"""In heights of the font: what a cell makes room for."""
 MAX_PIXELS = 50_000_000
 """Of a strip."""
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-Lines = Sequence[tuple[str, str, Font]]
-"""Text, colour and font of each."""
+
+
+class _Line(NamedTuple):
+    """A line below a crop, and how far below it the next one begins."""
+
+    text: str
+    colour: str
+    font: Font
+    advance: int
 
 
 @dataclass(frozen=True)
 class _Cell:
-    """A crop, and lines below it: text and colour of each."""
+    """A crop, and what is written below it: a heading, then groups of parts, each of one colour."""
 
     crop: Picture
     heading: str
-    lines: Sequence[tuple[str, str]]
+    groups: Sequence[tuple[Sequence[str], str]]
 
 
 class _Letters:
     """Fonts of a strip: Pillow's own, so that nothing is downloaded and all machines draw alike."""
 
-    def __init__(self, cell_width: int) -> None:
+    def __init__(self, crop_width: int) -> None:
         low, high = FONT_SIZES
-        self.size = min(max(round(cell_width * FONT_SHARE), low), high)
+        self.size = min(max(round(crop_width * FONT_SHARE), low), high)
         self.text = _font(self.size)
         self.heading = _font(round(self.size * 1.2))
         self.line = round(self.size * 1.3)
 
     def fits(self, text: str, width: int, font: Font) -> bool:
         return font.getlength(text) <= width
+
+    def least_width(self, cells: Sequence[_Cell]) -> int:
+        """How wide cells must be for each of their words, but those of absurd length."""
+        words = [(word, self.heading) for cell in cells for word in cell.heading.split()]
+        for parts, _ in itertools.chain.from_iterable(cell.groups for cell in cells):
+            words += [(word, self.text) for part in parts for word in part.split()]
+        widest = max(font.getlength(self.known(word)) for word, font in words)
+        return min(math.ceil(widest), LONGEST_WORD * self.size)
 
     def known(self, text: str) -> str:
         """A text with a question mark for each letter that the font lacks: it has little more than ASCII."""
@@ -65,12 +85,12 @@ class _Letters:
             text = text[:-1]
         return f"{text}..."
 
-    def wrapped(self, parts: Sequence[str], width: int) -> Iterator[str]:
+    def wrapped(self, parts: Sequence[str], width: int, font: Font) -> Iterator[str]:
         """Parts with dots between them, as many in each line as there is room for; words where one is too long."""
         line = ""
-        for part in parts:
+        for part in map(self.known, filter(None, parts)):
             joined = f"{line} \u00b7 {part}" if line else part
-            if self.fits(joined, width, self.text):
+            if self.fits(joined, width, font):
                 line = joined
                 continue
             if line:
@@ -78,10 +98,10 @@ class _Letters:
             line = ""
             for word in part.split():
                 joined = f"{line} {word}" if line else word
-                if line and not self.fits(joined, width, self.text):
+                if line and not self.fits(joined, width, font):
                     yield line
                     joined = word
-                line = joined
+                line = joined if self.fits(joined, width, font) else self.shortened(joined, width, font)
         if line:
             yield line
 
@@ -98,15 +118,16 @@ def strip(
     zoom: how many pixels across each pixel of a crop becomes. columns: how many cells stand side by side; None: all of
     a picture. PictureError if that becomes too large to draw.
     """
-    width = max(crop.width for crop in crops) * zoom
     across = max(len(each.versions) + 1 for each in compared)
     across = across if columns is None else min(columns, across)
-    letters = _Letters(width)
+    largest = max(crop.width for crop in crops) * zoom
+    letters = _Letters(largest)
     gap = letters.size
     blocks = [
         [_original_cell(each, crop, zoom), *(_cell(version, crop, zoom) for version in each.versions)]
         for each, crop in zip(compared, crops, strict=True)
     ]
+    width = max(largest, letters.least_width(list(itertools.chain(*blocks))))
     labels = [[_labels(cell, letters, width) for cell in block] for block in blocks]
     total = across * (width + gap) + gap
     heights = [
@@ -130,8 +151,8 @@ def strip(
             for place, (cell, lines) in enumerate(zip(row, words[start : start + across], strict=True)):
                 x = gap + place * (width + gap)
                 sheet.paste(Image.fromarray(cell.crop), (x, y))
-                _write(draw, letters, (x, y + tall + gap // 2), lines)
-            y += tall + gap // 2 + _label_height(words[start : start + across], letters) + gap
+                _write(draw, (x, y + tall + gap // 2), lines)
+            y += tall + gap // 2 + _label_height(words[start : start + across]) + gap
         top += block_height + gap
     return np.asarray(sheet)
 
@@ -149,20 +170,17 @@ def _caption(compared: Compared, crop: Region, zoom: int) -> str:
 
 
 def _original_cell(compared: Compared, crop: Region, zoom: int) -> _Cell:
-    lines = []
+    parts = []
     if compared.file_bytes is not None:
         rate = bits_per_pixel(compared.file_bytes, compared.original)
-        lines = [(f"{compared.file_bytes:,} bytes", QUIET), (f"{rate:.2f} bpp", QUIET)]
-    return _Cell(_zoomed(compared.original, crop, zoom), "original", lines)
+        parts = [f"{compared.file_bytes:,} bytes", f"{rate:.2f} bpp"]
+    return _Cell(_zoomed(compared.original, crop, zoom), "original", [(parts, QUIET)])
 
 
 def _cell(version: Version, crop: Region, zoom: int) -> _Cell:
     heading, _, rest = version.title.partition(", ")
-    lines = [(rest, QUIET)] if rest else []
-    lines += [(part, QUIET) for part in numbers(version)]
-    if version.note:
-        lines.append((version.note, NOTED))
-    return _Cell(_zoomed(version.picture, crop, zoom), heading, lines)
+    groups = [([rest], QUIET), (numbers(version), QUIET), ([version.note], NOTED)]
+    return _Cell(_zoomed(version.picture, crop, zoom), heading, groups)
 
 
 def _zoomed(picture: Picture, crop: Region, zoom: int) -> Picture:
@@ -171,32 +189,35 @@ def _zoomed(picture: Picture, crop: Region, zoom: int) -> Picture:
     return np.ascontiguousarray(np.repeat(np.repeat(part, zoom, 0), zoom, 1))
 
 
-def _labels(cell: _Cell, letters: _Letters, width: int) -> Lines:
-    found: list[tuple[str, str, Font]] = [
-        (letters.shortened(cell.heading, width, letters.heading), INK, letters.heading)
-    ]
-    for colour in (INK, QUIET, NOTED):
-        parts = [letters.known(text) for text, own in cell.lines if own == colour]
-        found += [(line, colour, letters.text) for line in letters.wrapped(parts, width)]
+def _labels(cell: _Cell, letters: _Letters, width: int) -> list[_Line]:
+    heading = list(letters.wrapped([cell.heading], width, letters.heading))
+    large = round(letters.line * 1.2)
+    found = [_Line(line, INK, letters.heading, large) for line in heading]
+    found[-1] = found[-1]._replace(advance=letters.line + round(letters.size * 0.35))
+    for parts, colour in cell.groups:
+        lines = letters.wrapped(parts, width, letters.text)
+        found += [_Line(line, colour, letters.text, letters.line) for line in lines]
     return found
 
 
-def _label_height(labels: Sequence[Lines], letters: _Letters) -> int:
-    return round(letters.size * 0.35) + letters.line * max(len(lines) for lines in labels)
+def _label_height(labels: Sequence[Sequence[_Line]]) -> int:
+    return max(sum(line.advance for line in lines) for lines in labels)
 
 
-def _block_height(block: Sequence[_Cell], labels: Sequence[Lines], across: int, letters: _Letters) -> int:
+def _block_height(
+    block: Sequence[_Cell], labels: Sequence[Sequence[_Line]], across: int, letters: _Letters
+) -> int:
     """The caption and the rows, with a gap after each but the last."""
     gap = letters.size
     height = letters.line + gap // 2 - gap
     for start in range(0, len(block), across):
         tall = max(cell.crop.shape[0] for cell in block[start : start + across])
-        height += tall + gap // 2 + _label_height(labels[start : start + across], letters) + gap
+        height += tall + gap // 2 + _label_height(labels[start : start + across]) + gap
     return height
 
 
-def _write(draw: ImageDraw.ImageDraw, letters: _Letters, at: tuple[int, int], lines: Lines) -> None:
+def _write(draw: ImageDraw.ImageDraw, at: tuple[int, int], lines: Sequence[_Line]) -> None:
     x, y = at
-    for i, (text, colour, font) in enumerate(lines):
-        draw.text((x, y), text, fill=colour, font=font)
-        y += letters.line + (round(letters.size * 0.35) if i == 0 else 0)
+    for line in lines:
+        draw.text((x, y), line.text, fill=line.colour, font=line.font)
+        y += line.advance

@@ -1,4 +1,4 @@
-"""A picture by each codec on equal terms: the largest file within a limit, or the smallest that reaches a score.
+"""A picture by each codec on equal terms: the largest file within a limit, or the first that reaches a score.
 
 A codec has so many qualities and no others, so that its file may be well below the limit; then its note says so. One
 that cannot keep to the limit at all is still shown, by its smallest file, and its note says that too.
@@ -32,7 +32,8 @@ NEARLY_SCORE = 1.0
 """So does one that scores more than this above what was asked for."""
 
 AROUND = 5
-"""So many qualities beyond where a limit is crossed are tried too: JPEG XL's files get smaller again at some."""
+"""So many qualities on both sides of where a limit is crossed are tried too, unless a file comes as close as rdae's do.
+JPEG XL's files get smaller again at some."""
 
 WHITE = (255, 255, 255)
 
@@ -122,8 +123,9 @@ def _read(path: Path, note: Callable[[str], None]) -> Picture:
 def version(codec: Codec, original: Picture, target: Target) -> Version:
     """Encode a picture to meet a target as closely as a codec can, and decode it.
 
-    Of a size or rate that is the largest file within it, and where all are larger the smallest; of a score the smallest
-    file that reaches it, and where none does the best.
+    Of a size or rate that is the largest file within it, and where all are larger the smallest; of a score the file
+    that scores least of those that reach it, and where none does the best. No file is looked for that is nearer than
+    what `Target.close` calls close.
     """
     if isinstance(codec, Rdae):
         data, quality = _by_rdae(codec, original, target)
@@ -190,14 +192,21 @@ def _by_search(codec: Codec, original: Picture, target: Target) -> tuple[bytes, 
 
     indices = range(len(qualities))
     if target.at_most:
-        crossed = bisect.bisect_right(indices, target.value, key=measure_at)
-        tried = indices[max(0, crossed - 1) : crossed + 1 + AROUND]
-        found = max((i for i in tried if target.meets(measure_at(i))), key=measure_at, default=0)
+        nearest = bisect.bisect_right(indices, target.value, key=measure_at) - 1
     else:
-        crossed = bisect.bisect_left(indices, target.value, key=measure_at)
-        tried = indices[max(0, crossed - AROUND) : crossed + 1]
-        meeting = (i for i in tried if target.meets(measure_at(i)))
-        found = min(meeting, key=lambda i: len(data_at(i)), default=len(qualities) - 1)
+        nearest = bisect.bisect_left(indices, target.value, key=measure_at)
+
+    def distance(i: int) -> float:
+        return abs(measure_at(i) - target.value)
+
+    found: int | None = None
+    for i in sorted(indices, key=lambda i: abs(i - nearest))[: 1 + 2 * AROUND]:
+        if target.meets(measure_at(i)) and (found is None or distance(i) < distance(found)):
+            found = i
+            if target.close(measure_at(i)):
+                break
+    if found is None:
+        found = 0 if target.at_most else len(qualities) - 1
     return data_at(found), qualities[found]
 
 
@@ -224,7 +233,8 @@ def _note(target: Target, found: Version, ends: tuple[float, float]) -> str:
             return f"its smallest file, {apart:.0%} over the limit"
         if -apart <= NEARLY:
             return ""
-        return f"{'at its best, ' if found.quality == ends[1] else ''}{-apart:.0%} below the limit"
+        best = found.quality == ends[1] or math.isinf(found.psnr)
+        return f"{'at its best, ' if best else ''}{-apart:.0%} below the limit"
     if measure < target.value:
         return "at its best, below the score"
     if measure - target.value <= NEARLY_SCORE:
