@@ -94,7 +94,7 @@ async function openOther(name: string, blob: Blob): Promise<Opened> {
     if (!width || !height || !fits(width, height)) throw new Error("no size");
     const canvas = canvasOf(width, height, (context) => context.drawImage(image, 0, 0, width, height));
     const suffix = /\.(\w{1,5})$/.exec(name)?.[1];
-    const format = /^image\/([\w.-]+)/.exec(blob.type)?.[1] ?? suffix ?? "unknown";
+    const format = /^image\/([\w.-]+)/.exec(blob.type)?.[1] ?? suffix ?? "–";
     const png = (): Promise<Blob> =>
       new Promise((resolve, reject) => {
         canvas.toBlob((made) => (made ? resolve(made) : reject(new Error("the browser cannot save it"))), "image/png");

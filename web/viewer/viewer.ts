@@ -108,8 +108,7 @@ function spare(): void {
 }
 
 function choose(part: "first" | "second", entry: Entry | null): void {
-  const other = part === "first" ? "second" : "first";
-  if (entry && entry === chosen[other]) chosen[other] = chosen[part];
+  if (part === "first" && entry === chosen.second) chosen.second = chosen.first;
   chosen[part] = entry;
   void update();
 }
@@ -177,12 +176,13 @@ function complain(name: string, failure: unknown): void {
 
 /** Fills the lists of what can be chosen. */
 function list(): void {
-  const fill = (select: HTMLSelectElement, entry: Entry | null, none: boolean): void => {
-    const names = entries.map(({ name }, number) => new Option(name, String(number), false, entries[number] === entry));
-    select.replaceChildren(...(none ? [new Option("nothing", "", false, !entry)] : []), ...names);
+  const fill = (select: HTMLSelectElement, now: Entry | null, from: Entry[]): void => {
+    const options = from.map((entry) => new Option(entry.name, String(entries.indexOf(entry)), false, entry === now));
+    select.replaceChildren(...options);
   };
-  fill(first, chosen.first, false);
-  fill(second, chosen.second, true);
+  fill(first, chosen.first, entries);
+  fill(second, chosen.second, entries.filter((entry) => entry !== chosen.first));
+  second.prepend(new Option("nothing", "", false, !chosen.second));
   element("choice").hidden = entries.length === 0;
   second.disabled = entries.length < 2;
 }
