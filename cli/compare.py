@@ -81,7 +81,7 @@ def _output(_context: click.Context, _option: click.Parameter, value: Path) -> P
     "--ssimulacra2",
     type=click.FloatRange(0, 100, min_open=True, max_open=True),
     callback=finite,
-    help="Or the smallest file of each codec that has at least such a score.",
+    help="Or the file of each codec that just reaches such a score.",
 )
 @click.option(
     "--crop",

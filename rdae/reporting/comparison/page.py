@@ -70,7 +70,7 @@ def page_bytes(
 
 def _lead(target: Target) -> str:
     if target.kind == "ssimulacra2":
-        return f"Of each codec the smallest file that has an SSIMULACRA2 of at least {target.value:g}."
+        return f"Of each codec the file that just reaches an SSIMULACRA2 of {target.value:g}."
     most = f"{target.value:,.0f} bytes" if target.kind == "size" else f"{target.value:g} bits per pixel"
     return f"Of each codec the largest file that has at most {most}."
 

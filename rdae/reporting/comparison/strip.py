@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -20,9 +21,9 @@ from rdae.reporting.comparison.versions import Compared, Version, bits_per_pixel
 PAPER, INK, QUIET, NOTED = "#ffffff", "#16181b", "#53575d", "#a8370f"
 FONT_SHARE = 1 / 11.6
 """Of a cell's width: what is written below fits it, and can still be read where the strip is shown small."""
-FONT_SIZES = (11, 28)
-LONGEST_WORD = 12
-"""In heights of the font: what a cell makes room for."""
+FONT_SIZES = (14, 28)
+LONGEST = 12
+"""In heights of the font: a part of what is written for which a cell makes room, so that it need not be broken."""
 MAX_PIXELS = 50_000_000
 """Of a strip."""
 
@@ -61,15 +62,19 @@ class _Letters:
         return font.getlength(text) <= width
 
     def least_width(self, cells: Sequence[_Cell]) -> int:
-        """How wide cells must be for each of their words, but those of absurd length."""
-        words = [(word, self.heading) for cell in cells for word in cell.heading.split()]
-        for parts, _ in itertools.chain.from_iterable(cell.groups for cell in cells):
-            words += [(word, self.text) for part in parts for word in part.split()]
-        widest = max(font.getlength(self.known(word)) for word, font in words)
-        return min(math.ceil(widest), LONGEST_WORD * self.size)
+        """How wide cells must be for their numbers, and for each word of the rest, but for absurdly long ones."""
+        pieces = [(word, self.heading) for cell in cells for word in cell.heading.split()]
+        for parts, colour in itertools.chain.from_iterable(cell.groups for cell in cells):
+            for part in parts:
+                pieces += [(piece, self.text) for piece in (part.split() if colour == NOTED else [part])]
+        widest = max(font.getlength(self.known(piece)) for piece, font in pieces)
+        return min(math.ceil(widest), LONGEST * self.size)
 
     def known(self, text: str) -> str:
-        """A text with a question mark for each letter that the font lacks: it has little more than ASCII."""
+        """A text of what the font has, little more than ASCII: letters without accents, question marks for others."""
+        text = "".join(
+            letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter)
+        )
         lacking = bytes(self.text.getmask("\uffff"))
         return "".join(
             letter if letter.isascii() or bytes(self.text.getmask(letter)) != lacking else "?"
@@ -130,8 +135,16 @@ def strip(
     width = max(largest, letters.least_width(list(itertools.chain(*blocks))))
     labels = [[_labels(cell, letters, width) for cell in block] for block in blocks]
     total = across * (width + gap) + gap
+    captions = [
+        [
+            _Line(line, QUIET, letters.text, letters.line)
+            for line in letters.wrapped([_caption(each, crop, zoom)], total - 2 * gap, letters.text)
+        ]
+        for each, crop in zip(compared, crops, strict=True)
+    ]
     heights = [
-        _block_height(block, words, across, letters) for block, words in zip(blocks, labels, strict=True)
+        _height(caption) + _rows_height(block, words, across, gap)
+        for caption, block, words in zip(captions, blocks, labels, strict=True)
     ]
     height = sum(heights) + gap * (len(blocks) + 1)
     if total * height > MAX_PIXELS:
@@ -141,10 +154,9 @@ def strip(
     sheet = Image.new("RGB", (total, height), PAPER)
     draw = ImageDraw.Draw(sheet)
     top = gap
-    for each, crop, block, words, block_height in zip(compared, crops, blocks, labels, heights, strict=True):
-        caption = letters.shortened(_caption(each, crop, zoom), total - 2 * gap, letters.text)
-        draw.text((gap, top), caption, fill=QUIET, font=letters.text)
-        y = top + letters.line + gap // 2
+    for caption, block, words, block_height in zip(captions, blocks, labels, heights, strict=True):
+        _write(draw, (gap, top), caption)
+        y = top + _height(caption) + gap // 2
         for start in range(0, len(block), across):
             row = block[start : start + across]
             tall = max(cell.crop.shape[0] for cell in row)
@@ -152,7 +164,7 @@ def strip(
                 x = gap + place * (width + gap)
                 sheet.paste(Image.fromarray(cell.crop), (x, y))
                 _write(draw, (x, y + tall + gap // 2), lines)
-            y += tall + gap // 2 + _label_height(words[start : start + across]) + gap
+            y += tall + gap // 2 + max(map(_height, words[start : start + across])) + gap
         top += block_height + gap
     return np.asarray(sheet)
 
@@ -200,19 +212,16 @@ def _labels(cell: _Cell, letters: _Letters, width: int) -> list[_Line]:
     return found
 
 
-def _label_height(labels: Sequence[Sequence[_Line]]) -> int:
-    return max(sum(line.advance for line in lines) for lines in labels)
+def _height(lines: Sequence[_Line]) -> int:
+    return sum(line.advance for line in lines)
 
 
-def _block_height(
-    block: Sequence[_Cell], labels: Sequence[Sequence[_Line]], across: int, letters: _Letters
-) -> int:
-    """The caption and the rows, with a gap after each but the last."""
-    gap = letters.size
-    height = letters.line + gap // 2 - gap
+def _rows_height(block: Sequence[_Cell], labels: Sequence[Sequence[_Line]], across: int, gap: int) -> int:
+    """What the rows of a block take, from below the caption to the end of the last label."""
+    height = gap // 2 - gap
     for start in range(0, len(block), across):
         tall = max(cell.crop.shape[0] for cell in block[start : start + across])
-        height += tall + gap // 2 + _label_height(labels[start : start + across]) + gap
+        height += tall + gap // 2 + max(map(_height, labels[start : start + across])) + gap
     return height
 
 
