@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "relaxation": ("relaxation", "Compare the training objective with the real one."),
     "plot": ("plot", "Draw results, training runs and the relaxation."),
     "report": ("report", "Make a page of eval's results to open in a browser."),
-    "compare": ("compare", "Show pictures by several codecs at equal bytes or an equal score."),
+    "compare": ("compare", "Show pictures by several codecs at equal bytes or scores."),
     "inspect": ("inspect", "Draw where the bits of a file went."),
     "benchmark": ("benchmark", "Measure how long each stage takes."),
     "efforts": ("efforts", "Measure what levels of effort save and cost."),
