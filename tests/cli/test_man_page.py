@@ -18,7 +18,9 @@ TEXT = write_man.PAGE.read_text(encoding="utf-8")
 
 def words(text: str) -> str:
     """Without white space, and without what roff alone reads."""
-    plain = re.sub(r"^\.[A-Za-z]{2}\b.*|\\f[A-Z]|\\&|\\(?=[-])", "", text, flags=re.MULTILINE).replace(r"\e", "\\")
+    plain = re.sub(r"^\.[A-Za-z]{2}\b.*|\\f[A-Z]|\\&|\\(?=[-])", "", text, flags=re.MULTILINE).replace(
+        r"\e", "\\"
+    )
     return re.sub(r"[\s`\b]+", "", plain)
 
 
