@@ -41,6 +41,7 @@ LARGE = 1 << 20
 """Pixels beyond which a file is decoded whole only."""
 
 LARGE_SIZE = (4000, 3000)
+WIDE_SIZE = (40_000, 20)
 LARGE_FILE = "files/large.rdae"
 ROUNDS = 5
 SEED = 28
@@ -166,6 +167,14 @@ def golden(name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
             yield folder / f"{stem}.rdae", facts
 
 
+def wide() -> Image.Image:
+    """A picture that is so wide that decoders take it in parts: slopes, and noise that is the same each time."""
+    columns, rows = np.meshgrid(np.arange(WIDE_SIZE[0]), np.arange(WIDE_SIZE[1]))
+    slopes = np.stack([columns // 160 % 256, 12 * rows, columns // 7 % 256], axis=2)
+    noise = np.random.default_rng(SEED).integers(-20, 20, slopes.shape)
+    return Image.fromarray((slopes + noise).clip(0, 255).astype(np.uint8))
+
+
 def seconds(path: Path) -> dict[str, float]:
     """The median time of a decode, by number of threads."""
     data, found = path.read_bytes(), {}
@@ -214,6 +223,7 @@ def main() -> None:
             for tune in registry.TUNES:
                 data = rdae.compress(image.convert("RGB"), quality=50, effort=0, tune=tune)
                 cases.add_file(f"{path.stem}-{tune}", data)
+    cases.add_file("wide", rdae.compress(wide(), quality=50, effort=0))
     if arguments.large:
         with Image.open(pictures[0]) as image:
             cases.add_large(image.convert("RGB"))

@@ -31,6 +31,9 @@ export interface Surroundings {
 
 type Span = readonly [first: number, end: number];
 
+/** Latents across beyond which a picture goes through the synthesis in columns, which would else take too much memory. */
+const WIDEST = 2048;
+
 /** A rectangle of the picture, or of boxes of scale x scale of its pixels. */
 interface Box {
   readonly x: number;
@@ -115,34 +118,57 @@ async function ofLatents(
   const [height, width] = [Math.ceil(header.height / PATCH), Math.ceil(header.width / PATCH)];
   // A window of latents, of which those at its borders only serve as neighbours.
   const { engine } = model;
-  const vertical = windowOf(region.y, region.height, height, model.synthesis.reach);
-  const horizontal = windowOf(region.x, region.width, width, model.synthesis.reach);
+  const { reach } = model.synthesis;
+  const vertical = windowOf(region.y, region.height, height, reach);
+  const horizontal = windowOf(region.x, region.width, width, reach);
+  const across = horizontal[1] - horizontal[0];
   const tiles = { decoded: 0, checksum: 0 };
+  const bands = decodedRows(container, model, vertical, horizontal, tiles, surroundings, clock);
   const side = PATCH / scale;
-  let top = vertical[0] * side;
-  const mark = engine.mark();
-  try {
-    const synthesis = new Synthesis(model.synthesis, header.qualityIndex, horizontal[1] - horizontal[0], scale);
+
+  /** Decodes a column of the window from bands of what is seen of it. */
+  async function column({ core, seen, last }: Column, parts: AsyncIterable<Band> | Iterable<Band>): Promise<void> {
+    const origin = horizontal[0] * side;
+    const left = Math.max(boxes.x, origin + core[0] * side);
+    const right = Math.min(boxes.x + boxes.width, origin + core[1] * side);
+    let top = vertical[0] * side;
     const take = (made: Iterable<Pixels>) => {
       for (const pixels of made) {
-        const first = Math.max(boxes.y, top);
-        const last = Math.min(boxes.y + boxes.height, top + pixels.rows);
-        if (first < last) {
-          const left = boxes.x - horizontal[0] * side;
-          write(pixels, [first - top, last - top], left, header.grey, rgba, boxes.width, first - boxes.y);
-          const rows = rgba.subarray((first - boxes.y) * boxes.width * 4, (last - boxes.y) * boxes.width * 4);
-          surroundings.rows?.(rows, first - boxes.y, boxes.width);
+        const start = Math.max(boxes.y, top);
+        const end = Math.min(boxes.y + boxes.height, top + pixels.rows);
+        if (start < end && left < right) {
+          const from = { rows: [start - top, end - top] as Span, left: left - origin - seen[0] * side, width: right - left };
+          write(pixels, from, header.grey, rgba, boxes.width, start - boxes.y, left - boxes.x);
+          const [first, behind] = [start, end].map((row) => (row - boxes.y) * boxes.width * 4);
+          if (last) surroundings.rows?.(rgba.subarray(first, behind), start - boxes.y, boxes.width);
         }
         top += pixels.rows;
       }
       clock.lap("synthesis");
     };
-    for await (const band of decodedRows(container, model, vertical, horizontal, tiles, surroundings, clock)) {
-      take(synthesis.push(band));
+    const mark = engine.mark();
+    try {
+      const synthesis = new Synthesis(model.synthesis, header.qualityIndex, seen[1] - seen[0], scale);
+      for await (const band of parts) take(synthesis.push(band));
+      take(synthesis.end());
+    } finally {
+      engine.release(mark);
     }
-    take(synthesis.end());
-  } finally {
-    engine.release(mark);
+  }
+
+  const columns = columnsOf(across, reach);
+  if (columns.length === 1) {
+    await column(columns[0], bands);
+  } else {
+    // So wide a picture is not high: its latents are decoded first, and go through in columns.
+    const parts: Band[] = [];
+    for await (const band of bands) parts.push(band);
+    const channels = model.architecture.latents;
+    for (const each of columns) {
+      const width = each.seen[1] - each.seen[0];
+      const own = parts.map((part) => ({ y64: cut(part, channels, [0, part.rows], each.seen), rows: part.rows, width }));
+      await column(each, own);
+    }
   }
   if (tiles.decoded < payloads(container, SectionType.LATENTS).length) return null;
   if (container.latentChecksum !== null && container.latentChecksum !== tiles.checksum) {
@@ -205,23 +231,40 @@ function abreast(parts: Band[], channels: number): Band {
   return { y64, rows, width };
 }
 
-/** Writes rows first..last of what was made, from a column on, to the rows of a view from `top` on. */
+/** Columns of latents that go through the synthesis together: those wanted, and those seen with them. */
+interface Column {
+  readonly core: Span;
+  readonly seen: Span;
+  readonly last: boolean;
+}
+
+function columnsOf(width: number, reach: number): Column[] {
+  const count = Math.ceil(width / WIDEST);
+  return Array.from({ length: count }, (_, number) => {
+    const core: Span = [Math.floor((width * number) / count), Math.floor((width * (number + 1)) / count)];
+    const seen: Span = [Math.max(0, core[0] - reach), Math.min(width, core[1] + reach)];
+    return { core, seen, last: number + 1 === count };
+  });
+}
+
+/** Writes a part of what was made to a view of so many pixels across, from a row and a column of it on. */
 function write(
   made: Pixels,
-  [first, last]: Span,
-  left: number,
+  from: { readonly rows: Span; readonly left: number; readonly width: number },
   grey: boolean,
   rgba: Uint8ClampedArray,
-  width: number,
+  across: number,
   top: number,
+  left: number,
 ): void {
-  for (let row = first; row < last; row++) {
-    const from = (row * made.width + left) * 4;
-    rgba.set(made.rgba.subarray(from, from + 4 * width), (top + row - first) * width * 4);
-  }
-  if (!grey) return;
-  for (let at = top * width * 4; at < (top + last - first) * width * 4; at += 4) {
-    rgba[at] = rgba[at + 1] = rgba[at + 2] = Math.floor((rgba[at] + rgba[at + 1] + rgba[at + 2] + 1) / 3);
+  for (let row = from.rows[0]; row < from.rows[1]; row++) {
+    const start = (row * made.width + from.left) * 4;
+    const to = ((top + row - from.rows[0]) * across + left) * 4;
+    rgba.set(made.rgba.subarray(start, start + 4 * from.width), to);
+    if (!grey) continue;
+    for (let at = to; at < to + 4 * from.width; at += 4) {
+      rgba[at] = rgba[at + 1] = rgba[at + 2] = Math.floor((rgba[at] + rgba[at + 1] + rgba[at + 2] + 1) / 3);
+    }
   }
 }
 
@@ -262,7 +305,7 @@ function lay(
   }
 }
 
-/** The mean of each box of scale x scale, as far as it has pixels, rounded. */
+/** The mean of each box of scale x scale, as far as it has pixels, rounded as Pillow does, of which Python's decoder makes use. */
 function means(samples: Uint8Array, width: number, height: number, channels: number, scale: number): Uint8Array {
   if (scale === 1) return samples;
   const [wide, high] = [Math.ceil(width / scale), Math.ceil(height / scale)];
@@ -273,12 +316,13 @@ function means(samples: Uint8Array, width: number, height: number, channels: num
     for (let x = 0; x < wide; x++) {
       const right = Math.min(width, (x + 1) * scale);
       const count = (bottom - y * scale) * (right - x * scale);
+      const share = Math.floor(2 ** 24 / count);
       for (let channel = 0; channel < channels; channel++) {
-        let sum = 0;
+        let sum = count >> 1;
         for (let row = y * scale; row < bottom; row++) {
           for (let column = x * scale; column < right; column++) sum += samples[(row * width + column) * channels + channel];
         }
-        reduced[to++] = Math.floor(sum / count + 0.5);
+        reduced[to++] = Math.floor((sum * share) / 2 ** 24);
       }
     }
   }

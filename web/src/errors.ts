@@ -9,7 +9,7 @@ export class RdaeError extends Error {
   override name = "RdaeError";
 }
 
-/** A picture that is too large for this reader, or that has a form it does not show. */
+/** A picture that there is not enough memory for. */
 export class PictureError extends RdaeError {
   override name = "PictureError";
 }

@@ -41,7 +41,10 @@ async function main() {
     const cases = join(work, "cases");
     const pictures = process.env.RDAE_KODAK ? ["--pictures", process.env.RDAE_KODAK] : [];
     const made = run(process.env.PYTHON ?? "python3", [join(root, "tools", "web_cases.py"), cases, ...pictures]);
-    if (made !== 0) return made;
+    if (made !== 0) {
+      console.error("tools/web_cases.py failed: it needs rdae in Python, by PYTHON or an environment that is active");
+      return made;
+    }
     env.RDAE_WEB_CASES = cases;
     const browser = (await readdir(join(tests, "browser"))).filter((name) => name.endsWith(".test.mjs"));
     files.push(...browser.map((name) => join(tests, "browser", name)));

