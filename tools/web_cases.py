@@ -33,6 +33,8 @@ from rdae.errors import RdaeError
 from rdae.networks import registry, weights
 from rdae.networks.model import Model
 from rdae.networks.slices import name_of, slice_of
+from rdae.pictures import profiles
+from rdae.pictures.colours import Colours, of_cicp
 from rdae.pictures.raster import Raster
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,6 +44,9 @@ LARGE = 1 << 20
 
 LARGE_SIZE = (4000, 3000)
 WIDE_SIZE = (40_000, 20)
+DISPLAY_P3 = (12, 13)
+"""Primaries and transfer by ITU-T H.273."""
+
 LARGE_FILE = "files/large.rdae"
 ROUNDS = 5
 SEED = 28
@@ -57,6 +62,7 @@ class Cases:
         self._models: dict[bytes, Model] = {}
         self.good: list[dict[str, Any]] = []
         self.bad: list[dict[str, Any]] = []
+        self.profiles: list[dict[str, Any]] = []
         self.mutants: list[dict[str, Any]] = []
 
     def add_models(self, paths: list[Path]) -> None:
@@ -92,6 +98,16 @@ class Cases:
                     "grey": parsed.header.grey,
                 }
             )
+
+    def add_profile(self, name: str, picture: Image.Image) -> None:
+        """Write a picture whose profile is not sRGB, and its pixels in sRGB as LittleCMS has them."""
+        data = rdae.compress(picture, quality=80, effort=0)
+        (self.folder / "files" / f"{name}.rdae").write_bytes(data)
+        decoded = rdae.decompress(data)
+        shown = np.asarray(profiles.to_srgb(decoded, decoded.info["icc_profile"]))
+        opaque = np.full(shown.shape[:2], 255, np.uint8)
+        (self.folder / "pixels" / name).write_bytes(np.dstack([shown, opaque]).tobytes())
+        self.profiles.append({"file": f"files/{name}.rdae", "pixels": f"pixels/{name}"})
 
     def add_bad(self, name: str, data: bytes, error: str) -> None:
         """Write a file that is to be refused."""
@@ -134,7 +150,7 @@ class Cases:
 
     def save(self) -> None:
         """Write what there is."""
-        told = {"good": self.good, "bad": self.bad, "mutants": self.mutants}
+        told = {"good": self.good, "bad": self.bad, "profiles": self.profiles, "mutants": self.mutants}
         (self.folder / "cases.json").write_text(json.dumps(told))
 
 
@@ -223,6 +239,12 @@ def main() -> None:
             for tune in registry.TUNES:
                 data = rdae.compress(image.convert("RGB"), quality=50, effort=0, tune=tune)
                 cases.add_file(f"{path.stem}-{tune}", data)
+    with Image.open(ROOT / "data" / "example.png") as image:
+        part = image.convert("RGB").crop((0, 0, 128, 96))
+    colours = of_cicp(*DISPLAY_P3)
+    assert isinstance(colours, Colours)
+    part.info["icc_profile"] = colours.profile("RGB")
+    cases.add_profile("display-p3", part)
     cases.add_file("wide", rdae.compress(wide(), quality=50, effort=0))
     if arguments.large:
         with Image.open(pictures[0]) as image:

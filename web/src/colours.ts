@@ -100,7 +100,7 @@ function stored(raw: Uint8Array): Uint8Array {
     to += 5 + length;
   }
   let [a, b] = [1, 0];
-  for (let i = 0; i < raw.length; ) {
+  for (let i = 0; i < raw.length;) {
     // So many additions before a remainder do not overflow 32 bits.
     for (const end = Math.min(i + 3800, raw.length); i < end; i++) {
       a += raw[i];

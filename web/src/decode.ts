@@ -137,7 +137,11 @@ async function ofLatents(
         const start = Math.max(boxes.y, top);
         const end = Math.min(boxes.y + boxes.height, top + pixels.rows);
         if (start < end && left < right) {
-          const from = { rows: [start - top, end - top] as Span, left: left - origin - seen[0] * side, width: right - left };
+          const from = {
+            rows: [start - top, end - top] as Span,
+            left: left - origin - seen[0] * side,
+            width: right - left,
+          };
           write(pixels, from, header.grey, rgba, boxes.width, start - boxes.y, left - boxes.x);
           const [first, behind] = [start, end].map((row) => (row - boxes.y) * boxes.width * 4);
           if (last) surroundings.rows?.(rgba.subarray(first, behind), start - boxes.y, boxes.width);
@@ -166,7 +170,11 @@ async function ofLatents(
     const channels = model.architecture.latents;
     for (const each of columns) {
       const width = each.seen[1] - each.seen[0];
-      const own = parts.map((part) => ({ y64: cut(part, channels, [0, part.rows], each.seen), rows: part.rows, width }));
+      const own = parts.map((part) => ({
+        y64: cut(part, channels, [0, part.rows], each.seen),
+        rows: part.rows,
+        width,
+      }));
       await column(each, own);
     }
   }
@@ -204,7 +212,8 @@ async function* decodedRows(
       const payload = coded[number * columns.length + column];
       await surroundings.breath();
       const tile = readLatents(payload, model, header.qualityIndex, bottom - top, right - left);
-      for (const integers of [tile.z, tile.y64]) tiles.checksum = crc32(new Uint8Array(integers.buffer), tiles.checksum);
+      for (const integers of [tile.z, tile.y64])
+        tiles.checksum = crc32(new Uint8Array(integers.buffer), tiles.checksum);
       const whole = { y64: tile.y64, rows: bottom - top, width: right - left };
       const width = across[1] - across[0];
       parts.push({ y64: cut(whole, channels, within, across), rows: within[1] - within[0], width });
@@ -285,13 +294,7 @@ function cut(band: Band, channels: number, [top, bottom]: Span, [left, right]: S
 }
 
 /** Lays samples, as many a pixel as `into` has entries, over those channels of a view, as far as they meet. */
-function lay(
-  samples: Uint8Array,
-  from: Box,
-  rgba: Uint8ClampedArray,
-  boxes: Box,
-  into: readonly number[],
-): void {
+function lay(samples: Uint8Array, from: Box, rgba: Uint8ClampedArray, boxes: Box, into: readonly number[]): void {
   const count = into.length;
   const [top, left] = [Math.max(from.y, boxes.y), Math.max(from.x, boxes.x)];
   const bottom = Math.min(from.y + from.height, boxes.y + boxes.height);
@@ -320,7 +323,8 @@ function means(samples: Uint8Array, width: number, height: number, channels: num
       for (let channel = 0; channel < channels; channel++) {
         let sum = count >> 1;
         for (let row = y * scale; row < bottom; row++) {
-          for (let column = x * scale; column < right; column++) sum += samples[(row * width + column) * channels + channel];
+          for (let column = x * scale; column < right; column++)
+            sum += samples[(row * width + column) * channels + channel];
         }
         reduced[to++] = Math.floor((sum * share) / 2 ** 24);
       }
@@ -332,7 +336,8 @@ function means(samples: Uint8Array, width: number, height: number, channels: num
 function regionOf({ header }: Container, settings: DecodeSettings): Box {
   const [x, y, width, height] = settings.region ?? [0, 0, header.width, header.height];
   const whole = [x, y, width, height].every(Number.isSafeInteger);
-  const inside = x >= 0 && y >= 0 && width > 0 && height > 0 && x + width <= header.width && y + height <= header.height;
+  const inside =
+    x >= 0 && y >= 0 && width > 0 && height > 0 && x + width <= header.width && y + height <= header.height;
   if (!whole || !inside) {
     throw new RangeError(`region ${settings.region} is not inside of ${header.width} x ${header.height} pixels`);
   }

@@ -92,7 +92,9 @@ export async function decode(file: Uint8Array | ArrayBuffer | Blob, options: Dec
       resolve: (picture) => (settled(), resolve(picture)),
       reject: (error) => (settled(), reject(error)),
     });
-    send({ kind: "decode", id, file: copy as Uint8Array<ArrayBuffer>, settings, rows: onRows !== undefined }, [copy.buffer]);
+    send({ kind: "decode", id, file: copy as Uint8Array<ArrayBuffer>, settings, rows: onRows !== undefined }, [
+      copy.buffer,
+    ]);
   });
 }
 

@@ -28,7 +28,10 @@ export function readLatents(payload: Uint8Array, model: Model, index: number, he
     for (let step = 0; step < STEPS; step++) {
       const prediction = prior.predict(progress, step);
       const { scales } = prediction;
-      const symbols = decoder.get(scales.filter((scale) => scale >= skipBelow), model.yTables);
+      const symbols = decoder.get(
+        scales.filter((scale) => scale >= skipBelow),
+        model.yTables,
+      );
       demand(symbols, SYMBOL_MAX, "a latent");
       const residuals = new Int32Array(scales.length);
       for (let i = 0, next = 0; i < scales.length; i++) {
@@ -46,7 +49,8 @@ export function readLatents(payload: Uint8Array, model: Model, index: number, he
 /** Hyper-latents are coded with the row of their channel. */
 function rowsOfZ(channels: number, positions: number): Uint16Array {
   const rows = new Uint16Array(channels * positions);
-  for (let channel = 0; channel < channels; channel++) rows.fill(channel, channel * positions, (channel + 1) * positions);
+  for (let channel = 0; channel < channels; channel++)
+    rows.fill(channel, channel * positions, (channel + 1) * positions);
   return rows;
 }
 

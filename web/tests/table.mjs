@@ -1,5 +1,5 @@
 /**
- * Measures the decoder in Chromium and prints a table: `npm run table`, of what `npm run build` has made.
+ * Measures the decoder in Chromium and prints a table: `npm run table`.
  *
  * RDAE_KODAK is the folder of photographs; without it data/example.png is measured alone. PYTHON as for the tests. Times are
  * medians; Python's, on the same machine, are taken right before and after, so that a busy machine shows in both.
@@ -116,10 +116,15 @@ async function sizes() {
     return (sum / 1000).toFixed(1);
   };
   const library = ours.filter((name) => !name.startsWith("viewer"));
-  row("JavaScript of our own, library, element and polyfill, brotli (gzip), kB", `${await total(library, brotliCompressSync)} (${await total(library, gzipSync)})`);
+  row(
+    "JavaScript of our own, library, element and polyfill, brotli (gzip), kB",
+    `${await total(library, brotliCompressSync)} (${await total(library, gzipSync)})`,
+  );
   row("and with the viewer", `${await total(ours, brotliCompressSync)} (${await total(ours, gzipSync)})`);
-  const runtime = names.filter((name) => /^ort/.test(name));
-  row("ONNX Runtime Web, brotli (gzip), kB", `${await total(runtime, brotliCompressSync)} (${await total(runtime, gzipSync)})`);
+  row(
+    "the kernels' WebAssembly, one of four, brotli (gzip), kB",
+    `${await total(["rdae-kernels-fma-threads.wasm"], brotliCompressSync)} (${await total(["rdae-kernels-fma-threads.wasm"], gzipSync)})`,
+  );
 }
 
 async function equality(browser, told) {
@@ -170,12 +175,18 @@ try {
     const native = 500 * (first[threads] + second[threads]);
     const ratio = (times[threads] / native).toFixed(1);
     const name = threads === 1 ? "one thread" : "two threads";
-    row(`${width}x${height}, warm, ${name}, ms`, `${Math.round(times[threads])}: ${ratio} times Python's ${Math.round(native)}`);
+    row(
+      `${width}x${height}, warm, ${name}, ms`,
+      `${Math.round(times[threads])}: ${ratio} times Python's ${Math.round(native)}`,
+    );
   }
   await browser.close();
   const starts = [];
   for (let round = 0; round < COLD_ROUNDS; round++) starts.push(await cold(`/cases/${file}`));
-  row("first picture, cold, from a local server, ms", `${Math.round(median(starts))} (${starts.map(Math.round).join(", ")})`);
+  row(
+    "first picture, cold, from a local server, ms",
+    `${Math.round(median(starts))} (${starts.map(Math.round).join(", ")})`,
+  );
   const [before, after] = await memory("/cases/files/large.rdae");
   row("memory for 12 megapixels, MB", `${Math.round(after)}, of which ${Math.round(before)} before`);
   const wide = Math.max(...rows.map(([what]) => what.length));

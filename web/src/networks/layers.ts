@@ -71,7 +71,8 @@ export class Matrix {
     private readonly range: Range = { low: 0, high: 0 },
   ) {
     const rows = bias.length;
-    if (weight.length !== rows * depth) throw new Error(`a matrix has ${weight.length} numbers, expected ${rows * depth}`);
+    if (weight.length !== rows * depth)
+      throw new Error(`a matrix has ${weight.length} numbers, expected ${rows * depth}`);
     this.rows = padded(rows);
     this.place = engine.allocate(4 * this.rows * depth);
     this.setWeight(weight);
@@ -124,7 +125,10 @@ export class Depthwise {
     this.channels = bias.length;
     this.kernels = stored(engine, kernels);
     const halves = halvesOf(this.channels, shift);
-    this.bias = stored(engine, bias.map((value, channel) => value + halves[channel]));
+    this.bias = stored(
+      engine,
+      bias.map((value, channel) => value + halves[channel]),
+    );
     this.factor = stored(engine, factorsOf(shift));
   }
 
@@ -133,7 +137,21 @@ export class Depthwise {
     blank(this.engine, x, x.place, this.channels, rows);
     const { kernels, bias, factor, range, channels } = this;
     const above = x.place - x.pitch;
-    const numbers = [kernels, bias, factor, range.low, range.high, above, x.stride, out.place, out.stride, channels, x.across, 0, 0];
+    const numbers = [
+      kernels,
+      bias,
+      factor,
+      range.low,
+      range.high,
+      above,
+      x.stride,
+      out.place,
+      out.stride,
+      channels,
+      x.across,
+      0,
+      0,
+    ];
     this.engine.run("spread", numbers, rows * x.across);
   }
 }

@@ -47,7 +47,11 @@ export class Model {
     this.name = metadata.name;
     this.id = metadata.sha256.slice(0, 8);
     const architecture = JSON.parse(metadata.architecture) as Architecture;
-    this.architecture = { ...architecture, context_deeper: architecture.context_deeper ?? 0, context_trunks: architecture.context_trunks ?? 1 };
+    this.architecture = {
+      ...architecture,
+      context_deeper: architecture.context_deeper ?? 0,
+      context_trunks: architecture.context_trunks ?? 1,
+    };
     this.skipBelow = Number(metadata.skip_below);
     this.yTables = tablesOf(tensors, "y");
     this.zTables = tablesOf(tensors, "z");

@@ -28,7 +28,10 @@ let browser, server, tab;
 
 before(async () => {
   browser = await launch();
-  server = await serve({ "/": "<!doctype html><title>tests</title>", "/dist": DIST, "/cases": CASES }, { policy: POLICY });
+  server = await serve(
+    { "/": "<!doctype html><title>tests</title>", "/dist": DIST, "/cases": CASES },
+    { policy: POLICY },
+  );
   tab = await opened(server);
 });
 
@@ -79,7 +82,15 @@ for (const { file, pixels, width, height, scale, region, checksum, grey } of tol
           if (distance) away++;
         }
         const { latentChecksum, header } = picture;
-        return { width, height, most, away: away / data.length, same: data.length === expected.length, latentChecksum, header };
+        return {
+          width,
+          height,
+          most,
+          away: away / data.length,
+          same: data.length === expected.length,
+          latentChecksum,
+          header,
+        };
       },
       { file, pixels, scale, region },
     );
@@ -106,20 +117,44 @@ test("mutants end as in Python, in a picture or an error, and none hangs", async
     const found = await tab.page.evaluate(async (mutants) => {
       globalThis.mutants ??= await bytesOf("/cases/mutants");
       const results = [];
-      for (const { place, maxPixels } of mutants) results.push(await tried(globalThis.mutants.slice(...place), { maxPixels }));
+      for (const { place, maxPixels } of mutants)
+        results.push(await tried(globalThis.mutants.slice(...place), { maxPixels }));
       return results;
     }, part);
     for (const [number, { verdict, message, kinds, ms }] of found.entries()) {
       const mutant = part[number];
       // Of what has several faults readers may name one or another.
-      const alike = verdict === mutant.verdict || (kinds.includes("StreamError") && STREAM_ERRORS.includes(mutant.verdict));
+      const alike =
+        verdict === mutant.verdict || (kinds.includes("StreamError") && STREAM_ERRORS.includes(mutant.verdict));
       if (!alike || ms > LONGEST_MS) {
-        others.push(`${start + number} (${mutant.recipe}): ${verdict} ${message}, ${Math.round(ms)} ms; Python: ${mutant.verdict}`);
+        others.push(
+          `${start + number} (${mutant.recipe}): ${verdict} ${message}, ${Math.round(ms)} ms; Python: ${mutant.verdict}`,
+        );
       }
     }
   }
   assert.deepEqual(others, []);
 });
+
+for (const { file, pixels } of told.profiles) {
+  test(`${file} is converted to sRGB, and kept as it is if so asked`, async () => {
+    const found = await tab.page.evaluate(
+      async ({ file, pixels }) => {
+        const bytes = await bytesOf(`/cases/${file}`);
+        const [shown, kept] = [await rdae.decode(bytes), await rdae.decode(bytes, { profile: "keep" })];
+        const expected = await bytesOf(`/cases/${pixels}`);
+        const distance = ({ image }) =>
+          image.data.reduce((sum, value, i) => sum + Math.abs(value - expected[i]), 0) / image.data.length;
+        return { shown: distance(shown), kept: distance(kept), notes: shown.notes, icc: shown.icc?.length };
+      },
+      { file, pixels },
+    );
+    assert.ok(found.shown < 0.5, `${found.shown} levels away in the mean`);
+    assert.ok(found.kept > 4 * found.shown, `${found.kept} levels away as it is`);
+    assert.deepEqual(found.notes, []);
+    assert.ok(found.icc > 0);
+  });
+}
 
 test("a model that is not there is named", async () => {
   const found = await tab.page.evaluate(async (path) => {
@@ -173,7 +208,10 @@ test("rows come as they are made, and progress ends at its total", async () => {
 });
 
 test("a page that is not isolated decodes too, with one thread", async () => {
-  const plain = await serve({ "/": "<!doctype html><title>plain</title>", "/dist": DIST, "/cases": CASES }, { isolated: false });
+  const plain = await serve(
+    { "/": "<!doctype html><title>plain</title>", "/dist": DIST, "/cases": CASES },
+    { isolated: false },
+  );
   const other = await opened(plain);
   const found = await other.page.evaluate(async (path) => {
     const { verdict } = await tried(await bytesOf(path));

@@ -89,7 +89,8 @@ export async function watched(browser, origin, options = {}) {
   page.on("pageerror", (error) => complaints.push(`uncaught: ${error.message}`));
   page.on("request", (request) => {
     const url = request.url();
-    if (!url.startsWith(origin) && !url.startsWith("blob:") && !url.startsWith("data:")) complaints.push(`asked ${url}`);
+    if (!url.startsWith(origin) && !url.startsWith("blob:") && !url.startsWith("data:"))
+      complaints.push(`asked ${url}`);
   });
   return { page, complaints, close: () => context.close() };
 }
