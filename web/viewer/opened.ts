@@ -75,7 +75,9 @@ function factsOf(bytes: Uint8Array, picture: Picture, seconds: number): Readonly
   const channels = header.grey ? "grey" : "colour";
   say("Channels", alpha ? `${channels}, transparency` : channels);
   if (icc) say("Profile", `ICC, ${count(icc.length)} bytes`);
-  const metadata = [exif && `EXIF, ${count(exif.length)} bytes`, xmp && `XMP, ${count(xmp.length)} bytes`].filter(Boolean);
+  const metadata = [exif && `EXIF, ${count(exif.length)} bytes`, xmp && `XMP, ${count(xmp.length)} bytes`].filter(
+    Boolean,
+  );
   if (metadata.length) say("Metadata", metadata.join("; "));
   if (header.tile !== null) say("Tiles", `of ${16 << header.tile} × ${16 << header.tile} pixels`);
   if (latentChecksum !== null) say("Latents", `CRC-32 ${latentChecksum.toString(16).padStart(8, "0")}`);

@@ -103,7 +103,10 @@ export class Stage {
   private get window(): { width: number; height: number } {
     const { clientWidth, clientHeight } = this.canvas.parentElement!;
     const ratio = devicePixelRatio;
-    return { width: Math.max(1, Math.round(clientWidth * ratio)), height: Math.max(1, Math.round(clientHeight * ratio)) };
+    return {
+      width: Math.max(1, Math.round(clientWidth * ratio)),
+      height: Math.max(1, Math.round(clientHeight * ratio)),
+    };
   }
 
   /** Moves the picture, by screen pixels. */

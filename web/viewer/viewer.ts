@@ -65,7 +65,9 @@ async function update(): Promise<void> {
     const entry = chosen[part];
     if (!entry || entry.opened) continue;
     try {
-      entry.opened = await open(entry.name, entry.origin, mine.signal, (doing, share) => tell(doing, entry.name, share));
+      entry.opened = await open(entry.name, entry.origin, mine.signal, (doing, share) =>
+        tell(doing, entry.name, share),
+      );
     } catch (failure) {
       if (mine.signal.aborted) return;
       complain(entry.name, failure);
@@ -181,7 +183,11 @@ function list(): void {
     select.replaceChildren(...options);
   };
   fill(first, chosen.first, entries);
-  fill(second, chosen.second, entries.filter((entry) => entry !== chosen.first));
+  fill(
+    second,
+    chosen.second,
+    entries.filter((entry) => entry !== chosen.first),
+  );
   second.prepend(new Option("nothing", "", false, !chosen.second));
   element("choice").hidden = entries.length === 0;
   second.disabled = entries.length < 2;
@@ -201,11 +207,28 @@ function describe(): void {
     return made;
   };
   const headings = new Set(pictures.flatMap(({ facts }) => [...facts.keys()]));
-  table.tHead!.replaceChildren(row("Picture", "row", pictures.map(({ name }) => name), "th"));
-  table.tBodies[0].replaceChildren(
-    ...[...headings].map((key) => row(key, "row", pictures.map(({ facts }) => facts.get(key) ?? "–"), "td")),
+  table.tHead!.replaceChildren(
+    row(
+      "Picture",
+      "row",
+      pictures.map(({ name }) => name),
+      "th",
+    ),
   );
-  for (const [id, picture] of [["tag-first", shown.first], ["tag-second", shown.second]] as const) {
+  table.tBodies[0].replaceChildren(
+    ...[...headings].map((key) =>
+      row(
+        key,
+        "row",
+        pictures.map(({ facts }) => facts.get(key) ?? "–"),
+        "td",
+      ),
+    ),
+  );
+  for (const [id, picture] of [
+    ["tag-first", shown.first],
+    ["tag-second", shown.second],
+  ] as const) {
     const tag = element(id);
     tag.hidden = !shown.second;
     tag.textContent = picture?.name ?? "";

@@ -16,7 +16,11 @@ function onPage(name, body, run, { places = {}, head = "", ...options } = {}) {
     const first = () => {
       globalThis.happened = [];
       for (const event of ["load", "error"]) {
-        document.addEventListener(event, ({ target }) => target.localName === "rdae-img" && happened.push([event, target.id]), true);
+        document.addEventListener(
+          event,
+          ({ target }) => target.localName === "rdae-img" && happened.push([event, target.id]),
+          true,
+        );
       }
     };
     const tab = await visit(browser, server, "/", { first, ...options });
@@ -31,8 +35,23 @@ function onPage(name, body, run, { places = {}, head = "", ...options } = {}) {
   });
 }
 
-const NAMES = ["photo", "tiles", "alpha", "grey", "edge", "noise", "flat", "row", "column", "pixel", "veil", "grey-alpha"];
-const TWELVE = NAMES.map((name) => `<rdae-img id="${name}" src="/cases/v1.0-${name}.rdae" scale="1" alt="A ${name}"></rdae-img>`);
+const NAMES = [
+  "photo",
+  "tiles",
+  "alpha",
+  "grey",
+  "edge",
+  "noise",
+  "flat",
+  "row",
+  "column",
+  "pixel",
+  "veil",
+  "grey-alpha",
+];
+const TWELVE = NAMES.map(
+  (name) => `<rdae-img id="${name}" src="/cases/v1.0-${name}.rdae" scale="1" alt="A ${name}"></rdae-img>`,
+);
 
 onPage("twelve pictures show the pixels that the library decodes", TWELVE.join("\n"), async (page) => {
   await until(page, () => happened.length === 12);
@@ -47,7 +66,11 @@ onPage("twelve pictures show the pixels that the library decodes", TWELVE.join("
       // A canvas multiplies alpha in and takes it out again: of colours that are nearly transparent little is left.
       const same = expected.data.every((value, i) => {
         const alpha = expected.data[i | 3];
-        return i % 4 === 3 ? drawn[i] === value : alpha < 255 ? Math.abs(drawn[i] - value) <= 256 / (alpha || 1) || !alpha : drawn[i] === value;
+        return i % 4 === 3
+          ? drawn[i] === value
+          : alpha < 255
+            ? Math.abs(drawn[i] - value) <= 256 / (alpha || 1) || !alpha
+            : drawn[i] === value;
       });
       const { width, height } = image.getBoundingClientRect();
       const { naturalWidth, naturalHeight, complete } = image;
@@ -65,16 +88,26 @@ onPage("twelve pictures show the pixels that the library decodes", TWELVE.join("
 {
   const slow = {};
   const places = { "/slow.rdae": (...all) => slow.file.answer(...all) };
-  onPage("the size is known from the first bytes, and the page does not move", "<rdae-img id=one src=/slow.rdae></rdae-img><p>below</p>", async (page) => {
-    await until(page, () => document.querySelector("rdae-img").naturalWidth > 0);
-    const sizes = () => page.evaluate(() => [document.querySelector("rdae-img").offsetWidth, document.querySelector("p").offsetTop, happened.length]);
-    const early = await sizes();
-    assert.equal(early[0], slow.width);
-    assert.equal(early[2], 0);
-    slow.file.go();
-    await until(page, () => happened.length === 1);
-    assert.deepEqual((await sizes()).slice(0, 2), early.slice(0, 2));
-  }, { places });
+  onPage(
+    "the size is known from the first bytes, and the page does not move",
+    "<rdae-img id=one src=/slow.rdae></rdae-img><p>below</p>",
+    async (page) => {
+      await until(page, () => document.querySelector("rdae-img").naturalWidth > 0);
+      const sizes = () =>
+        page.evaluate(() => [
+          document.querySelector("rdae-img").offsetWidth,
+          document.querySelector("p").offsetTop,
+          happened.length,
+        ]);
+      const early = await sizes();
+      assert.equal(early[0], slow.width);
+      assert.equal(early[2], 0);
+      slow.file.go();
+      await until(page, () => happened.length === 1);
+      assert.deepEqual((await sizes()).slice(0, 2), early.slice(0, 2));
+    },
+    { places },
+  );
   before(async () => {
     slow.file = new SlowFile(await caseFile("v1.0-photo"));
     slow.width = JSON.parse(await widthOf("v1.0-photo"));
@@ -126,7 +159,9 @@ onPage("boxes are those of an <img> of the same size", '<main id="main"></main>'
     async ({ styles, attributes }) => {
       const { peek } = await rdae;
       const { width, height } = peek(new Uint8Array(await (await fetch("/cases/v1.0-photo.rdae")).arrayBuffer()));
-      const blank = new Blob([`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"/>`], { type: "image/svg+xml" });
+      const blank = new Blob([`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"/>`], {
+        type: "image/svg+xml",
+      });
       const src = URL.createObjectURL(blank);
       const found = [];
       const boxOf = async (html, css, parent) => {
@@ -137,9 +172,15 @@ onPage("boxes are those of an <img> of the same size", '<main id="main"></main>'
         await new Promise((resolve) => made.addEventListener("load", resolve, { once: true }));
         const box = made.getBoundingClientRect();
         const next = main.querySelector("i").getBoundingClientRect();
-        return [box.left, box.top, box.width, box.height, next.left, next.top, main.offsetHeight].map((n) => Math.round(n * 10) / 10).join(" ");
+        return [box.left, box.top, box.width, box.height, next.left, next.top, main.offsetHeight]
+          .map((n) => Math.round(n * 10) / 10)
+          .join(" ");
       };
-      for (const parent of ["width: 200px", "width: 200px; display: flex; align-items: start", "width: 200px; display: grid; justify-items: start"]) {
+      for (const parent of [
+        "width: 200px",
+        "width: 200px; display: flex; align-items: start",
+        "width: 200px; display: grid; justify-items: start",
+      ]) {
         for (const css of styles) {
           for (const attribute of css.includes("aspect-ratio") ? [""] : attributes) {
             const ours = await boxOf(`<rdae-img src=/cases/v1.0-photo.rdae ${attribute}></rdae-img>`, css, parent);
@@ -165,7 +206,10 @@ onPage("object-fit is obeyed", "<rdae-img id=one src=/cases/v1.0-flat.rdae scale
       return [getComputedStyle(canvas).objectFit, getComputedStyle(canvas).objectPosition];
     });
   });
-  assert.deepEqual(fits, ["fill", "contain", "cover", "none"].map((fit) => [fit, "1px 2px"]));
+  assert.deepEqual(
+    fits,
+    ["fill", "contain", "cover", "none"].map((fit) => [fit, "1px 2px"]),
+  );
 });
 
 const BAD = [
@@ -178,7 +222,9 @@ const BAD = [
 const WORDS = "<b onclick=alert(1)>What was there</b>";
 onPage(
   "what cannot be shown is an error event, a reason, and the alt text as text",
-  BAD.map(([name]) => `<rdae-img id=${name} src=/cases/${name}.rdae alt="${WORDS.replaceAll('"', "&quot;")}"></rdae-img>`).join("") +
+  BAD.map(
+    ([name]) => `<rdae-img id=${name} src=/cases/${name}.rdae alt="${WORDS.replaceAll('"', "&quot;")}"></rdae-img>`,
+  ).join("") +
     "<rdae-img id=gone src=/cases/gone.rdae></rdae-img><rdae-img id=none src='' alt=''></rdae-img><rdae-img id=odd src='http://[' alt=odd></rdae-img>",
   async (page, _server, tab) => {
     await until(page, (count) => happened.length === count, BAD.length + 3);
@@ -206,49 +252,70 @@ onPage(
 
 {
   const large = new SlowFile(Buffer.alloc(1 << 20), 100);
-  onPage("what is no .rdae file is not fetched to its end", "<rdae-img src=/large.rdae></rdae-img>", async (page) => {
-    await until(page, () => happened.length === 1);
-    for (let i = 0; i < 100 && !large.left; i++) await page.waitForTimeout(20);
-    assert.deepEqual([large.asked, large.left], [1, 1]);
-  }, { places: { "/large.rdae": large.answer } });
+  onPage(
+    "what is no .rdae file is not fetched to its end",
+    "<rdae-img src=/large.rdae></rdae-img>",
+    async (page) => {
+      await until(page, () => happened.length === 1);
+      for (let i = 0; i < 100 && !large.left; i++) await page.waitForTimeout(20);
+      assert.deepEqual([large.asked, large.left], [1, 1]);
+    },
+    { places: { "/large.rdae": large.answer } },
+  );
 }
 
 {
   let slow;
   before(async () => (slow = new SlowFile(await caseFile("v1.0-photo"))));
-  onPage("another src in the middle of the first: one load, of the second, and the first is given up", "<rdae-img id=one></rdae-img>", async (page) => {
-    await page.evaluate(() => (document.querySelector("rdae-img").src = "/slow.rdae"));
-    await until(page, () => document.querySelector("rdae-img").naturalWidth > 0);
-    await page.evaluate(() => (document.querySelector("rdae-img").src = "/cases/v1.0-grey.rdae"));
-    await until(page, () => happened.length === 1);
-    for (let i = 0; i < 100 && !slow.left; i++) await page.waitForTimeout(20);
-    slow.go();
-    await page.waitForTimeout(200);
-    assert.deepEqual([slow.asked, slow.left], [1, 1]);
-    assert.deepEqual(await page.evaluate(() => [happened.length, document.querySelector("rdae-img").currentSrc.endsWith("/cases/v1.0-grey.rdae")]), [1, true]);
-  }, { places: { "/slow.rdae": (...all) => slow.answer(...all) } });
+  onPage(
+    "another src in the middle of the first: one load, of the second, and the first is given up",
+    "<rdae-img id=one></rdae-img>",
+    async (page) => {
+      await page.evaluate(() => (document.querySelector("rdae-img").src = "/slow.rdae"));
+      await until(page, () => document.querySelector("rdae-img").naturalWidth > 0);
+      await page.evaluate(() => (document.querySelector("rdae-img").src = "/cases/v1.0-grey.rdae"));
+      await until(page, () => happened.length === 1);
+      for (let i = 0; i < 100 && !slow.left; i++) await page.waitForTimeout(20);
+      slow.go();
+      await page.waitForTimeout(200);
+      assert.deepEqual([slow.asked, slow.left], [1, 1]);
+      assert.deepEqual(
+        await page.evaluate(() => [
+          happened.length,
+          document.querySelector("rdae-img").currentSrc.endsWith("/cases/v1.0-grey.rdae"),
+        ]),
+        [1, true],
+      );
+    },
+    { places: { "/slow.rdae": (...all) => slow.answer(...all) } },
+  );
 }
 
 {
   let slow;
   before(async () => (slow = new SlowFile(await caseFile("v1.0-photo"))));
-  onPage("an element that is taken out gives up; put back it loads; moved it keeps its picture", "<rdae-img id=one src=/slow.rdae></rdae-img><div></div>", async (page) => {
-    await until(page, () => document.querySelector("rdae-img").naturalWidth > 0);
-    await page.evaluate(() => {
-      globalThis.image = document.querySelector("rdae-img");
-      image.remove();
-    });
-    for (let i = 0; i < 100 && !slow.left; i++) await page.waitForTimeout(20);
-    assert.equal(slow.left, 1);
-    assert.deepEqual(await page.evaluate(() => happened), []);
-    slow.go();
-    await page.evaluate(() => document.body.append(image));
-    await until(page, () => happened.length === 1);
-    await page.evaluate(() => document.querySelector("div").append(image));
-    await page.waitForTimeout(200);
-    assert.equal(await page.evaluate(() => image.shadowRoot.querySelectorAll("canvas").length), 1);
-    assert.deepEqual([slow.asked, await page.evaluate(() => happened)], [2, [["load", "one"]]]);
-  }, { places: { "/slow.rdae": (...all) => slow.answer(...all) } });
+  onPage(
+    "an element that is taken out gives up; put back it loads; moved it keeps its picture",
+    "<rdae-img id=one src=/slow.rdae></rdae-img><div></div>",
+    async (page) => {
+      await until(page, () => document.querySelector("rdae-img").naturalWidth > 0);
+      await page.evaluate(() => {
+        globalThis.image = document.querySelector("rdae-img");
+        image.remove();
+      });
+      for (let i = 0; i < 100 && !slow.left; i++) await page.waitForTimeout(20);
+      assert.equal(slow.left, 1);
+      assert.deepEqual(await page.evaluate(() => happened), []);
+      slow.go();
+      await page.evaluate(() => document.body.append(image));
+      await until(page, () => happened.length === 1);
+      await page.evaluate(() => document.querySelector("div").append(image));
+      await page.waitForTimeout(200);
+      assert.equal(await page.evaluate(() => image.shadowRoot.querySelectorAll("canvas").length), 1);
+      assert.deepEqual([slow.asked, await page.evaluate(() => happened)], [2, [["load", "one"]]]);
+    },
+    { places: { "/slow.rdae": (...all) => slow.answer(...all) } },
+  );
 }
 
 onPage(
@@ -267,32 +334,41 @@ onPage(
   { head: '<style nonce="test">p { height: 9000px }</style>' },
 );
 
-onPage("a picture is decoded as large as its box needs it, and anew when that grows", "<rdae-img id=one src=/cases/example-psnr.rdae></rdae-img>", async (page) => {
-  const drawn = () => page.evaluate(() => document.querySelector("rdae-img").shadowRoot.querySelector("canvas")?.width);
-  await until(page, () => happened.length === 1);
-  const [whole, asked] = await page.evaluate(() => {
-    const image = document.querySelector("rdae-img");
-    return [image.naturalWidth, image.clientWidth];
-  });
-  assert.equal(asked, whole);
-  assert.equal(await drawn(), whole);
-  await page.evaluate((width) => {
-    const image = document.querySelector("rdae-img");
-    image.style.width = `${width / 10}px`;
-    image.src = image.src;
-  }, whole);
-  await until(page, () => happened.length === 2);
-  assert.equal(await drawn(), Math.ceil(whole / 8));
-  assert.equal(await page.evaluate(() => document.querySelector("rdae-img").naturalWidth), whole);
-  await page.evaluate((width) => (document.querySelector("rdae-img").style.width = `${width / 3}px`), whole);
-  await until(page, (width) => document.querySelector("rdae-img").shadowRoot.querySelector("canvas").width === width, Math.ceil(whole / 2));
-  await page.evaluate(() => document.querySelector("rdae-img").setAttribute("scale", "4"));
-  await until(page, () => happened.length === 3);
-  assert.equal(await drawn(), Math.ceil(whole / 4));
-  await page.evaluate(() => document.querySelector("rdae-img").setAttribute("scale", "1"));
-  await until(page, () => happened.length === 4);
-  assert.equal(await drawn(), whole);
-});
+onPage(
+  "a picture is decoded as large as its box needs it, and anew when that grows",
+  "<rdae-img id=one src=/cases/example-psnr.rdae></rdae-img>",
+  async (page) => {
+    const drawn = () =>
+      page.evaluate(() => document.querySelector("rdae-img").shadowRoot.querySelector("canvas")?.width);
+    await until(page, () => happened.length === 1);
+    const [whole, asked] = await page.evaluate(() => {
+      const image = document.querySelector("rdae-img");
+      return [image.naturalWidth, image.clientWidth];
+    });
+    assert.equal(asked, whole);
+    assert.equal(await drawn(), whole);
+    await page.evaluate((width) => {
+      const image = document.querySelector("rdae-img");
+      image.style.width = `${width / 10}px`;
+      image.src = image.src;
+    }, whole);
+    await until(page, () => happened.length === 2);
+    assert.equal(await drawn(), Math.ceil(whole / 8));
+    assert.equal(await page.evaluate(() => document.querySelector("rdae-img").naturalWidth), whole);
+    await page.evaluate((width) => (document.querySelector("rdae-img").style.width = `${width / 3}px`), whole);
+    await until(
+      page,
+      (width) => document.querySelector("rdae-img").shadowRoot.querySelector("canvas").width === width,
+      Math.ceil(whole / 2),
+    );
+    await page.evaluate(() => document.querySelector("rdae-img").setAttribute("scale", "4"));
+    await until(page, () => happened.length === 3);
+    assert.equal(await drawn(), Math.ceil(whole / 4));
+    await page.evaluate(() => document.querySelector("rdae-img").setAttribute("scale", "1"));
+    await until(page, () => happened.length === 4);
+    assert.equal(await drawn(), whole);
+  },
+);
 
 onPage(
   "assistive technology hears what it hears of an <img>",
@@ -302,7 +378,9 @@ onPage(
     await until(page, () => happened.length === 4);
     const session = await page.context().newCDPSession(page);
     const { nodes } = await session.send("Accessibility.getFullAXTree");
-    const images = nodes.filter(({ ignored, role }) => !ignored && role.value === "image").map(({ name }) => name.value);
+    const images = nodes
+      .filter(({ ignored, role }) => !ignored && role.value === "image")
+      .map(({ name }) => name.value);
     assert.deepEqual(images, ["A flat field", "", "A broken field"]);
     await page.evaluate(() => (document.querySelector("rdae-img").alt = "Another name"));
     const again = await session.send("Accessibility.getFullAXTree");

@@ -7,7 +7,8 @@ import { caseFile, expected, pageOf, site, SlowFile, until, visit } from "./page
 import { launch } from "./server.mjs";
 
 const PNG = await readFile(new URL("../../../data/example.png", import.meta.url));
-const png = (_request, response, headers) => response.writeHead(200, { ...headers, "content-type": "image/png" }).end(PNG);
+const png = (_request, response, headers) =>
+  response.writeHead(200, { ...headers, "content-type": "image/png" }).end(PNG);
 
 let browser;
 before(async () => (browser = await launch()));
@@ -22,10 +23,18 @@ function first() {
     seen.add(image);
     for (const event of ["load", "error"]) image.addEventListener(event, () => happened.push([event, image.id]));
   };
-  new MutationObserver(() => document.querySelectorAll("img").forEach(listen)).observe(document, { subtree: true, childList: true });
-  globalThis.isShown = (id) => $(`#${id}`).src.startsWith("blob:") && happened.some(([event, other]) => event === "load" && other === id);
+  new MutationObserver(() => document.querySelectorAll("img").forEach(listen)).observe(document, {
+    subtree: true,
+    childList: true,
+  });
+  globalThis.isShown = (id) =>
+    $(`#${id}`).src.startsWith("blob:") && happened.some(([event, other]) => event === "load" && other === id);
   globalThis.$ = (selector) => document.querySelector(selector);
-  globalThis.isAlive = (url) => fetch(url).then(() => true, () => false);
+  globalThis.isAlive = (url) =>
+    fetch(url).then(
+      () => true,
+      () => false,
+    );
   globalThis.pixelsOf = (image) => {
     const canvas = document.createElement("canvas");
     canvas.width = image.naturalWidth;
@@ -61,7 +70,20 @@ function onPage(name, body, run, { places = {}, head = "", ...options } = {}) {
   });
 }
 
-const NAMES = ["photo", "tiles", "alpha", "grey", "edge", "noise", "flat", "row", "column", "pixel", "veil", "grey-alpha"];
+const NAMES = [
+  "photo",
+  "tiles",
+  "alpha",
+  "grey",
+  "edge",
+  "noise",
+  "flat",
+  "row",
+  "column",
+  "pixel",
+  "veil",
+  "grey-alpha",
+];
 const TWELVE = NAMES.map((name) => `<img id="${name}" src="/cases/v1.0-${name}.rdae" alt="A ${name}">`).join("\n");
 
 onPage("twelve <img> show the pixels that the library decodes, and load once", TWELVE, async (page, server) => {
@@ -71,7 +93,11 @@ onPage("twelve <img> show the pixels that the library decodes, and load once", T
   // Before the script was there the browser has tried for itself, and failed.
   for (const name of NAMES) {
     const own = events.filter(([, id]) => id === name).map(([event]) => event);
-    assert.deepEqual(own.filter((event, i) => event !== "error" || i > 0), ["load"], name);
+    assert.deepEqual(
+      own.filter((event, i) => event !== "error" || i > 0),
+      ["load"],
+      name,
+    );
   }
   const found = await page.evaluate(async () => {
     const { decode } = await import("/dist/rdae-polyfill.js");
@@ -89,9 +115,14 @@ onPage("twelve <img> show the pixels that the library decodes, and load once", T
     }
     return results;
   });
-  assert.deepEqual(found, NAMES.map((name) => [name, -1, `A ${name}`, `/cases/v1.0-${name}.rdae`, true]));
+  assert.deepEqual(
+    found,
+    NAMES.map((name) => [name, -1, `A ${name}`, `/cases/v1.0-${name}.rdae`, true]),
+  );
   // The browser has asked for each itself, and the polyfill once more.
-  assert.ok(NAMES.every((name) => server.requests.filter((path) => path === `/cases/v1.0-${name}.rdae`).length <= 2 + 1));
+  assert.ok(
+    NAMES.every((name) => server.requests.filter((path) => path === `/cases/v1.0-${name}.rdae`).length <= 2 + 1),
+  );
 });
 
 {
@@ -103,7 +134,13 @@ onPage("twelve <img> show the pixels that the library decodes, and load once", T
     async (page) => {
       await page.evaluate(() => ($("div").innerHTML = '<img id="one" src="/slow.rdae" alt="slow">'));
       await until(page, () => $("#one").naturalWidth > 0);
-      const layout = () => page.evaluate(() => [$("#one").naturalWidth, $("#one").offsetWidth, $("p").offsetTop, $("#one").dataset.rdaeSrc]);
+      const layout = () =>
+        page.evaluate(() => [
+          $("#one").naturalWidth,
+          $("#one").offsetWidth,
+          $("p").offsetTop,
+          $("#one").dataset.rdaeSrc,
+        ]);
       const early = await layout();
       assert.deepEqual(await page.evaluate(() => happened), []);
       assert.ok(early[0] > 1 && early[0] === early[1]);
@@ -124,10 +161,9 @@ onPage(
   async (page) => {
     await page.evaluate(async () => {
       globalThis.changes = [];
-      new MutationObserver((records) => changes.push(...records.map(({ target, attributeName }) => `${target.id} ${attributeName}`))).observe(
-        document.body,
-        { attributes: true, subtree: true },
-      );
+      new MutationObserver((records) =>
+        changes.push(...records.map(({ target, attributeName }) => `${target.id} ${attributeName}`)),
+      ).observe(document.body, { attributes: true, subtree: true });
       $("#blob").src = globalThis.own = URL.createObjectURL(await (await fetch("/example.png")).blob());
     });
     await until(page, (id) => isShown(id), "rdae");
@@ -157,7 +193,10 @@ onPage(
     });
     await until(page, () => $("#b").naturalWidth > 100);
     assert.ok(await alive());
-    assert.deepEqual(await page.evaluate(() => [$("#b").getAttribute("src"), $("#b").hasAttribute("data-rdae-src")]), ["/example.png", false]);
+    assert.deepEqual(await page.evaluate(() => [$("#b").getAttribute("src"), $("#b").hasAttribute("data-rdae-src")]), [
+      "/example.png",
+      false,
+    ]);
     await page.evaluate(() => $("#c").remove());
     await page.waitForTimeout(100);
     assert.equal(await alive(), false);
@@ -191,7 +230,12 @@ onPage("what a script adds, changes, copies and moves", "<main></main><aside></a
   });
   await until(page, (id) => isShown(id), "b");
   assert.deepEqual(
-    await page.evaluate(() => [$("#b").naturalWidth, $("#b").dataset.rdaeSrc, $("#a").naturalWidth, $("#a").src === $("#b").src]),
+    await page.evaluate(() => [
+      $("#b").naturalWidth,
+      $("#b").dataset.rdaeSrc,
+      $("#a").naturalWidth,
+      $("#a").src === $("#b").src,
+    ]),
     [1, "/cases/v1.0-pixel.rdae", 1, true],
   );
   // The copy counts by itself.
@@ -206,7 +250,10 @@ onPage("what a script adds, changes, copies and moves", "<main></main><aside></a
 const SETS = `<img id="set" srcset="/cases/v1.0-pixel.rdae 1x, /cases/v1.0-photo.rdae 2x" alt="set">
 <img id="both" src="/cases/v1.0-pixel.rdae" srcset="/cases/v1.0-photo.rdae 2x" alt="both">
 <img id="wide" srcset="/cases/v1.0-pixel.rdae 10w, /cases/v1.0-photo.rdae 400w" sizes="200px" alt="wide">`;
-for (const [ratio, names] of [[1, ["pixel", "pixel", "photo"]], [2, ["photo", "photo", "photo"]]]) {
+for (const [ratio, names] of [
+  [1, ["pixel", "pixel", "photo"]],
+  [2, ["photo", "photo", "photo"]],
+]) {
   onPage(
     `of a srcset the candidate for a screen of ${ratio} pixels a unit, at its density`,
     SETS,
@@ -214,7 +261,12 @@ for (const [ratio, names] of [[1, ["pixel", "pixel", "photo"]], [2, ["photo", "p
       const chosen = [];
       for (const id of ["set", "both", "wide"]) {
         await until(page, (id) => happened.some(([event, other]) => event === "load" && other === id), id);
-        chosen.push(await page.evaluate((id) => [$(`#${id}`).currentSrc.startsWith("blob:"), $(`#${id}`).naturalWidth, $(`#${id}`).alt], id));
+        chosen.push(
+          await page.evaluate(
+            (id) => [$(`#${id}`).currentSrc.startsWith("blob:"), $(`#${id}`).naturalWidth, $(`#${id}`).alt],
+            id,
+          ),
+        );
       }
       const width = await page.evaluate(async () => {
         const { peek } = await import("/dist/rdae-polyfill.js");
@@ -244,7 +296,9 @@ for (const [ratio, names] of [[1, ["pixel", "pixel", "photo"]], [2, ["photo", "p
       assert.ok(await page.evaluate(() => $("#one").currentSrc.endsWith("/example.png")));
       slow.go();
       await until(page, () => $("#one").currentSrc.startsWith("blob:") && $("#one").naturalWidth < 512);
-      const [source, other] = await page.evaluate(() => [...document.querySelectorAll("source")].map((each) => [each.type, each.getAttribute("srcset")]));
+      const [source, other] = await page.evaluate(() =>
+        [...document.querySelectorAll("source")].map((each) => [each.type, each.getAttribute("srcset")]),
+      );
       assert.deepEqual(source, ["image/x-rdae", "/cases/v1.0-grey.rdae"]);
       assert.match(other[1], /^blob:.* 2x$/);
       await page.evaluate(() => $("source + source").setAttribute("srcset", "/cases/v1.0-pixel.rdae"));
@@ -270,7 +324,8 @@ onPage(
     await page.evaluate(() => {
       $("#inline").style.backgroundImage = 'url("/cases/v1.0-flat.rdae")';
     });
-    const background = (id, pseudo) => page.evaluate(([id, pseudo]) => getComputedStyle($(`#${id}`), pseudo).backgroundImage, [id, pseudo]);
+    const background = (id, pseudo) =>
+      page.evaluate(([id, pseudo]) => getComputedStyle($(`#${id}`), pseudo).backgroundImage, [id, pseudo]);
     for (const id of ["inline", "rule", "media", "linked"]) {
       await until(page, (id) => getComputedStyle($(`#${id}`)).backgroundImage.includes("blob:"), id);
     }
@@ -297,7 +352,10 @@ onPage(
         context.drawImage(bitmap, 0, 0);
         return [...context.getImageData(0, 0, 1, 1).data.subarray(0, 3)];
       }, shot);
-      assert.ok(seen.every((value, i) => Math.abs(value - colours[i]) <= 1), `${id}: ${seen}, expected ${colours}`);
+      assert.ok(
+        seen.every((value, i) => Math.abs(value - colours[i]) <= 1),
+        `${id}: ${seen}, expected ${colours}`,
+      );
     }
     // A sheet that is taken out lets go of its files, if nothing else shows them.
     const url = /"(.*?)"/.exec(await background("later"))[1];
@@ -309,44 +367,52 @@ onPage(
     head: `<style>div { width: 20px; height: 20px }</style>${SHEETS}`,
     places: {
       "/styles/site.css": (_request, response, headers) =>
-        response.writeHead(200, { ...headers, "content-type": "text/css" }).end("#linked { background-image: url(../cases/v1.0-flat.rdae) }"),
+        response
+          .writeHead(200, { ...headers, "content-type": "text/css" })
+          .end("#linked { background-image: url(../cases/v1.0-flat.rdae) }"),
     },
   },
 );
 
-onPage(
-  "what cannot be decoded stays as it was, with one error event",
-  '<div></div>',
-  async (page, _server, tab) => {
-    await until(page, () => customElements.get("rdae-img"));
-    await page.evaluate(
-      () =>
-        ($("div").innerHTML =
-          '<img id="broken" src="/cases/v1.0-bad-flipped.rdae" alt="broken"><img id="gone" src="/cases/gone.rdae" alt="gone">' +
-          '<img id="none" src="/cases/v1.0-bad-png.rdae" alt="a PNG"><i style="background-image: url(/cases/v1.0-bad-flipped.rdae)"></i>'),
-    );
-    await until(page, () => happened.length >= 3);
-    await page.waitForTimeout(500);
-    const found = await page.evaluate(() => [
-      happened.map(([event, id]) => `${event} ${id}`).sort(),
-      [...document.images].map((image) => [image.getAttribute("src"), image.getAttributeNames().length, image.complete, image.naturalWidth]),
-    ]);
-    // The file called .rdae that is a PNG is one to the browser.
-    assert.deepEqual(found[0].filter((each) => !each.endsWith("none")), ["error broken", "error gone"]);
-    assert.deepEqual(found[1].slice(0, 2), [
-      ["/cases/v1.0-bad-flipped.rdae", 3, true, 0],
-      ["/cases/gone.rdae", 3, true, 0],
-    ]);
-    assert.ok(expected(tab, /404/) > 0);
-  },
-);
+onPage("what cannot be decoded stays as it was, with one error event", "<div></div>", async (page, _server, tab) => {
+  await until(page, () => customElements.get("rdae-img"));
+  await page.evaluate(
+    () =>
+      ($("div").innerHTML =
+        '<img id="broken" src="/cases/v1.0-bad-flipped.rdae" alt="broken"><img id="gone" src="/cases/gone.rdae" alt="gone">' +
+        '<img id="none" src="/cases/v1.0-bad-png.rdae" alt="a PNG"><i style="background-image: url(/cases/v1.0-bad-flipped.rdae)"></i>'),
+  );
+  await until(page, () => happened.length >= 3);
+  await page.waitForTimeout(500);
+  const found = await page.evaluate(() => [
+    happened.map(([event, id]) => `${event} ${id}`).sort(),
+    [...document.images].map((image) => [
+      image.getAttribute("src"),
+      image.getAttributeNames().length,
+      image.complete,
+      image.naturalWidth,
+    ]),
+  ]);
+  // The file called .rdae that is a PNG is one to the browser.
+  assert.deepEqual(
+    found[0].filter((each) => !each.endsWith("none")),
+    ["error broken", "error gone"],
+  );
+  assert.deepEqual(found[1].slice(0, 2), [
+    ["/cases/v1.0-bad-flipped.rdae", 3, true, 0],
+    ["/cases/gone.rdae", 3, true, 0],
+  ]);
+  assert.ok(expected(tab, /404/) > 0);
+});
 
 onPage(
   "lazy pictures wait until they are near",
-  '<p>long</p><div></div>',
+  "<p>long</p><div></div>",
   async (page, server) => {
     await until(page, () => customElements.get("rdae-img"));
-    await page.evaluate(() => ($("div").innerHTML = '<img id="far" loading="lazy" width="20" height="20" src="/cases/v1.0-photo.rdae">'));
+    await page.evaluate(
+      () => ($("div").innerHTML = '<img id="far" loading="lazy" width="20" height="20" src="/cases/v1.0-photo.rdae">'),
+    );
     await page.waitForTimeout(500);
     assert.ok(!server.requests.some((path) => path.startsWith("/cases/")));
     await page.evaluate(() => scrollTo(0, 9000));

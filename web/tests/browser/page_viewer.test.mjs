@@ -46,7 +46,8 @@ function onViewer(name, query, run, options) {
   });
 }
 
-const settled = (page) => until(page, () => document.getElementById("work").hidden && !document.getElementById("facts").hidden);
+const settled = (page) =>
+  until(page, () => document.getElementById("work").hidden && !document.getElementById("facts").hidden);
 const text = (page, selector) => page.locator(selector).textContent();
 const errors = (page) => page.locator("#errors span").allTextContents();
 
@@ -74,29 +75,34 @@ async function openBy(page, press, files) {
   await chooser.setFiles(files);
 }
 
-onViewer("files that the address names are shown, compared, and described", "?file=/cases/example-visual.rdae&file=../../cases/v1.0-alpha.rdae", async (page) => {
-  await settled(page);
-  await until(page, () => document.querySelectorAll("#facts th").length > 10);
-  const found = await facts(page);
-  const bytes = (await caseFile("example-visual")).length;
-  assert.deepEqual(found.Picture, ["example-visual.rdae", "v1.0-alpha.rdae"]);
-  assert.equal(found.Bytes[0], bytes.toLocaleString("en-US"));
-  assert.equal(found["Bits per pixel"][0], ((8 * bytes) / (512 * 384)).toFixed(3));
-  assert.equal(found.Pixels[0], "512 × 384");
-  assert.equal(found.Quality[0], "50");
-  assert.match(found.Model[0], /^[0-9a-f]{8}$/);
-  assert.equal(found.Format[0], ".rdae 1.0");
-  assert.deepEqual(found.Channels, ["colour", "colour, transparency"]);
-  assert.match(found.Latents[0], /^CRC-32 [0-9a-f]{8}$/);
-  assert.equal(await page.title(), "example-visual.rdae | v1.0-alpha.rdae – rdae viewer");
-});
+onViewer(
+  "files that the address names are shown, compared, and described",
+  "?file=/cases/example-visual.rdae&file=../../cases/v1.0-alpha.rdae",
+  async (page) => {
+    await settled(page);
+    await until(page, () => document.querySelectorAll("#facts th").length > 10);
+    const found = await facts(page);
+    const bytes = (await caseFile("example-visual")).length;
+    assert.deepEqual(found.Picture, ["example-visual.rdae", "v1.0-alpha.rdae"]);
+    assert.equal(found.Bytes[0], bytes.toLocaleString("en-US"));
+    assert.equal(found["Bits per pixel"][0], ((8 * bytes) / (512 * 384)).toFixed(3));
+    assert.equal(found.Pixels[0], "512 × 384");
+    assert.equal(found.Quality[0], "50");
+    assert.match(found.Model[0], /^[0-9a-f]{8}$/);
+    assert.equal(found.Format[0], ".rdae 1.0");
+    assert.deepEqual(found.Channels, ["colour", "colour, transparency"]);
+    assert.match(found.Latents[0], /^CRC-32 [0-9a-f]{8}$/);
+    assert.equal(await page.title(), "example-visual.rdae | v1.0-alpha.rdae – rdae viewer");
+  },
+);
 
 onViewer("everything by keyboard alone", "", async (page) => {
   await openBy(page, () => page.keyboard.press("o"), [golden("example-psnr"), EXAMPLE, golden("v1.0-photo")]);
   await settled(page);
   assert.deepEqual((await facts(page)).Picture, ["example-psnr.rdae"]);
   const scale = () => text(page, "#scale");
-  const frame = () => page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  const frame = () =>
+    page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
   const press = async (key) => {
     await page.keyboard.press(key);
     await frame();
@@ -132,7 +138,8 @@ onViewer("everything by keyboard alone", "", async (page) => {
   await until(page, () => !document.getElementById("divider").hidden);
   assert.deepEqual((await facts(page)).Picture, ["example-psnr.rdae", "example.png"]);
   const divider = page.locator("#divider");
-  for (let i = 0; i < 30 && !(await divider.evaluate((node) => node === document.activeElement)); i++) await press("Tab");
+  for (let i = 0; i < 30 && !(await divider.evaluate((node) => node === document.activeElement)); i++)
+    await press("Tab");
   const half = await look(page);
   const at = async () => Number(await divider.getAttribute("aria-valuenow"));
   assert.equal(await at(), 50);
@@ -164,45 +171,59 @@ onViewer("everything by keyboard alone", "", async (page) => {
   await press("1");
   await press("Escape");
   assert.ok(await page.locator("#keys").evaluate((dialog) => !dialog.open));
-  assert.equal(await page.getAttribute('[data-zoom="fit"]', "aria-pressed"), "true", "a key in the dialog is none of the page's");
+  assert.equal(
+    await page.getAttribute('[data-zoom="fit"]', "aria-pressed"),
+    "true",
+    "a key in the dialog is none of the page's",
+  );
 });
 
-onViewer("lists and buttons by keyboard, and what each is called", "?file=/cases/v1.0-photo.rdae&file=/cases/v1.0-grey.rdae&file=/cases/v1.0-edge.rdae", async (page) => {
-  await settled(page);
-  const unnamed = await page.evaluate(() =>
-    [...document.querySelectorAll("button, select, input:not([hidden]), [tabindex='0'], [role]")]
-      .filter((node) => node.getClientRects().length)
-      .filter((node) => !["alert", "status"].includes(node.getAttribute("role")))
-      .filter((node) => !(node.textContent.trim() || node.getAttribute("aria-label") || node.labels?.length))
-      .map((node) => node.outerHTML),
-  );
-  assert.deepEqual(unnamed, []);
-  // Tab reaches each of them, and each shows it.
-  const reached = new Set();
-  for (let i = 0; i < 40; i++) {
-    await page.keyboard.press("Tab");
-    const [id, outlined] = await page.evaluate(() => {
-      const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
-      return [document.activeElement.id || document.activeElement.dataset.zoom, outlineStyle !== "none" && outlineWidth !== "0px"];
-    });
-    if (id && !reached.has(id)) assert.ok(outlined, id);
-    reached.add(id);
-  }
-  for (const id of ["open", "save", "first", "second", "fit", "1", "2", "4", "smaller", "larger", "help", "canvas"]) assert.ok(reached.has(id), id);
-  await page.locator("#second").focus();
-  await page.keyboard.press("ArrowDown");
-  await until(page, () => !document.getElementById("swap").disabled);
-  assert.equal((await facts(page)).Picture.length, 2);
-  await page.locator("#larger").focus();
-  await page.keyboard.press("Enter");
-  await until(page, () => document.getElementById("scale").textContent === "200 %");
-  const label = await page.getAttribute("#canvas", "aria-label");
-  assert.match(label, /^v1\.0-photo\.rdae, \d+ × \d+ pixels, at 200 %, compared with v1\.0-/);
-});
+onViewer(
+  "lists and buttons by keyboard, and what each is called",
+  "?file=/cases/v1.0-photo.rdae&file=/cases/v1.0-grey.rdae&file=/cases/v1.0-edge.rdae",
+  async (page) => {
+    await settled(page);
+    const unnamed = await page.evaluate(() =>
+      [...document.querySelectorAll("button, select, input:not([hidden]), [tabindex='0'], [role]")]
+        .filter((node) => node.getClientRects().length)
+        .filter((node) => !["alert", "status"].includes(node.getAttribute("role")))
+        .filter((node) => !(node.textContent.trim() || node.getAttribute("aria-label") || node.labels?.length))
+        .map((node) => node.outerHTML),
+    );
+    assert.deepEqual(unnamed, []);
+    // Tab reaches each of them, and each shows it.
+    const reached = new Set();
+    for (let i = 0; i < 40; i++) {
+      await page.keyboard.press("Tab");
+      const [id, outlined] = await page.evaluate(() => {
+        const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
+        return [
+          document.activeElement.id || document.activeElement.dataset.zoom,
+          outlineStyle !== "none" && outlineWidth !== "0px",
+        ];
+      });
+      if (id && !reached.has(id)) assert.ok(outlined, id);
+      reached.add(id);
+    }
+    for (const id of ["open", "save", "first", "second", "fit", "1", "2", "4", "smaller", "larger", "help", "canvas"])
+      assert.ok(reached.has(id), id);
+    await page.locator("#second").focus();
+    await page.keyboard.press("ArrowDown");
+    await until(page, () => !document.getElementById("swap").disabled);
+    assert.equal((await facts(page)).Picture.length, 2);
+    await page.locator("#larger").focus();
+    await page.keyboard.press("Enter");
+    await until(page, () => document.getElementById("scale").textContent === "200 %");
+    const label = await page.getAttribute("#canvas", "aria-label");
+    assert.match(label, /^v1\.0-photo\.rdae, \d+ × \d+ pixels, at 200 %, compared with v1\.0-/);
+  },
+);
 
 onViewer("files that are dropped, and what the pointer does", "", async (page) => {
   const drop = async (files) => {
-    const named = await Promise.all(files.map(async ([name, path]) => [name, (await readFile(path)).toString("base64")]));
+    const named = await Promise.all(
+      files.map(async ([name, path]) => [name, (await readFile(path)).toString("base64")]),
+    );
     const transfer = await page.evaluateHandle((named) => {
       const made = new DataTransfer();
       for (const [name, data] of named) {
@@ -216,7 +237,10 @@ onViewer("files that are dropped, and what the pointer does", "", async (page) =
     await page.dispatchEvent("#stage", "drop", { dataTransfer: transfer });
     assert.ok(await page.evaluate(() => !document.body.classList.contains("dragged")));
   };
-  await drop([["one.rdae", golden("example-psnr")], ["original.png", EXAMPLE]]);
+  await drop([
+    ["one.rdae", golden("example-psnr")],
+    ["original.png", EXAMPLE],
+  ]);
   await until(page, () => !document.getElementById("divider").hidden);
   assert.deepEqual((await facts(page)).Picture, ["one.rdae", "original.png"]);
   assert.deepEqual(await page.locator(".tag").allTextContents(), ["one.rdae", "original.png"]);
@@ -245,29 +269,44 @@ onViewer("files that are dropped, and what the pointer does", "", async (page) =
   await until(page, () => document.getElementById("facts").tHead.textContent.includes("two.rdae"));
 });
 
-onViewer("errors are a line each, with the name as text, and the other files go on", `?file=https://example.org/other.rdae&file=%68ttp%3A%2F%2F%5B&file=/cases/v1.0-bad-cut-payload.rdae&file=/cases/gone.rdae&file=/cases/v1.0-photo.rdae`, async (page, _server, tab) => {
-  await settled(page);
-  await openBy(page, () => page.locator("#open").click(), [join(folder, HOSTILE), fileURLToPath(import.meta.url)]);
-  await until(page, () => document.querySelectorAll("#errors li").length === 6);
-  await until(page, () => document.getElementById("work").hidden);
-  const lines = await errors(page);
-  assert.ok(lines.includes("https://example.org/other.rdae: not a file of this site"));
-  assert.ok(lines.some((line) => line.startsWith("http://[: ")));
-  assert.ok(lines.some((line) => line.startsWith("v1.0-bad-cut-payload.rdae: the file is cut short")), lines.join("\n"));
-  assert.ok(lines.some((line) => line.startsWith(`${HOSTILE}: damaged or cut short`)), lines.join("\n"));
-  assert.ok(lines.some((line) => line === "page_viewer.test.mjs: neither an .rdae file nor a picture that this browser can open"), lines.join("\n"));
-  assert.ok(lines.every((line) => !line.includes("\n")));
-  assert.equal(await page.evaluate(() => document.images.length), 0);
-  assert.deepEqual((await facts(page)).Picture, ["v1.0-photo.rdae"]);
-  await page.locator("#errors button").first().click();
-  assert.equal((await errors(page)).length, lines.length - 1);
-  expected(tab, /404/);
-});
+onViewer(
+  "errors are a line each, with the name as text, and the other files go on",
+  `?file=https://example.org/other.rdae&file=%68ttp%3A%2F%2F%5B&file=/cases/v1.0-bad-cut-payload.rdae&file=/cases/gone.rdae&file=/cases/v1.0-photo.rdae`,
+  async (page, _server, tab) => {
+    await settled(page);
+    await openBy(page, () => page.locator("#open").click(), [join(folder, HOSTILE), fileURLToPath(import.meta.url)]);
+    await until(page, () => document.querySelectorAll("#errors li").length === 6);
+    await until(page, () => document.getElementById("work").hidden);
+    const lines = await errors(page);
+    assert.ok(lines.includes("https://example.org/other.rdae: not a file of this site"));
+    assert.ok(lines.some((line) => line.startsWith("http://[: ")));
+    assert.ok(
+      lines.some((line) => line.startsWith("v1.0-bad-cut-payload.rdae: the file is cut short")),
+      lines.join("\n"),
+    );
+    assert.ok(
+      lines.some((line) => line.startsWith(`${HOSTILE}: damaged or cut short`)),
+      lines.join("\n"),
+    );
+    assert.ok(
+      lines.some(
+        (line) => line === "page_viewer.test.mjs: neither an .rdae file nor a picture that this browser can open",
+      ),
+      lines.join("\n"),
+    );
+    assert.ok(lines.every((line) => !line.includes("\n")));
+    assert.equal(await page.evaluate(() => document.images.length), 0);
+    assert.deepEqual((await facts(page)).Picture, ["v1.0-photo.rdae"]);
+    await page.locator("#errors button").first().click();
+    assert.equal((await errors(page)).length, lines.length - 1);
+    expected(tab, /404/);
+  },
+);
 
 /** A PNG's pixels and chunks: those kinds of PNG that the viewer writes. */
 function readPng(bytes) {
   const chunks = new Map();
-  for (let at = 8; at < bytes.length; ) {
+  for (let at = 8; at < bytes.length;) {
     const length = bytes.readUInt32BE(at);
     chunks.set(bytes.toString("latin1", at + 4, at + 8), bytes.subarray(at + 8, at + 8 + length));
     at += 12 + length;
@@ -324,7 +363,10 @@ for (const [name, kind] of SAVED) {
     const packed = png.chunks.get("iCCP");
     assert.deepEqual(packed ? [...inflateSync(packed.subarray(packed.indexOf(0) + 2))] : null, icc);
     assert.deepEqual(png.chunks.has("eXIf") ? [...png.chunks.get("eXIf")] : null, exif);
-    assert.deepEqual(png.chunks.has("iTXt") ? [...png.chunks.get("iTXt").subarray("XML:com.adobe.xmp".length + 5)] : null, xmp);
+    assert.deepEqual(
+      png.chunks.has("iTXt") ? [...png.chunks.get("iTXt").subarray("XML:com.adobe.xmp".length + 5)] : null,
+      xmp,
+    );
     // The browser reads it, too: chunks and their checksums are right.
     const again = { name: "again.png", mimeType: "image/png", buffer: await readFile(await download.path()) };
     await openBy(page, () => page.keyboard.press("o"), [again]);
@@ -333,7 +375,11 @@ for (const [name, kind] of SAVED) {
   });
 }
 
-for (const [width, colorScheme] of [[390, "light"], [390, "dark"], [1280, "dark"]]) {
+for (const [width, colorScheme] of [
+  [390, "light"],
+  [390, "dark"],
+  [1280, "dark"],
+]) {
   onViewer(
     `nothing overflows at a width of ${width}, ${colorScheme}`,
     "?file=/cases/example-psnr.rdae&file=/cases/v1.0-photo.rdae",
@@ -372,6 +418,8 @@ test("rdae view serves it with the files that it was given, isolated, and asks n
     await until(page, () => !document.getElementById("divider").hidden);
     assert.deepEqual((await facts(page)).Picture, ["example-visual.rdae", "example.png"]);
     assert.ok(await page.evaluate(() => crossOriginIsolated));
+    // The address is another one the next time: models that were kept would never be found again.
+    assert.deepEqual(await page.evaluate(async () => (await (await caches.open("rdae-models")).keys()).length), 0);
     assert.deepEqual(complaints, []);
     await page.close();
   } finally {
