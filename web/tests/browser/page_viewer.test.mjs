@@ -35,7 +35,8 @@ function onViewer(name, query, run, options) {
     // The page brings its own policy: none of the server's.
     const server = await site({}, { policy: undefined });
     const tab = await visit(browser, server, VIEWER + query, { acceptDownloads: true, ...options });
-    tab.page.on("filechooser", () => undefined); // from now on none is shown
+    tab.page.on("filechooser", () => undefined); // none is shown, once the browser has been told so
+    await tab.page.waitForTimeout(200);
     try {
       await run(tab.page, server, tab);
       assert.deepEqual(tab.complaints, []);
