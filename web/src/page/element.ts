@@ -16,7 +16,7 @@ const SCALES: readonly Scale[] = [1, 2, 4, 8];
 const MAX_SIDE = 16_384;
 const MAX_AREA = 2 ** 28;
 /** Of larger pictures rows are shown as they come. */
-const LARGE = 2 ** 20;
+const LARGE = 2 ** 18;
 
 // Rules of the page come before those of :host.
 const STYLE = `

@@ -371,6 +371,35 @@ onPage(
 );
 
 onPage(
+  "rows of a large picture are shown as they come, and then the whole",
+  "<rdae-img id=one scale=1></rdae-img>",
+  async (page) => {
+    const early = await page.evaluate(async () => {
+      await rdae;
+      const image = document.querySelector("rdae-img");
+      const seen = [];
+      const put = CanvasRenderingContext2D.prototype.putImageData;
+      CanvasRenderingContext2D.prototype.putImageData = function (part, left, top) {
+        seen.push([happened.length, part.width, part.height, top]);
+        return put.call(this, part, left, top);
+      };
+      image.src = "/cases/v1.0-large.rdae";
+      await new Promise((resolve) => image.addEventListener("load", resolve));
+      return seen;
+    });
+    const rows = early.slice(0, -1);
+    assert.ok(rows.length > 1, `${rows.length} bands`);
+    let next = 0;
+    for (const [loads, width, height, top] of rows) {
+      assert.deepEqual([loads, width, top], [0, 700, next]);
+      next += height;
+    }
+    assert.equal(next, 500);
+    assert.deepEqual(early.at(-1), [0, 700, 500, 0]);
+  },
+);
+
+onPage(
   "assistive technology hears what it hears of an <img>",
   `<rdae-img src=/cases/v1.0-flat.rdae alt="A flat field"></rdae-img><rdae-img src=/cases/v1.0-flat.rdae alt=""></rdae-img>
    <rdae-img src=/cases/v1.0-flat.rdae></rdae-img><rdae-img src=/cases/v1.0-bad-flipped.rdae alt="A broken field"></rdae-img>`,
