@@ -23,7 +23,7 @@ export interface Surroundings {
   model(id: string): Promise<Model>;
   /** How many tiles' latents are decoded. */
   progress(done: number, total: number): void;
-  /** Lets messages in, between tiles. Rejects if nobody waits for the picture any longer. */
+  /** Lets messages in, now and then: to be called often. Rejects if nobody waits for the picture any longer. */
   breath(): Promise<void>;
   /** Rows of the picture as they are made, red, green, blue and opaque; where what is beside the latents is not yet there. */
   rows?(rgba: Uint8ClampedArray<ArrayBuffer>, top: number, width: number): void;
@@ -132,8 +132,9 @@ async function ofLatents(
     const left = Math.max(boxes.x, origin + core[0] * side);
     const right = Math.min(boxes.x + boxes.width, origin + core[1] * side);
     let top = vertical[0] * side;
-    const take = (made: Iterable<Pixels>) => {
+    const take = async (made: Iterable<Pixels>) => {
       for (const pixels of made) {
+        await surroundings.breath();
         const start = Math.max(boxes.y, top);
         const end = Math.min(boxes.y + boxes.height, top + pixels.rows);
         if (start < end && left < right) {
@@ -153,8 +154,8 @@ async function ofLatents(
     const mark = engine.mark();
     try {
       const synthesis = new Synthesis(model.synthesis, header.qualityIndex, seen[1] - seen[0], scale);
-      for await (const band of parts) take(synthesis.push(band));
-      take(synthesis.end());
+      for await (const band of parts) await take(synthesis.push(band));
+      await take(synthesis.end());
     } finally {
       engine.release(mark);
     }
@@ -210,8 +211,8 @@ async function* decodedRows(
       const across: Span = [Math.max(left, horizontal[0]) - left, Math.min(right, horizontal[1]) - left];
       if (across[0] >= across[1]) continue;
       const payload = coded[number * columns.length + column];
-      await surroundings.breath();
-      const tile = readLatents(payload, model, header.qualityIndex, bottom - top, right - left);
+      const size = [bottom - top, right - left] as const;
+      const tile = await readLatents(payload, model, header.qualityIndex, ...size, surroundings.breath);
       for (const integers of [tile.z, tile.y64])
         tiles.checksum = crc32(new Uint8Array(integers.buffer), tiles.checksum);
       const whole = { y64: tile.y64, rows: bottom - top, width: right - left };

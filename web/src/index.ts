@@ -28,7 +28,7 @@ export interface Picture extends Omit<DecodedPicture, "rgba"> {
 }
 
 export interface Configuration {
-  /** Folder of rdae-worker.js and the runtime's files, of the page's own origin. Default: that of this module. */
+  /** Folder of rdae-worker.js and the kernels, of the page's own origin. Default: that of this module. */
   assets?: string | URL;
   /** Folder of models, files named by eight hexadecimal digits. Default: `models/` in the assets. */
   models?: string | URL;
@@ -68,9 +68,9 @@ export function peek(bytes: Uint8Array): Header {
 export async function decode(file: Uint8Array | ArrayBuffer | Blob, options: DecodeOptions = {}): Promise<Picture> {
   const { scale, region, maxPixels, profile, onProgress, onRows, signal } = options;
   signal?.throwIfAborted();
-  const bytes = file instanceof Blob ? new Uint8Array(await file.arrayBuffer()) : new Uint8Array(file);
+  // A copy in any case, as it goes to the worker for good.
+  const copy = new Uint8Array(file instanceof Blob ? await file.arrayBuffer() : file.slice(0));
   signal?.throwIfAborted();
-  const copy = file instanceof Blob ? bytes : bytes.slice();
   const id = ++last;
   const settings: DecodeSettings = {
     ...(scale !== undefined && { scale }),
@@ -104,7 +104,8 @@ function send(request: Request, transfer: Transferable[] = []): void {
 }
 
 function started(): Worker {
-  const folder = (url: string | URL) => new URL(String(url).replace(/\/?$/, "/"), document.baseURI);
+  const folder = (url: string | URL) =>
+    new URL(String(url).replace(/\/?$/, "/"), globalThis.document?.baseURI ?? location.href);
   const assets = folder(configuration.assets ?? new URL(".", import.meta.url));
   const models = configuration.models === undefined ? new URL("models/", assets) : folder(configuration.models);
   const made = new Worker(new URL("rdae-worker.js", assets), { type: "module", name: "rdae" });

@@ -15,8 +15,15 @@ export interface Latents {
   readonly y64: Int32Array;
 }
 
-/** Decodes the latents of a tile of height x width positions; CorruptError for bytes that no encoder writes. */
-export function readLatents(payload: Uint8Array, model: Model, index: number, height: number, width: number): Latents {
+/** Decodes the latents of a tile of height x width positions; CorruptError for bytes that no encoder writes. breath: see `Surroundings`. */
+export async function readLatents(
+  payload: Uint8Array,
+  model: Model,
+  index: number,
+  height: number,
+  width: number,
+  breath: () => Promise<void>,
+): Promise<Latents> {
   const { architecture, engine, prior, skipBelow } = model;
   const decoder = new SymbolDecoder(payload);
   const positions = Math.ceil(height / HYPER_STRIDE) * Math.ceil(width / HYPER_STRIDE);
@@ -26,7 +33,7 @@ export function readLatents(payload: Uint8Array, model: Model, index: number, he
   try {
     const progress = prior.begin(z, index, height, width);
     for (let step = 0; step < STEPS; step++) {
-      const prediction = prior.predict(progress, step);
+      const prediction = await prior.predict(progress, step, breath);
       const { scales } = prediction;
       const symbols = decoder.get(
         scales.filter((scale) => scale >= skipBelow),

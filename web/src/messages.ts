@@ -34,7 +34,7 @@ export interface DecodedPicture {
 
 export interface Setup {
   readonly kind: "setup";
-  /** URL of the folder of the runtime's files. */
+  /** URL of the folder of the kernels. */
   readonly assets: string;
   /** URL of the folder of models. */
   readonly models: string;

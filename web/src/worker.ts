@@ -1,48 +1,99 @@
 /** The worker: decodes one file after the other, so that pages stay quick and memory is that of one picture. */
 
+import { peek } from "./container/container.ts";
 import { decodeFile } from "./decode.ts";
-import { PictureError } from "./errors.ts";
+import { PictureError, RdaeError } from "./errors.ts";
 import type { Reply, Request, Setup, Work } from "./messages.ts";
-import { Engine, serve, type Thread } from "./networks/engine.ts";
-import { type Model, openModel } from "./networks/model.ts";
+import { compileKernels, Engine, serve, type Thread } from "./networks/engine.ts";
+import { fetchSlice, Model } from "./networks/model.ts";
 
 const MOST_THREADS = 4;
-/** Each open model takes some 60 MB. */
 const MOST_MODELS = 2;
+/** An engine that has grown beyond, for a large picture, is dropped after it; a model takes 40 MB of it. */
+const MOST_BYTES = 256 << 20;
+/** How long work may go on before messages are let in. */
+const BREATH_MS = 50;
+const NO_MODEL = "00000000";
 
-let setup: Setup;
-/** A model, and the workers that share its work. */
+/** A model that is open, and the workers that share its work. */
 interface Opened {
-  readonly model: Promise<Model>;
-  readonly threads: Worker[];
+  readonly model: Model;
+  readonly threads: readonly Worker[];
 }
 
+let setup: Setup;
+let kernels: Promise<WebAssembly.Module>;
+/** By the model's name, the one used last at the end. */
 const models = new Map<string, Opened>();
+/** Those that were fetched, or are, and not opened yet. */
+const slices = new Map<string, Promise<Uint8Array>>();
 let before: Promise<unknown> = Promise.resolve();
-const cancelled = new Set<number>();
+/** What stops those that are under way. */
+const jobs = new Map<number, AbortController>();
 
 self.onmessage = ({ data }: MessageEvent<Request | Thread>) => {
   if (data.kind === "thread") {
     serve(data);
   } else if (data.kind === "setup") {
     setup = data;
+    kernels = compileKernels(new URL(setup.assets), threads() > 1);
+    kernels.catch(() => undefined); // told by who needs them
   } else if (data.kind === "cancel") {
-    cancelled.add(data.id);
+    jobs.get(data.id)?.abort();
   } else {
-    before = before.then(() => work(data));
+    void queue(data);
   }
 };
 
-async function work({ id, file, settings, rows }: Work): Promise<void> {
+/** Threads share memory, which a page must ask for by two headers. */
+function threads(): number {
+  const cores = Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS);
+  return self.crossOriginIsolated ? setup.threads || cores : 1;
+}
+
+/** Puts a file in the queue when its model is there: what is slow to come must not keep others waiting. */
+async function queue(data: Work): Promise<void> {
+  const job = new AbortController();
+  jobs.set(data.id, job);
+  await Promise.race([sliceFor(data.file), aborted(job.signal)]).catch(() => undefined); // told when it is decoded
+  before = before.then(() => work(data, job.signal));
+}
+
+/** Fetches the model that a file names, unless it is open. */
+async function sliceFor(file: Uint8Array): Promise<void> {
+  const { model } = peek(file).header;
+  if (model !== NO_MODEL && !models.has(model)) await slice(model);
+}
+
+function slice(id: string): Promise<Uint8Array> {
+  let fetching = slices.get(id);
+  if (!fetching) {
+    slices.set(id, (fetching = fetchSlice(id, new URL(setup.models))));
+    fetching.catch(() => slices.delete(id)); // another time it may be there
+  }
+  return fetching;
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason as Error);
+    signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+  });
+}
+
+async function work({ id, file, settings, rows }: Work, signal: AbortSignal): Promise<void> {
   const say = (reply: Reply, transfer: Transferable[] = []) => self.postMessage(reply, { transfer });
+  let last = performance.now();
   try {
-    wanted(id);
+    signal.throwIfAborted();
     const picture = await decodeFile(file, settings, {
-      model,
+      model: (name) => Promise.race([model(name), aborted(signal)]),
       progress: (done, total) => say({ kind: "progress", id, done, total }),
       breath: async () => {
+        if (performance.now() - last < BREATH_MS) return;
         await turn();
-        wanted(id);
+        last = performance.now();
+        signal.throwIfAborted();
       },
       ...(rows && { rows: (rgba, top, width) => say({ kind: "rows", id, rgba: rgba.slice(), top, width }) }),
     });
@@ -51,12 +102,11 @@ async function work({ id, file, settings, rows }: Work): Promise<void> {
     const { name, message } = described(error);
     say({ kind: "failed", id, name, message });
   } finally {
-    cancelled.delete(id);
+    jobs.delete(id);
+    for (const [name, { model }] of models) {
+      if (model.engine.broken || model.engine.size > MOST_BYTES) close(name);
+    }
   }
-}
-
-function wanted(id: number): void {
-  if (cancelled.has(id)) throw new DOMException("nobody waits for it any longer", "AbortError");
 }
 
 /** Resolves when messages that have come were looked at. */
@@ -73,41 +123,43 @@ function turn(): Promise<void> {
 
 async function model(id: string): Promise<Model> {
   let opened = models.get(id);
-  models.delete(id); // the one used last is the last to go
   if (!opened) {
-    for (const [other, { threads }] of models) {
+    const [weights, module] = await Promise.all([slice(id), kernels]);
+    for (const other of models.keys()) {
       if (models.size < MOST_MODELS) break;
-      models.delete(other);
-      threads.forEach((thread) => thread.terminate());
+      close(other);
     }
-    opened = open(id);
+    opened = await open(weights, module);
+    slices.delete(id);
   }
+  models.delete(id);
   models.set(id, opened);
+  return opened.model;
+}
+
+async function open(weights: Uint8Array, module: WebAssembly.Module): Promise<Opened> {
+  const started: Worker[] = [];
   try {
-    return await opened.model;
+    const engine = await Engine.open(module, threads(), (thread) => {
+      const worker = new Worker(self.location.href, { type: "module", name: "rdae thread" });
+      worker.postMessage(thread);
+      started.push(worker);
+    });
+    return { model: Model.read(weights, engine), threads: started };
   } catch (error) {
-    models.delete(id); // another time it may be there
-    opened.threads.forEach((thread) => thread.terminate());
+    started.forEach((thread) => thread.terminate());
     throw error;
   }
 }
 
-function open(id: string): Opened {
-  const threads: Worker[] = [];
-  // Threads share memory, which a page must ask for by two headers.
-  const cores = Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS);
-  const count = self.crossOriginIsolated ? setup.threads || cores : 1;
-  const engine = Engine.open(new URL(setup.assets), count, (thread) => {
-    const worker = new Worker(self.location.href, { type: "module", name: "rdae thread" });
-    worker.postMessage(thread);
-    threads.push(worker);
-  });
-  return { model: openModel(id, new URL(setup.models), engine), threads };
+function close(id: string): void {
+  models.get(id)?.threads.forEach((thread) => thread.terminate());
+  models.delete(id);
 }
 
-/** A browser's own error for want of memory becomes one of ours. */
+/** What is said of an error; a browser's own, for want of memory, becomes one of ours. */
 function described(error: unknown): Error {
-  if (!(error instanceof Error)) return new PictureError(`not enough memory, or the runtime failed (${String(error)})`);
+  if (!(error instanceof Error)) return new RdaeError(String(error));
   const short = error instanceof RangeError && /allocation|array length|array buffer/i.test(error.message);
   return short ? new PictureError("not enough memory for the picture") : error;
 }

@@ -39,7 +39,9 @@ const COUNT = 5;
 /** Pairs of the argument that grows with chunks, and by how much. */
 const PANELS = 6;
 const SIZE = 7;
-const ARGUMENTS = 8;
+/** Not 0 once a thread has failed. */
+const BROKEN = 8;
+const ARGUMENTS = 9;
 const CONTROL_LENGTH = 32;
 const MOST_CHUNKS = 0xffff;
 /** How often a thread looks for work before it sleeps: about 50 µs. */
@@ -82,15 +84,18 @@ function call(kernels: Kernels, kernel: Kernel, numbers: number[], first: number
   kernels[kernel](...numbers);
 }
 
-/** Takes chunks of the work with that number as long as there are any. */
+/**
+ * Takes chunks of the work with that number as long as there are any.
+ *
+ * All reads and writes of `control` are atomic, and so in one order for all threads: whoever has read something of later work
+ * finds NEXT changed as well, and takes nothing.
+ */
 function takeChunks(kernels: Kernels, control: Int32Array, generation: number): void {
-  const kernel = KERNELS[control[KERNEL]];
-  const chunks = control[CHUNKS];
-  const panels = control[PANELS];
-  const size = control[SIZE];
-  const numbers = Array.from(control.subarray(ARGUMENTS, ARGUMENTS + control[COUNT]));
+  const read = (place: number) => Atomics.load(control, place);
+  const [kernel, chunks, panels, size] = [KERNELS[read(KERNEL)], read(CHUNKS), read(PANELS), read(SIZE)];
+  const numbers = Array.from({ length: read(COUNT) }, (_, i) => read(ARGUMENTS + i));
   for (;;) {
-    const next = Atomics.load(control, NEXT);
+    const next = read(NEXT);
     const chunk = next & MOST_CHUNKS;
     if (next >>> 16 !== (generation & 0xffff) || chunk >= chunks) return;
     if (Atomics.compareExchange(control, NEXT, next, next + 1) !== next) continue;
@@ -100,19 +105,25 @@ function takeChunks(kernels: Kernels, control: Int32Array, generation: number): 
 }
 
 /** What another worker does for the rest of its life. */
-export function serve({ module, memory, control }: Thread): never {
+export function serve({ module, memory, control }: Thread): void {
   const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels;
   let seen = 0;
-  for (;;) {
-    for (let look = 0; look < PATIENCE && Atomics.load(control, GENERATION) === seen; look++);
-    Atomics.wait(control, GENERATION, seen);
-    seen = Atomics.load(control, GENERATION);
-    takeChunks(kernels, control, seen);
-    Atomics.notify(control, DONE);
+  try {
+    for (;;) {
+      for (let look = 0; look < PATIENCE && Atomics.load(control, GENERATION) === seen; look++);
+      Atomics.wait(control, GENERATION, seen);
+      seen = Atomics.load(control, GENERATION);
+      takeChunks(kernels, control, seen);
+      Atomics.notify(control, DONE);
+    }
+  } catch {
+    Atomics.store(control, BROKEN, 1); // or the work would never be done
   }
 }
 
 export class Engine {
+  /** A kernel has failed, and threads may still work on what it was about: the engine is of no use any more. */
+  broken = false;
   private top = START;
   private readonly control: Int32Array | undefined;
 
@@ -125,19 +136,20 @@ export class Engine {
     this.control = control;
   }
 
-  /**
-   * assets: folder of the kernels.  threads: that share the work; more than one asks for shared memory.
-   * start: starts a worker that will call `serve`.
-   */
-  static async open(assets: URL, threads: number, start: (thread: Thread) => void): Promise<Engine> {
+  /** start: starts a worker that will call `serve`; of these there is one less than threads. */
+  static async open(module: WebAssembly.Module, threads: number, start: (thread: Thread) => void): Promise<Engine> {
     const shared = threads > 1;
-    const module = await compiled(assets, shared ? "-threads" : "");
     const memory = new WebAssembly.Memory({ initial: 16, maximum: MOST_PAGES, shared });
     const kernels = (await WebAssembly.instantiate(module, { env: { memory } })).exports as unknown as Kernels;
     if (!shared) return new Engine(memory, kernels, 1);
     const control = new Int32Array(new SharedArrayBuffer(4 * CONTROL_LENGTH));
     for (let other = 1; other < threads; other++) start({ kind: "thread", module, memory, control });
     return new Engine(memory, kernels, threads, control);
+  }
+
+  /** Bytes of memory that it has taken. It never gives any back. */
+  get size(): number {
+    return this.memory.buffer.byteLength;
   }
 
   /** So many bytes, of any content; they are given back by `release`, last come first. */
@@ -182,44 +194,53 @@ export class Engine {
 
   /** Calls a kernel for so many panels, in chunks. Numbers are the kernel's arguments. */
   run(kernel: Kernel, numbers: number[], panels = 0): void {
-    const { control, kernels, threads } = this;
-    if (!control || panels < 2) {
-      call(kernels, kernel, numbers, 0, panels);
-      return;
+    try {
+      if (!this.control || panels < 2) call(this.kernels, kernel, numbers, 0, panels);
+      else this.share(this.control, kernel, numbers, panels);
+    } catch (error) {
+      this.broken = true;
+      throw error;
     }
-    const size = Math.max(1, Math.ceil(panels / (4 * threads)), Math.ceil(panels / MOST_CHUNKS));
+  }
+
+  private share(control: Int32Array, kernel: Kernel, numbers: number[], panels: number): void {
+    const size = Math.max(1, Math.ceil(panels / (4 * this.threads)));
     const chunks = Math.ceil(panels / size);
+    const write = (place: number, value: number) => Atomics.store(control, place, value);
     const generation = control[GENERATION] + 1;
     // First of all nobody takes more of the work before, whose numbers are about to go.
-    Atomics.store(control, NEXT, ((generation & 0xffff) << 16) | MOST_CHUNKS);
-    control[KERNEL] = KERNELS.indexOf(kernel);
-    control[CHUNKS] = chunks;
-    control[COUNT] = numbers.length;
-    control[PANELS] = panels;
-    control[SIZE] = size;
-    control.set(numbers, ARGUMENTS);
-    Atomics.store(control, DONE, 0);
-    Atomics.store(control, NEXT, (generation & 0xffff) << 16);
-    Atomics.store(control, GENERATION, generation);
+    write(NEXT, ((generation & 0xffff) << 16) | MOST_CHUNKS);
+    write(KERNEL, KERNELS.indexOf(kernel));
+    write(CHUNKS, chunks);
+    write(COUNT, numbers.length);
+    write(PANELS, panels);
+    write(SIZE, size);
+    numbers.forEach((number, place) => write(ARGUMENTS + place, number));
+    write(DONE, 0);
+    write(NEXT, (generation & 0xffff) << 16);
+    write(GENERATION, generation);
     Atomics.notify(control, GENERATION);
-    takeChunks(kernels, control, generation);
+    takeChunks(this.kernels, control, generation);
     // What others still work on takes a moment; longer only if the machine is busy, and then they need the processor.
     for (let look = 0, done; (done = Atomics.load(control, DONE)) < chunks; look++) {
       if (look > PATIENCE) Atomics.wait(control, DONE, done, 1);
+      if (Atomics.load(control, BROKEN)) throw new RdaeError("a thread has failed");
     }
   }
 }
 
-/** The kernels with fused multiply-add where the browser knows it, else without. */
-async function compiled(assets: URL, suffix: string): Promise<WebAssembly.Module> {
+/** The kernels with fused multiply-add where the browser knows it, else without. shared: for memory that threads share. */
+export async function compileKernels(assets: URL, shared: boolean): Promise<WebAssembly.Module> {
+  let reason = "";
   for (const fused of ["-fma", ""]) {
-    const response = await fetch(new URL(`rdae-kernels${fused}${suffix}.wasm`, assets));
+    const response = await fetch(new URL(`rdae-kernels${fused}${shared ? "-threads" : ""}.wasm`, assets));
     if (!response.ok) throw new RdaeError(`the kernels are not there (status ${response.status})`);
     try {
       return await WebAssembly.compile(await response.arrayBuffer());
     } catch (error) {
       if (!(error instanceof WebAssembly.CompileError)) throw error;
+      reason = error.message; // of a browser that is too old, or a policy without 'wasm-unsafe-eval'
     }
   }
-  throw new RdaeError("this browser has no WebAssembly with 128-bit vectors");
+  throw new RdaeError(`the kernels cannot be compiled: ${reason}`);
 }

@@ -73,43 +73,48 @@ function tablesOf(tensors: Tensors, name: string): Tables {
   return new Tables(tensors.integers(`tables.${name}.counts`), tensors.integers(`tables.${name}.limits`));
 }
 
-/** Fetches a model; WeightsError, which names it, if it is not there. engine: what it will work on. */
-export async function openModel(id: string, folder: URL, engine: Promise<Engine>): Promise<Model> {
-  const slice = await unpacked(await fetched(id, folder), id);
-  const model = Model.read(slice, await engine);
-  if (model.id !== id) throw new WeightsError(`the file of model ${id} is that of ${model.id}`);
-  return model;
-}
-
-async function fetched(id: string, folder: URL): Promise<Response> {
+/** Fetches a slice and unpacks it; WeightsError, which names the model, if it is not there or another's. */
+export async function fetchSlice(id: string, folder: URL): Promise<Uint8Array> {
   const url = new URL(id + SUFFIX, folder);
   // Not there where a page is not secure, or storage is switched off.
   const cache = await globalThis.caches?.open(CACHE).catch(() => undefined);
-  const kept = await cache?.match(url);
-  if (kept) return kept;
-  let response: Response;
-  try {
-    response = await fetch(url);
-  } catch {
-    throw new WeightsError(`needs model ${id}, which could not be fetched`);
+  const kept = await cache?.match(url).catch(() => undefined);
+  if (kept) {
+    try {
+      return await unpacked(await kept.arrayBuffer(), id);
+    } catch {
+      await cache!.delete(url).catch(() => false); // damaged, or of another version: it is fetched again
+    }
   }
-  if (!response.ok) throw new WeightsError(`needs model ${id}, which is not there (status ${response.status})`);
-  // A server whose address is another tomorrow, that of `rdae view`, would fill the cache: it says that nothing be kept.
-  const isKept = !/no-store/i.test(response.headers.get("cache-control") ?? "");
-  // A full disk, or a response that cannot be kept: then it is fetched again next time.
-  if (isKept) void cache?.put(url, response.clone()).catch(() => undefined);
-  return response;
+  let bytes: ArrayBuffer;
+  let keep: boolean;
+  try {
+    const response = await fetch(url);
+    if (!response.ok) throw new WeightsError(`needs model ${id}, which is not there (status ${response.status})`);
+    keep = !response.headers.get("cache-control")?.includes("no-store");
+    bytes = await response.arrayBuffer();
+  } catch (error) {
+    throw error instanceof WeightsError ? error : new WeightsError(`needs model ${id}, which could not be fetched`);
+  }
+  const slice = await unpacked(bytes, id);
+  // A full disk, or a page that may not keep it: then it is fetched again next time.
+  if (keep) void cache?.put(url, new Response(bytes)).catch(() => undefined);
+  return slice;
 }
 
-/** Bytes of a gzip file. Some servers say that such a file is encoded so, and the browser has unpacked it. */
-async function unpacked(response: Response, id: string): Promise<Uint8Array> {
+/** A slice, which is gzip unless the server said so and the browser has unpacked it; WeightsError if it is another's. */
+async function unpacked(bytes: ArrayBuffer, id: string): Promise<Uint8Array> {
   try {
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return new Uint8Array(await new Response(stream).arrayBuffer());
-  } catch {
-    await globalThis.caches?.delete(CACHE).catch(() => false);
-    throw new WeightsError(`model ${id} is damaged`);
+    const [first, second] = new Uint8Array(bytes);
+    const packed = first === 0x1f && second === 0x8b;
+    const stream = new Blob([bytes]).stream();
+    const slice = packed
+      ? await new Response(stream.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer()
+      : bytes;
+    const { metadata } = new WeightsFile(new Uint8Array(slice));
+    if (!metadata.sha256.startsWith(id)) throw new Error(`it is ${metadata.sha256.slice(0, 8)}`);
+    return new Uint8Array(slice);
+  } catch (error) {
+    throw new WeightsError(`needs model ${id}, and what is there is not it: ${(error as Error).message}`);
   }
 }

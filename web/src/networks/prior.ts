@@ -225,8 +225,8 @@ export class PriorLayers {
     }
   }
 
-  /** Says what is expected of the latents that step 0..3 codes, when those of the steps before are placed. */
-  predict(progress: Progress, step: number): Prediction {
+  /** Says what is expected of the latents that step 0..3 codes, when those of the steps before are placed. Lets messages in by `breath`. */
+  async predict(progress: Progress, step: number, breath: () => Promise<void>): Promise<Prediction> {
     const { latents, context_deeper } = this.architecture;
     const { height, width } = progress;
     const size = (latents / GROUPS) * height * width;
@@ -236,6 +236,7 @@ export class PriorLayers {
     const reach = pairs + (pairs % 2);
     const rows = Math.max(2, Math.floor(WINDOW / width / 2) * 2);
     for (let top = 0; top < height; top += rows) {
+      await breath();
       const bottom = Math.min(top + rows, height);
       this.window(progress, step, top, bottom, Math.max(0, top - reach), Math.min(height, bottom + reach), prediction);
     }

@@ -14,7 +14,8 @@ export class WeightsFile {
 
   /** Error if it is none. */
   constructor(file: Uint8Array) {
-    const length = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
+    const length =
+      file.length < 8 ? Infinity : Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
     if (!(8 + length <= file.length)) throw new Error("it ends early");
     const { __metadata__, ...entries } = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + length)));
     this.metadata = __metadata__;
@@ -39,10 +40,6 @@ export class Tensors {
     private readonly entries: Readonly<Record<string, Entry>>,
     private readonly data: Uint8Array,
   ) {}
-
-  has(name: string): boolean {
-    return name in this.entries;
-  }
 
   /** Integers, as they are stored. */
   integers(name: string): Int32Array {
