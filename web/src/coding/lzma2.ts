@@ -6,9 +6,14 @@
  * What is unpacked is its own dictionary, as it is all kept.
  */
 
+import type { Breath } from "../breath.ts";
 import { CorruptError } from "../errors.ts";
 
 const DICTIONARY = 2 ** 22;
+
+/** Bytes that are unpacked between two breaths, and for how many of them a chunk as such counts: milliseconds. */
+const STRETCH = 2 ** 17;
+const CHUNK_WORK = 2 ** 9;
 
 // Where the probabilities of each kind of bit begin. Lengths have 514: two choices, 16 trees of 8, 16 of 8, one of 256.
 const IS_MATCH = 0; // 12 states x 16 positions
@@ -39,16 +44,24 @@ interface Chunk {
  * The bytes that a whole stream unpacks to.
  *
  * CorruptError if it is broken, ends early, is followed by anything, or unpacks to more than `limit` bytes: that is known
- * from the chunks' headers before anything is unpacked or memory taken.
+ * from the chunks' headers before anything is unpacked or memory taken. What `breath` rejects with ends it too.
  */
-export function lzma2(bytes: Uint8Array, limit: number): Uint8Array<ArrayBuffer> {
+export async function lzma2(bytes: Uint8Array, limit: number, breath: Breath): Promise<Uint8Array<ArrayBuffer>> {
   let size = 0;
   for (const chunk of chunks(bytes)) {
     size += chunk.unpacked;
     if (size > limit) throw new CorruptError("packed data goes on after its announced size");
   }
   const unpacker = new Unpacker(size);
-  for (const chunk of chunks(bytes)) unpacker.add(chunk);
+  let work = 0;
+  for (const chunk of chunks(bytes)) {
+    for (const done of unpacker.add(chunk)) {
+      work += done;
+      if (work < STRETCH) continue;
+      work = 0;
+      await breath();
+    }
+  }
   return unpacker.bytes;
 }
 
@@ -111,11 +124,14 @@ class Unpacker {
     this.bytes = new Uint8Array(size);
   }
 
-  add({ control, unpacked, properties, data }: Chunk): void {
+  /** Unpacks a chunk, and yields how much work was done, so that whoever calls can pause. */
+  *add({ control, unpacked, properties, data }: Chunk): Generator<number> {
     if (control === 1 || control >= 0xe0) this.start = this.length;
+    yield CHUNK_WORK;
     if (control < 0x80) {
       this.bytes.set(data, this.length);
       this.length += unpacked;
+      yield unpacked >> 6; // which is much quicker
       return;
     }
     if (properties !== null) this.setProperties(properties);
@@ -129,7 +145,12 @@ class Unpacker {
     this.range = 0xffffffff;
     this.code = ((data[1] << 24) | (data[2] << 16) | (data[3] << 8) | data[4]) >>> 0;
     if (data.length < 5 || data[0] !== 0) throw broken();
-    this.unpack(this.length + unpacked);
+    const end = this.length + unpacked;
+    while (this.length < end) {
+      const before = this.length;
+      this.unpack(Math.min(before + STRETCH, end), end);
+      yield this.length - before;
+    }
     // An encoder's last bytes leave nothing over.
     if (this.at !== data.length || this.code !== 0) throw broken();
   }
@@ -142,11 +163,12 @@ class Unpacker {
     this.positionMask = (1 << Math.floor(properties / 45)) - 1;
   }
 
-  private unpack(end: number): void {
+  /** Unpacks until there are so many bytes, or more by one copy, but at most as many as the chunk ends with. */
+  private unpack(enough: number, end: number): void {
     const { bytes, start, data, literalBits, literalMask, positionMask } = this;
     let { length, state } = this;
     let [first, second, third, fourth] = this.distances;
-    while (length < end) {
+    while (length < enough) {
       if (this.at > data.length) throw broken();
       const position = (length - start) & positionMask;
       if (this.bit(IS_MATCH + state * 16 + position) === 0) {

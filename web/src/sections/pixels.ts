@@ -1,5 +1,6 @@
 /** Rectangles that are stored as pixels: docs/format.md, section 7, PIXELS and PIXELS_ALPHA. */
 
+import type { Breath } from "../breath.ts";
 import { type Container, type Header, type Section, SectionType } from "../container/container.ts";
 import { crc32 } from "../container/crc32.ts";
 import { uint32 } from "../container/cursor.ts";
@@ -9,8 +10,8 @@ import { MAX_SIDE, webp } from "./webp.ts";
 /** Rectangles begin and end at multiples of this, or end where the picture does. */
 const GRID = 16;
 
-/** Pixels of which the checksum is computed at a time. */
-const CHUNK = 2 ** 14;
+/** Pixels that are checked between two breaths: a millisecond. */
+const CHUNK = 2 ** 16;
 
 /** The two bits of a payload's first byte. */
 const Kind = { WHOLE: 1, EXACT: 2 } as const;
@@ -59,24 +60,29 @@ export function rectangles(container: Container): Rectangle[] {
  *
  * CorruptError if the bitstream is broken or ends early, the checksum does not match, or a grey picture has colours.
  */
-export async function decodePixels(rectangle: Rectangle, header: Header): Promise<Uint8Array<ArrayBuffer>> {
+export async function decodePixels(
+  rectangle: Rectangle,
+  header: Header,
+  breath: Breath,
+): Promise<Uint8Array<ArrayBuffer>> {
   const { width, height, section } = rectangle;
   const { payload } = section;
   const start = startOf(payload);
-  const pixels = webp(payload.subarray(start), width, height);
-  const checksum = section.type === SectionType.PIXELS_ALPHA ? withAlpha(pixels) : opaque(pixels);
+  const pixels = await webp(payload.subarray(start), width, height, breath);
+  const hasAlpha = section.type === SectionType.PIXELS_ALPHA;
+  let checksum = 0;
+  let isGrey = true;
+  for (let at = 0; at < pixels.length; at += CHUNK) {
+    const part = pixels.subarray(at, at + CHUNK);
+    checksum = hasAlpha ? withAlpha(part, checksum) : opaque(part, checksum);
+    if (header.grey) isGrey &&= part.every((pixel) => (pixel & 0xffffff) === (pixel & 255) * 0x010101);
+    await breath();
+  }
   if (checksum !== uint32(payload, start - 4)) {
     throw new CorruptError("the decoded pixels are not those that were encoded");
   }
-  const levels = new Uint8Array(pixels.buffer);
-  if (header.grey) {
-    for (let i = 0; i < levels.length; i += 4) {
-      if (levels[i] !== levels[i + 1] || levels[i] !== levels[i + 2]) {
-        throw new CorruptError("pixels of a grey picture have colours");
-      }
-    }
-  }
-  return levels;
+  if (!isGrey) throw new CorruptError("pixels of a grey picture have colours");
+  return new Uint8Array(pixels.buffer);
 }
 
 /** Where the bitstream begins. */
@@ -114,27 +120,22 @@ function turn(pixels: Uint32Array): void {
   }
 }
 
-/** Turns pixels; returns the CRC-32 of their four channels. */
-function withAlpha(pixels: Uint32Array): number {
+/** Turns pixels; returns the CRC-32 of their four channels, after that of what is before. */
+function withAlpha(pixels: Uint32Array, checksum: number): number {
   turn(pixels);
-  return crc32(new Uint8Array(pixels.buffer));
+  return crc32(new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength), checksum);
 }
 
-/** Turns pixels and makes them opaque; returns the CRC-32 of red, green and blue. */
-function opaque(pixels: Uint32Array): number {
+/** Turns pixels and makes them opaque; returns the CRC-32 of red, green and blue, after that of what is before. */
+function opaque(pixels: Uint32Array, checksum: number): number {
   turn(pixels);
-  const colours = new Uint8Array(3 * CHUNK);
-  let checksum = 0;
-  for (let start = 0; start < pixels.length; start += CHUNK) {
-    const end = Math.min(start + CHUNK, pixels.length);
-    let to = 0;
-    for (let i = start; i < end; i++) {
-      const pixel = (pixels[i] |= 0xff000000);
-      colours[to++] = pixel;
-      colours[to++] = pixel >> 8;
-      colours[to++] = pixel >> 16;
-    }
-    checksum = crc32(colours.subarray(0, to), checksum);
+  const colours = new Uint8Array(3 * pixels.length);
+  let to = 0;
+  for (let i = 0; i < pixels.length; i++) {
+    const pixel = (pixels[i] |= 0xff000000);
+    colours[to++] = pixel;
+    colours[to++] = pixel >> 8;
+    colours[to++] = pixel >> 16;
   }
-  return checksum;
+  return crc32(colours, checksum);
 }

@@ -11,6 +11,7 @@
  * stored as smaller pictures of the same kind.
  */
 
+import type { Breath } from "../breath.ts";
 import { CorruptError } from "../errors.ts";
 
 /** Longest side that a stream can have. */
@@ -18,41 +19,56 @@ export const MAX_SIDE = 16_383;
 
 const BLACK = 0xff000000;
 
-/** Undoes what an encoder did to pixels; it may return them changed in place. */
-type Undo = (pixels: Uint32Array<ArrayBuffer>) => Uint32Array<ArrayBuffer>;
+/** Pixels that are read or undone between two breaths, and groups of prefix codes: milliseconds. */
+const STRETCH = 2 ** 16;
+const GROUPS = 2 ** 8;
+
+type Pixels = Uint32Array<ArrayBuffer>;
+
+/** What an encoder did to pixels. */
+interface Transform {
+  /** Undoes it for rows top..bottom of `pixels`, those above being undone, into `to`. */
+  undo(pixels: Pixels, to: Pixels, top: number, bottom: number): void;
+  /** Whether `to` has more pixels; else it is `pixels` itself. */
+  readonly widens: boolean;
+}
 
 /**
  * The width x height pixels of a bitstream, as it follows the bytes with its size; what comes after them is ignored.
  *
- * CorruptError if it is broken or ends early.
+ * CorruptError if it is broken or ends early; what `breath` rejects with ends it too.
  */
-export function webp(bytes: Uint8Array, width: number, height: number): Uint32Array<ArrayBuffer> {
+export async function webp(bytes: Uint8Array, width: number, height: number, breath: Breath): Promise<Pixels> {
   const bits = new Bits(bytes);
-  const undo: Undo[] = [];
+  const transforms: Transform[] = [];
   const seen = new Set<number>();
   let stored = width; // of a row; fewer than there are pixels if some share one
   while (bits.read(1) === 1) {
     const kind = bits.read(2);
     if (seen.has(kind)) throw broken("a transform twice");
     seen.add(kind);
-    if (kind === 2) undo.unshift(addGreen);
+    if (kind === 2) transforms.unshift(addGreen(stored));
     else if (kind === 3) {
-      const colours = readPalette(bits);
+      const colours = await readPalette(bits, breath);
       const share = colours.length > 16 ? 0 : colours.length > 4 ? 1 : colours.length > 2 ? 2 : 3;
-      const whole = stored;
-      stored = parts(whole, share);
-      undo.unshift((pixels) => lookUp(pixels, colours, share, whole, height));
+      transforms.unshift(lookUp(colours, share, stored));
+      stored = parts(stored, share);
     } else {
       const shift = bits.read(3) + 2;
-      const columns = parts(stored, shift);
-      const blocks = readPixels(bits, columns, parts(height, shift), false);
-      const wide = stored;
-      const apply = kind === 0 ? addPrediction : addColours;
-      undo.unshift((pixels) => apply(pixels, wide, height, blocks, columns, shift));
+      const blocks = await readPixels(bits, parts(stored, shift), parts(height, shift), false, breath);
+      transforms.unshift((kind === 0 ? addPrediction : addColours)(blocks, shift, stored));
     }
   }
-  let pixels = readPixels(bits, stored, height, true);
-  for (const apply of undo) pixels = apply(pixels);
+  let pixels = await readPixels(bits, stored, height, true, breath);
+  const rows = Math.max(1, Math.floor(STRETCH / width));
+  for (const { undo, widens } of transforms) {
+    const to = widens ? new Uint32Array(width * height) : pixels;
+    for (let top = 0; top < height; top += rows) {
+      undo(pixels, to, top, Math.min(top + rows, height));
+      await breath();
+    }
+    pixels = to;
+  }
   return pixels;
 }
 
@@ -96,9 +112,10 @@ class Bits {
   symbol({ table, mask }: Code): number {
     const next = this.peek();
     let entry = table[next & mask];
-    if (entry < 0) entry = table[(entry >> 5) + 2 ** 26 + ((next >>> ROOT_BITS) & ((1 << (entry & 31)) - 1))];
-    this.at += entry & 31;
-    return entry >> 5;
+    const more = (entry & 15) - ROOT_BITS;
+    if (more > 0) entry = table[(entry >> 4) + ((next >>> ROOT_BITS) & ((1 << more) - 1))];
+    this.at += entry & 15;
+    return entry >> 4;
   }
 }
 
@@ -110,67 +127,91 @@ const MAX_LENGTH = 15;
 /**
  * A prefix code as a table that `mask` of the next bits is looked up in.
  *
- * An entry is 32 · symbol + length; or, for codes of more than 8 bits, less than 0: 32 · (start − 2²⁶) + bits of another
- * table, in which the bits after the first 8 are looked up.
+ * An entry is 16 · symbol + length; or, if the length is more than 8 bits, 16 · start + the longest length, of another
+ * table in the same, in which the bits after the first 8 are looked up.
  */
 interface Code {
-  readonly table: Int32Array;
+  readonly table: Uint16Array;
   readonly mask: number;
 }
 
-/** The code that gives each symbol a code of so many bits, 0: none. */
-function codeOf(lengths: Uint8Array): Code {
-  const count = new Int32Array(MAX_LENGTH + 1);
-  for (const length of lengths) count[length]++;
-  const used = lengths.length - count[0];
-  if (used === 0) throw broken("a code without symbols");
-  if (used === 1) return { table: Int32Array.of(lengths.findIndex((length) => length > 0) << 5), mask: 0 };
+// A stream can have 327,680 codes in as many bytes, so what they are made of is here once.
+const MOST_SYMBOLS = 256 + 24 + 2 ** 11;
+const lengths = new Uint8Array(MOST_SYMBOLS);
+const lengthsOfLengths = new Uint8Array(19);
+const sorted = new Uint16Array(MOST_SYMBOLS);
+const counts = new Uint16Array(MAX_LENGTH + 1);
+const ends = new Uint16Array(MAX_LENGTH + 2);
+/** 2^8 entries of the root, one for each symbol beyond, and fewer than 2^8 more where lengths share a table. */
+const table = new Uint16Array(2 ** 12);
 
-  // Symbols in the order of their codes, and the sum of what each takes of all codes, which must be all.
-  const next = new Int32Array(MAX_LENGTH + 2);
+/** The code that gives each symbol a code of so many bits, 0: none; null, once it is checked, if it is not needed. */
+function codeOf(lengths: Uint8Array, isNeeded: boolean): Code | null {
+  counts.fill(0);
+  for (let symbol = 0; symbol < lengths.length; symbol++) counts[lengths[symbol]]++;
+  const used = lengths.length - counts[0];
+  if (used === 0) throw broken("a code without symbols");
+  if (used === 1) return isNeeded ? codeOfOne(lengths.findIndex((length) => length > 0)) : null;
+
+  // What all symbols take of all codes, which must be all.
   let taken = 0;
   let longest = 0;
   for (let length = 1; length <= MAX_LENGTH; length++) {
-    next[length + 1] = next[length] + count[length];
-    taken += count[length] << (MAX_LENGTH - length);
-    if (count[length] > 0) longest = length;
+    taken += counts[length] << (MAX_LENGTH - length);
+    if (counts[length] > 0) longest = length;
   }
   if (taken !== 1 << MAX_LENGTH) throw broken("a code that is not whole");
-  const sorted = new Int32Array(used);
+  if (!isNeeded) return null;
+
+  // Symbols in the order of their codes.
+  ends[1] = 0;
+  for (let length = 1; length <= MAX_LENGTH; length++) ends[length + 1] = ends[length] + counts[length];
   for (let symbol = 0; symbol < lengths.length; symbol++) {
-    if (lengths[symbol] > 0) sorted[next[lengths[symbol]]++] = symbol;
+    if (lengths[symbol] > 0) sorted[ends[lengths[symbol]]++] = symbol;
   }
 
   const root = Math.min(longest, ROOT_BITS);
   const mask = (1 << root) - 1;
-  const table: number[] = new Array<number>(1 << root).fill(0);
+  let size = 1 << root;
   let code = 0; // its highest bit is read first, so that tables are in the order of codes turned round
-  for (const [i, symbol] of sorted.entries()) {
+  let start = 0; // of the last table but the root's, for codes that begin with `first`
+  let first = -1;
+  let more = 0;
+  for (let i = 0; i < used; i++) {
+    const symbol = sorted[i];
     const length = lengths[symbol];
+    const entry = (symbol << 4) | length;
     const turned = reverse(code, length);
     if (length <= root) {
-      for (let key = turned; key <= mask; key += 1 << length) table[key] = (symbol << 5) | length;
+      for (let key = turned; key <= mask; key += 1 << length) table[key] = entry;
     } else {
-      const first = turned & mask;
-      if (table[first] === 0) {
+      if ((turned & mask) !== first) {
+        first = turned & mask;
         // As deep as the longest code that begins so: the last before the root's share of codes is used up.
         let left = 1 << (MAX_LENGTH - root);
         let last = i;
         while ((left -= 1 << (MAX_LENGTH - lengths[sorted[last]])) > 0) last++;
-        const more = lengths[sorted[last]] - root;
-        table[first] = ((table.length - 2 ** 26) << 5) | more;
-        for (let k = 1 << more; k > 0; k--) table.push(0);
+        more = lengths[sorted[last]] - root;
+        start = size;
+        size += 1 << more;
+        table[first] = (start << 4) | (root + more);
       }
-      const start = (table[first] >> 5) + 2 ** 26;
-      const size = 1 << (table[first] & 31);
-      for (let key = turned >> root; key < size; key += 1 << (length - root)) {
-        table[start + key] = (symbol << 5) | length;
-      }
+      for (let key = turned >> root; key < 1 << more; key += 1 << (length - root)) table[start + key] = entry;
     }
     // The next code of as many bits, filled up with zeros if the next is longer.
     if (i + 1 < used) code = (code + 1) << (lengths[sorted[i + 1]] - length);
   }
-  return { table: Int32Array.from(table), mask };
+  return { table: table.slice(0, size), mask };
+}
+
+/** A code whose one symbol takes no bits. */
+function codeOfOne(symbol: number): Code {
+  return { table: Uint16Array.of(symbol << 4), mask: 0 };
+}
+
+function codeOfTwo(one: number, other: number): Code {
+  const [low, high] = [Math.min(one, other), Math.max(one, other)];
+  return { table: Uint16Array.of((low << 4) | 1, (high << 4) | 1), mask: 1 };
 }
 
 function reverse(code: number, length: number): number {
@@ -181,111 +222,158 @@ function reverse(code: number, length: number): number {
 
 const LENGTH_ORDER = [17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
-function readCode(bits: Bits, symbols: number): Code {
-  const lengths = new Uint8Array(symbols);
+/** Reads and checks a code; null if it is not needed. */
+function readCode(bits: Bits, symbols: number, isNeeded: boolean): Code | null {
   if (bits.read(1) === 1) {
     const both = bits.read(1) === 1;
     const first = bits.read(bits.read(1) === 1 ? 8 : 1);
-    for (const symbol of both ? [first, bits.read(8)] : [first]) {
-      if (symbol >= symbols) throw broken("a symbol that there is not");
-      lengths[symbol] = 1;
-    }
-  } else {
-    const ofLengths = new Uint8Array(19);
-    const count = 4 + bits.read(4);
-    for (let i = 0; i < count; i++) ofLengths[LENGTH_ORDER[i]] = bits.read(3);
+    const second = both ? bits.read(8) : first;
+    if (first >= symbols || second >= symbols) throw broken("a symbol that there is not");
     bits.check();
-    const code = codeOf(ofLengths);
-    let left = bits.read(1) === 1 ? 2 + bits.read(2 + 2 * bits.read(3)) : symbols;
-    if (left > symbols) throw broken("more lengths than symbols");
-    let before = 8;
-    for (let symbol = 0; symbol < symbols && left > 0; left--) {
-      const length = bits.symbol(code);
-      if (length < 16) {
-        lengths[symbol++] = length;
-        before = length || before;
-        continue;
-      }
-      const times = length === 16 ? 3 + bits.read(2) : length === 17 ? 3 + bits.read(3) : 11 + bits.read(7);
-      if (symbol + times > symbols) throw broken("more lengths than symbols");
-      lengths.fill(length === 16 ? before : 0, symbol, (symbol += times));
-    }
+    if (!isNeeded) return null;
+    return first === second ? codeOfOne(first) : codeOfTwo(first, second);
   }
+  readLengths(bits, symbols);
   bits.check();
-  return codeOf(lengths);
+  return codeOf(lengths.subarray(0, symbols), isNeeded);
+}
+
+/** Sets `lengths` of so many symbols. */
+function readLengths(bits: Bits, symbols: number): void {
+  lengthsOfLengths.fill(0);
+  const count = 4 + bits.read(4);
+  for (let i = 0; i < count; i++) lengthsOfLengths[LENGTH_ORDER[i]] = bits.read(3);
+  bits.check();
+  const code = codeOf(lengthsOfLengths, true)!;
+  lengths.fill(0, 0, symbols);
+  let left = bits.read(1) === 1 ? 2 + bits.read(2 + 2 * bits.read(3)) : symbols;
+  if (left > symbols) throw broken("more lengths than symbols");
+  let before = 8;
+  for (let symbol = 0; symbol < symbols && left > 0; left--) {
+    const length = bits.symbol(code);
+    if (length < 16) {
+      lengths[symbol++] = length;
+      before = length || before;
+      continue;
+    }
+    const times = length === 16 ? 3 + bits.read(2) : length === 17 ? 3 + bits.read(3) : 11 + bits.read(7);
+    if (symbol + times > symbols) throw broken("more lengths than symbols");
+    lengths.fill(length === 16 ? before : 0, symbol, (symbol += times));
+  }
 }
 
 /** Codes of green (with lengths and cached colours), red, blue, alpha and distances. */
 type Codes = readonly [Code, Code, Code, Code, Code];
 
-function readCodes(bits: Bits, cached: number): Codes {
-  const code = (symbols: number) => readCode(bits, symbols);
-  return [code(256 + 24 + cached), code(256), code(256), code(256), code(40)];
+/** Reads and checks a group of codes; null if it is not needed. */
+function readCodes(bits: Bits, cached: number, isNeeded: boolean): Codes | null {
+  const code = (symbols: number) => readCode(bits, symbols, isNeeded);
+  const [green, red, blue, alpha, distances] = [256 + 24 + cached, 256, 256, 256, 40].map(code);
+  return green && red && blue && alpha && distances ? [green, red, blue, alpha, distances] : null;
 }
 
 // ---- Pixels ----------------------------------------------------------------------------------------------------------
 
 /** Pixels as they are stored. whole: of the picture itself, the only one of which parts may have codes of their own. */
-function readPixels(bits: Bits, width: number, height: number, whole: boolean): Uint32Array<ArrayBuffer> {
+async function readPixels(bits: Bits, width: number, height: number, whole: boolean, breath: Breath): Promise<Pixels> {
   const isCached = bits.read(1) === 1;
   const cacheBits = isCached ? bits.read(4) : 0;
   if (cacheBits > 11 || (isCached && cacheBits === 0)) throw broken(`a cache of 2^${cacheBits} colours`);
-  const cache = new Uint32Array(cacheBits > 0 ? 1 << cacheBits : 0);
-  const cacheShift = 32 - cacheBits;
 
-  let blocks: Uint32Array | null = null;
-  let shift = 0;
-  let columns = 0;
-  let groups = 1;
+  let blocks = new Uint32Array(1); // which group of codes each has
+  let shift = 30; // all pixels are in one block
   if (whole && bits.read(1) === 1) {
     shift = bits.read(3) + 2;
-    columns = parts(width, shift);
-    blocks = readPixels(bits, columns, parts(height, shift), false);
-    for (let i = 0; i < blocks.length; i++) {
-      blocks[i] = (blocks[i] >>> 8) & 0xffff;
-      groups = Math.max(groups, blocks[i] + 1);
-    }
+    blocks = await readPixels(bits, parts(width, shift), parts(height, shift), false, breath);
+    for (let i = 0; i < blocks.length; i++) blocks[i] = (blocks[i] >>> 8) & 0xffff;
   }
-  const codes: Codes[] = [];
-  while (codes.length < groups) codes.push(readCodes(bits, cache.length));
+  const groups = blocks.reduce((most, group) => Math.max(most, group + 1), 1);
+  const needed = new Uint8Array(groups);
+  for (const group of blocks) needed[group] = 1;
+  const codes: (Codes | null)[] = [];
+  while (codes.length < groups) {
+    codes.push(readCodes(bits, isCached ? 1 << cacheBits : 0, needed[codes.length] === 1));
+    if (codes.length % GROUPS === 0) await breath();
+  }
+  const reader = new Reader(bits, width, height, cacheBits, codes, blocks, shift);
+  while (reader.at < reader.pixels.length) {
+    reader.read(STRETCH);
+    await breath();
+  }
+  return reader.pixels;
+}
 
-  const pixels = new Uint32Array(width * height);
-  let [green, red, blue, alpha, distances] = codes[0];
-  let x = 0;
-  let y = 0;
-  let cachedTo = 0; // pixels before are in the cache
-  let jumped = false;
-  for (let at = 0; at < pixels.length;) {
-    if (blocks && (jumped || (x & ((1 << shift) - 1)) === 0)) {
-      [green, red, blue, alpha, distances] = codes[blocks[(y >> shift) * columns + (x >> shift)]];
-      jumped = false;
-    }
-    const symbol = bits.symbol(green);
-    if (symbol < 256) {
-      const above = (bits.symbol(red) << 16) | (symbol << 8);
-      pixels[at++] = above | bits.symbol(blue) | (bits.symbol(alpha) << 24);
-      x++;
-    } else if (symbol < 280) {
-      const count = number(bits, symbol - 256);
-      const distance = distanceOf(number(bits, bits.symbol(distances)), width);
-      if (distance > at || count > pixels.length - at) throw broken("a copy from or to where no pixels are");
-      for (const end = at + count; at < end; at++) pixels[at] = pixels[at - distance];
-      x += count;
-      jumped = true;
-    } else {
-      for (; cachedTo < at; cachedTo++) {
-        cache[Math.imul(pixels[cachedTo], 0x1e35a7bd) >>> cacheShift] = pixels[cachedTo];
-      }
-      pixels[at++] = cache[symbol - 280];
-      x++;
-    }
-    bits.check();
-    if (x >= width) {
-      y += Math.floor(x / width);
-      x %= width;
-    }
+/** Reads the pixels of a stored picture, from the first on. */
+class Reader {
+  readonly pixels: Pixels;
+  /** How many pixels are read. */
+  at = 0;
+  private x = 0;
+  private y = 0;
+  private readonly cache: Uint32Array;
+  private readonly cacheShift: number;
+  private cachedTo = 0; // pixels before are in the cache
+  private readonly columns: number;
+
+  constructor(
+    private readonly bits: Bits,
+    private readonly width: number,
+    height: number,
+    cacheBits: number,
+    /** Groups, of which there are all that `blocks` name. */
+    private readonly codes: readonly (Codes | null)[],
+    private readonly blocks: Uint32Array,
+    private readonly shift: number,
+  ) {
+    this.pixels = new Uint32Array(width * height);
+    this.cache = new Uint32Array(cacheBits > 0 ? 1 << cacheBits : 0);
+    this.cacheShift = 32 - cacheBits;
+    this.columns = parts(width, shift);
   }
-  return pixels;
+
+  /** Reads so many pixels, or more by one copy; fewer if there are fewer. */
+  read(count: number): void {
+    const { bits, pixels, cache, cacheShift, codes, blocks, shift, columns, width } = this;
+    const within = (1 << shift) - 1;
+    let { at, x, y, cachedTo } = this;
+    const end = Math.min(at + count, pixels.length);
+    let [green, red, blue, alpha, distances] = codes[blocks[(y >> shift) * columns + (x >> shift)]]!;
+    let jumped = false;
+    while (at < end) {
+      if (jumped || (x & within) === 0) {
+        [green, red, blue, alpha, distances] = codes[blocks[(y >> shift) * columns + (x >> shift)]]!;
+        jumped = false;
+      }
+      const symbol = bits.symbol(green);
+      if (symbol < 256) {
+        const above = (bits.symbol(red) << 16) | (symbol << 8);
+        pixels[at++] = above | bits.symbol(blue) | (bits.symbol(alpha) << 24);
+        x++;
+      } else if (symbol < 280) {
+        const count = number(bits, symbol - 256);
+        const distance = distanceOf(number(bits, bits.symbol(distances)), width);
+        if (distance > at || count > pixels.length - at) throw broken("a copy from or to where no pixels are");
+        for (const end = at + count; at < end; at++) pixels[at] = pixels[at - distance];
+        x += count;
+        jumped = true;
+      } else {
+        for (; cachedTo < at; cachedTo++) {
+          cache[Math.imul(pixels[cachedTo], 0x1e35a7bd) >>> cacheShift] = pixels[cachedTo];
+        }
+        pixels[at++] = cache[symbol - 280];
+        x++;
+      }
+      bits.check();
+      if (x >= width) {
+        y += Math.floor(x / width);
+        x %= width;
+      }
+    }
+    this.at = at;
+    this.x = x;
+    this.y = y;
+    this.cachedTo = cachedTo;
+  }
 }
 
 /** A length or a distance: a symbol says its upper bits, and how many follow. */
@@ -318,86 +406,75 @@ function add(one: number, other: number): number {
   return (alphaGreen & 0xff00ff00) | (redBlue & 0x00ff00ff);
 }
 
-function addGreen(pixels: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
-  for (let i = 0; i < pixels.length; i++) {
-    const green = (pixels[i] >>> 8) & 255;
-    pixels[i] = (pixels[i] & 0xff00ff00) | (((pixels[i] & 0x00ff00ff) + ((green << 16) | green)) & 0x00ff00ff);
-  }
-  return pixels;
+function addGreen(width: number): Transform {
+  const undo = (pixels: Pixels, _: Pixels, top: number, bottom: number): void => {
+    for (let i = top * width; i < bottom * width; i++) {
+      const green = (pixels[i] >>> 8) & 255;
+      pixels[i] = (pixels[i] & 0xff00ff00) | (((pixels[i] & 0x00ff00ff) + ((green << 16) | green)) & 0x00ff00ff);
+    }
+  };
+  return { undo, widens: false };
 }
 
 /** Red and blue are less what a block's three factors say of green and red. */
-function addColours(
-  pixels: Uint32Array<ArrayBuffer>,
-  width: number,
-  height: number,
-  blocks: Uint32Array,
-  columns: number,
-  shift: number,
-): Uint32Array<ArrayBuffer> {
+function addColours(blocks: Uint32Array, shift: number, width: number): Transform {
+  const columns = parts(width, shift);
   // Factors and levels are numbers of −128 to 127 here.
   const part = (factors: number, byte: number, level: number) =>
     (((factors << (24 - 8 * byte)) >> 24) * ((level << 24) >> 24)) >> 5;
-  for (let y = 0, i = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, i++) {
-      const factors = blocks[(y >> shift) * columns + (x >> shift)];
-      const pixel = pixels[i];
-      const green = pixel >>> 8;
-      const red = ((pixel >>> 16) + part(factors, 0, green)) & 255;
-      const blue = (pixel + part(factors, 1, green) + part(factors, 2, red)) & 255;
-      pixels[i] = (pixel & 0xff00ff00) | (red << 16) | blue;
+  const undo = (pixels: Pixels, _: Pixels, top: number, bottom: number): void => {
+    for (let y = top, i = top * width; y < bottom; y++) {
+      for (let x = 0; x < width; x++, i++) {
+        const factors = blocks[(y >> shift) * columns + (x >> shift)];
+        const pixel = pixels[i];
+        const green = pixel >>> 8;
+        const red = ((pixel >>> 16) + part(factors, 0, green)) & 255;
+        const blue = (pixel + part(factors, 1, green) + part(factors, 2, red)) & 255;
+        pixels[i] = (pixel & 0xff00ff00) | (red << 16) | blue;
+      }
     }
-  }
-  return pixels;
+  };
+  return { undo, widens: false };
 }
 
-function readPalette(bits: Bits): Uint32Array {
-  const colours = readPixels(bits, bits.read(8) + 1, 1, false);
+async function readPalette(bits: Bits, breath: Breath): Promise<Uint32Array> {
+  const colours = await readPixels(bits, bits.read(8) + 1, 1, false, breath);
   for (let i = 1; i < colours.length; i++) colours[i] = add(colours[i], colours[i - 1]);
   return colours;
 }
 
 /** Green is a number in the palette, or 2^share of them, the lowest bits those of the pixel on the left. */
-function lookUp(
-  packed: Uint32Array<ArrayBuffer>,
-  colours: Uint32Array,
-  share: number,
-  width: number,
-  height: number,
-): Uint32Array<ArrayBuffer> {
+function lookUp(colours: Uint32Array, share: number, width: number): Transform {
   const palette = new Uint32Array(256); // beyond the last there is transparent black
   palette.set(colours);
-  const pixels = share === 0 ? packed : new Uint32Array(width * height);
   const bits = 8 >> share;
   const stored = parts(width, share);
-  for (let y = 0, i = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, i++) {
-      const green = packed[y * stored + (x >> share)] >>> 8;
-      pixels[i] = palette[(green >> (bits * (x & ((1 << share) - 1)))) & ((1 << bits) - 1)];
+  const undo = (packed: Pixels, pixels: Pixels, top: number, bottom: number): void => {
+    for (let y = top, i = top * width; y < bottom; y++) {
+      for (let x = 0; x < width; x++, i++) {
+        const green = packed[y * stored + (x >> share)] >>> 8;
+        pixels[i] = palette[(green >> (bits * (x & ((1 << share) - 1)))) & ((1 << bits) - 1)];
+      }
     }
-  }
-  return pixels;
+  };
+  return { undo, widens: share > 0 };
 }
 
 /** Each pixel is less what its neighbours above and on the left foretell, in one of fourteen ways that a block chooses. */
-function addPrediction(
-  pixels: Uint32Array<ArrayBuffer>,
-  width: number,
-  height: number,
-  blocks: Uint32Array,
-  columns: number,
-  shift: number,
-): Uint32Array<ArrayBuffer> {
-  for (let y = 0, i = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, i++) {
-      let guess: number;
-      if (y === 0) guess = x === 0 ? BLACK : pixels[i - 1];
-      else if (x === 0) guess = pixels[i - width];
-      else guess = predict((blocks[(y >> shift) * columns + (x >> shift)] >>> 8) & 15, pixels, i, width);
-      pixels[i] = add(pixels[i], guess);
+function addPrediction(blocks: Uint32Array, shift: number, width: number): Transform {
+  const columns = parts(width, shift);
+  const undo = (pixels: Pixels, _: Pixels, top: number, bottom: number): void => {
+    for (let y = top, i = top * width; y < bottom; y++) {
+      for (let x = 0; x < width; x++, i++) {
+        let guess: number;
+        if (y === 0) guess = x === 0 ? BLACK : pixels[i - 1];
+        else if (x === 0) guess = pixels[i - width];
+        else guess = predict((blocks[(y >> shift) * columns + (x >> shift)] >>> 8) & 15, pixels, i, width);
+        pixels[i] = add(pixels[i], guess);
+      }
     }
-  }
-  return pixels;
+  };
+  return { undo, widens: false };
 }
 
 function predict(mode: number, pixels: Uint32Array, i: number, width: number): number {

@@ -9,7 +9,8 @@ import { CorruptError } from "../../src/errors.ts";
 import { alpha } from "../../src/sections/alpha.ts";
 import { metadata } from "../../src/sections/metadata.ts";
 import { decodePixels, rectangles } from "../../src/sections/pixels.ts";
-import { bytesOf, file, golden, uint32Bytes } from "./support.ts";
+import * as streams from "./streams.ts";
+import { breaths, bytesOf, file, golden, noBreath, uint32Bytes } from "./support.ts";
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
@@ -17,11 +18,11 @@ for (const { name, bytes, facts } of golden("files")) {
   test(`what is beside the latents of ${name}`, async () => {
     const container = parse(bytes);
     const { header } = container;
-    const found: Record<string, Uint8Array | null | undefined> = { ...metadata(container) };
-    found.alpha = await alpha(container);
+    const found: Record<string, Uint8Array | null | undefined> = { ...(await metadata(container, noBreath)) };
+    found.alpha = await alpha(container, noBreath);
     const rgb = new Uint8Array(header.width * header.height * 3);
     for (const rectangle of rectangles(container)) {
-      const rgba = await decodePixels(rectangle, header);
+      const rgba = await decodePixels(rectangle, header, noBreath);
       assert.equal(rgba.length, rectangle.width * rectangle.height * 4);
       const opacity = new Uint8Array(rgba.length / 4);
       for (let i = 0; i < rgba.length / 4; i++) {
@@ -42,9 +43,9 @@ for (const { name, bytes, facts } of golden("files")) {
 
 /** All that is read of a file without a model. */
 async function readAll(container: Container): Promise<void> {
-  metadata(container);
-  await alpha(container);
-  for (const rectangle of rectangles(container)) await decodePixels(rectangle, container.header);
+  await metadata(container, noBreath);
+  await alpha(container, noBreath);
+  for (const rectangle of rectangles(container)) await decodePixels(rectangle, container.header, noBreath);
 }
 
 for (const { name, bytes, facts } of golden("errors")) {
@@ -73,27 +74,28 @@ function container(size: [number, number], sections: [number, Uint8Array][], gre
 }
 
 test("alpha by each method", async () => {
-  const read = (...payload: number[]) => alpha(container([3, 2], [[SectionType.ALPHA, Uint8Array.from(payload)]]));
+  const read = (...payload: number[]) =>
+    alpha(container([3, 2], [[SectionType.ALPHA, Uint8Array.from(payload)]]), noBreath);
   assert.deepEqual(await read(0, 7), new Uint8Array(6).fill(7));
   const packed = [1, 0, 5, 250, 10, 10, 1, 2, 3, 0]; // a chunk of six bytes as they are
   assert.deepEqual(await read(1, ...packed), Uint8Array.of(250, 10, 10, 1, 2, 3));
   assert.deepEqual(await read(2, ...packed), Uint8Array.of(250, 4, 14, 1, 3, 6));
   for (const bad of [[], [0], [0, 7, 7], [1], [1, 0], [1, ...packed, 0], [3, 0], [255], [1, 1, 0, 4, 1, 2, 3, 4, 5, 0]])
     await assert.rejects(read(...bad), CorruptError);
-  assert.equal(await alpha(container([3, 2], [])), null);
+  assert.equal(await alpha(container([3, 2], []), noBreath), null);
 });
 
-test("metadata by each method, 1 to 2²⁶ bytes", () => {
-  const read = (payload: Uint8Array) => metadata(container([1, 1], [[SectionType.EXIF, payload]]));
-  assert.deepEqual(read(bytesOf([0], "abc")), { exif: bytesOf("abc") });
-  assert.deepEqual(read(bytesOf([1, 1, 0, 2], "abc", [0])), { exif: bytesOf("abc") });
+test("metadata by each method, 1 to 2²⁶ bytes", async () => {
+  const read = (payload: Uint8Array) => metadata(container([1, 1], [[SectionType.EXIF, payload]]), noBreath);
+  assert.deepEqual(await read(bytesOf([0], "abc")), { exif: bytesOf("abc") });
+  assert.deepEqual(await read(bytesOf([1, 1, 0, 2], "abc", [0])), { exif: bytesOf("abc") });
   const most = new Uint8Array(2 ** 26 + 1);
-  assert.equal(read(most).exif?.length, 2 ** 26);
+  assert.equal((await read(most)).exif?.length, 2 ** 26);
   for (const bad of [[], [0], [1], [1, 0], [2, 1], [1, 1, 0, 2, 97, 98, 99]])
-    assert.throws(() => read(Uint8Array.from(bad)), CorruptError);
-  assert.throws(() => read(new Uint8Array(2 ** 26 + 2)), CorruptError);
+    await assert.rejects(read(Uint8Array.from(bad)), CorruptError);
+  await assert.rejects(read(new Uint8Array(2 ** 26 + 2)), CorruptError);
   const file = bytesOf([0], "abc");
-  const { exif } = read(file);
+  const { exif } = await read(file);
   file.fill(0);
   assert.deepEqual(exif, bytesOf("abc")); // it does not keep the file
 });
@@ -197,7 +199,7 @@ test("pixels are checked against their checksum, and grey ones for colours", asy
     const [{ type, payload }] = sections;
     const decode = (changed: Uint8Array, grey = header.grey) => {
       const all = container([header.width, header.height], [[type, changed]], grey);
-      return decodePixels(rectangles(all)[0], all.header);
+      return decodePixels(rectangles(all)[0], all.header, noBreath);
     };
     const rgba = await decode(payload);
     const bytes = name === "pixels" ? rgba.filter((_, i) => i % 4 < 3) : rgba;
@@ -221,7 +223,7 @@ test("bands of alpha as WebP", async () => {
     const [payload] = payloads(parse(file(`v1.1/${name}.rdae`)), SectionType.ALPHA_WEBP);
     assert.ok(sections.length > 1);
     const read = (changed: Uint8Array) =>
-      alpha(container([header.width, header.height], [[SectionType.ALPHA_WEBP, changed]]));
+      alpha(container([header.width, header.height], [[SectionType.ALPHA_WEBP, changed]]), noBreath);
     const plane = await read(payload);
     for (let length = 0; length < payload.length; length += 1 + Math.floor(length / 500)) {
       await assert.rejects(read(payload.subarray(0, length)), CorruptError, `${length}`);
@@ -241,5 +243,35 @@ test("bands of alpha as WebP", async () => {
     const shorter = bytesOf(uint32Bytes(first - 1), payload.subarray(4, 3 + first), payload.subarray(4 + first));
     await assert.rejects(read(shorter), CorruptError);
   }
-  await assert.rejects(alpha(container([16_384, 1], [[SectionType.ALPHA_WEBP, new Uint8Array(100)]])), /16384 columns/);
+  await assert.rejects(
+    alpha(container([16_384, 1], [[SectionType.ALPHA_WEBP, new Uint8Array(100)]]), noBreath),
+    /16384 columns/,
+  );
+});
+
+test("each section takes breaths, and ends when one rejects", async () => {
+  const { length, stream } = streams.lzma2.find(({ name }) => name === "slopes, in two chunks")!;
+  const packed = bytesOf([1], Buffer.from(stream, "base64"));
+  const few = (most: number) => breaths(most).breath;
+  const aborted = { name: "AbortError" };
+  for (const type of [SectionType.ICC, SectionType.EXIF, SectionType.XMP]) {
+    const all = container([1, 1], [[type, packed]]);
+    assert.equal(Object.values(await metadata(all, noBreath))[0]?.length, length);
+    await assert.rejects(metadata(all, few(1)), aborted);
+  }
+  const plane = container([1000, length / 1000], [[SectionType.ALPHA, packed]]);
+  assert.equal((await alpha(plane, noBreath))?.length, length);
+  await assert.rejects(alpha(plane, few(1)), aborted);
+  for (const name of ["alpha-webp", "alpha-bands"]) {
+    await assert.rejects(alpha(parse(file(`v1.1/${name}.rdae`)), few(2)), aborted);
+  }
+  for (const name of ["pixels", "pixels-alpha"]) {
+    const whole = parse(file(`v1.1/${name}.rdae`));
+    const counted = breaths(Infinity);
+    await decodePixels(rectangles(whole)[0], whole.header, counted.breath);
+    assert.ok(counted.taken >= 2, `${counted.taken}`);
+    for (let most = 1; most <= counted.taken; most++) {
+      await assert.rejects(decodePixels(rectangles(whole)[0], whole.header, few(most)), aborted);
+    }
+  }
 });

@@ -65,3 +65,17 @@ export function sealed(bytes: Uint8Array): Uint8Array {
 export function uint32Bytes(value: number): number[] {
   return [0, 8, 16, 24].map((shift) => (value >>> shift) & 255);
 }
+
+/** A breath that never rejects. */
+export const noBreath = (): Promise<void> => Promise.resolve();
+
+/** Breaths that reject from the last of so many on, and how many were taken. */
+export function breaths(most: number): { breath: () => Promise<void>; taken: number } {
+  const counted = {
+    taken: 0,
+    breath: async () => {
+      if (++counted.taken >= most) throw new DOMException("given up", "AbortError");
+    },
+  };
+  return counted;
+}
