@@ -55,8 +55,6 @@ export async function decodeFile(
   if (![1, 2, 4, 8].includes(scale)) throw new RangeError(`scale is ${scale}, expected 1, 2, 4 or 8`);
   const region = regionOf(container, settings);
   const boxes = boxesOf(region, scale);
-  const beside = metadata(container);
-  const plane = await readAlpha(container);
   const stored = rectangles(container);
   clock.lap("container");
 
@@ -71,17 +69,20 @@ export async function decodeFile(
   }
   for (const rectangle of stored) {
     if (!meets(rectangle, region)) continue;
-    const pixels = await decodePixels(rectangle, header);
+    const pixels = await decodePixels(rectangle, header, surroundings.breath);
     const size = { width: rectangle.width, height: rectangle.height };
     // Rectangles begin where boxes do.
     const from = boxesOf({ x: rectangle.left, y: rectangle.top, ...size }, scale);
     lay(means(pixels, size.width, size.height, 4, scale), from, rgba, boxes, [0, 1, 2, 3]);
   }
+  const plane = await readAlpha(container, surroundings.breath);
   if (plane) {
     const whole = { x: 0, y: 0, width: Math.ceil(header.width / scale), height: Math.ceil(header.height / scale) };
     lay(means(plane, header.width, header.height, 1, scale), whole, rgba, boxes, [3]);
   }
   clock.lap("pixels");
+  const beside = await metadata(container, surroundings.breath);
+  clock.lap("metadata");
 
   const notes: string[] = [];
   if (beside.icc && settings.profile !== "keep") {
