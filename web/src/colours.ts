@@ -6,38 +6,106 @@
  */
 
 import { crc32 } from "./container/crc32.ts";
+import { PictureError } from "./errors.ts";
+import { readProfile } from "./profile.ts";
 
-/** Rows of about so many bytes go through at a time. */
-const BAND_BYTES = 1 << 24;
+/** Pixels go through in tiles of at most so many a side, as a canvas beyond the browser's limit stays empty, ... */
+const SIDE = 4096;
+/** ... and of at most so many in all, which bounds memory. */
+const TILE_PIXELS = 2 ** 22;
 const STORED = 65535;
 
-/** Converts in place; returns a note if the browser cannot, and leaves the pixels as they are. */
+const NOTE = "its colour profile could not be used: colours are shown as if they were sRGB";
+
+/** Levels that all profiles change but those that are much like sRGB. */
+const PROBES = [
+  [200, 100, 50],
+  [60, 180, 90],
+  [90, 60, 200],
+  [64, 64, 64],
+  [128, 128, 128],
+];
+const GREY_PROBES = [32, 64, 128, 192, 224].map((level) => [level, level, level]);
+
+/**
+ * Converts in place; returns a note if the profile is broken or the browser cannot use it, and leaves the pixels as they are.
+ *
+ * PictureError if memory is short on the way.
+ */
 export async function toSrgb(
   rgba: Uint8ClampedArray,
   width: number,
   height: number,
   icc: Uint8Array,
 ): Promise<string | undefined> {
+  const profile = readProfile(icc);
+  if (!profile || (profile.grey && !isGrey(rgba))) return NOTE;
+  const channels = profile.grey ? 1 : 3;
+  let packed: Uint8Array;
   try {
-    const profile = await deflated(icc);
-    const rows = Math.max(1, Math.floor(BAND_BYTES / (3 * width)));
-    for (let top = 0; top < height; top += rows) {
-      const count = Math.min(rows, height - top);
-      const part = rgba.subarray(top * width * 4, (top + count) * width * 4);
-      const bitmap = await createImageBitmap(new Blob(png(part, width, count, profile), { type: "image/png" }));
-      const context = new OffscreenCanvas(width, count).getContext("2d", { willReadFrequently: true })!;
-      context.drawImage(bitmap, 0, 0);
-      bitmap.close();
-      const drawn = context.getImageData(0, 0, width, count, { colorSpace: "srgb" }).data;
-      for (let at = 0; at < part.length; at += 4) {
-        part[at] = drawn[at];
-        part[at + 1] = drawn[at + 1];
-        part[at + 2] = drawn[at + 2];
+    packed = await deflated(profile.bytes);
+    const probes = Uint8ClampedArray.from((profile.grey ? GREY_PROBES : PROBES).flatMap((levels) => [...levels, 255]));
+    const drawn = await converted(probes, probes.length / 4, 1, channels, packed);
+    // A browser ignores a profile that it does not like, without a word.
+    if (profile.changes && drawn.every((level, i) => level === probes[i])) return NOTE;
+  } catch {
+    return NOTE;
+  }
+  const wide = Math.min(width, SIDE);
+  const high = Math.min(height, SIDE, Math.floor(TILE_PIXELS / wide));
+  for (let top = 0; top < height; top += high) {
+    for (let left = 0; left < width; left += wide) {
+      const size = [Math.min(wide, width - left), Math.min(high, height - top)] as const;
+      const start = (top * width + left) * 4;
+      const tile = new Uint8ClampedArray(size[0] * size[1] * 4);
+      for (let row = 0; row < size[1]; row++) {
+        const from = start + row * width * 4;
+        tile.set(rgba.subarray(from, from + size[0] * 4), row * size[0] * 4);
+      }
+      let drawn: Uint8ClampedArray;
+      try {
+        drawn = await converted(tile, ...size, channels, packed);
+      } catch {
+        throw new PictureError("not enough memory for the colours of the picture");
+      }
+      for (let row = 0, at = 0; row < size[1]; row++) {
+        for (let to = start + row * width * 4, end = to + size[0] * 4; to < end; to += 4, at += 4) {
+          rgba[to] = drawn[at];
+          rgba[to + 1] = drawn[at + 1];
+          rgba[to + 2] = drawn[at + 2];
+        }
       }
     }
-    return undefined;
-  } catch {
-    return "its colour profile could not be used: colours are shown as if they were sRGB";
+  }
+  return undefined;
+}
+
+function isGrey(rgba: Uint8ClampedArray): boolean {
+  for (let at = 0; at < rgba.length; at += 4) {
+    if (rgba[at] !== rgba[at + 1] || rgba[at] !== rgba[at + 2]) return false;
+  }
+  return true;
+}
+
+/** The pixels in sRGB, opaque; an error if the browser drew nothing. */
+async function converted(
+  rgba: Uint8ClampedArray,
+  width: number,
+  height: number,
+  channels: 1 | 3,
+  profile: Uint8Array,
+): Promise<Uint8ClampedArray> {
+  const file = new Blob(png(rgba, width, height, channels, profile), { type: "image/png" });
+  const bitmap = await createImageBitmap(file);
+  try {
+    const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+    if (!context) throw new Error("no canvas");
+    context.drawImage(bitmap, 0, 0);
+    const drawn = context.getImageData(0, 0, width, height, { colorSpace: "srgb" }).data;
+    for (let at = 3; at < drawn.length; at += 4) if (drawn[at] !== 255) throw new Error("nothing was drawn");
+    return drawn;
+  } finally {
+    bitmap.close();
   }
 }
 
@@ -46,23 +114,27 @@ async function deflated(bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/** The parts of a PNG of the pixels' red, green and blue, with a profile that is deflated. */
-function png(rgba: Uint8ClampedArray, width: number, height: number, profile: Uint8Array): Uint8Array<ArrayBuffer>[] {
-  const line = 1 + 3 * width; // a row's filter, none, and its samples
+/** The parts of a PNG of the pixels' red, green and blue, or red alone, with a profile that is deflated. */
+function png(
+  rgba: Uint8ClampedArray,
+  width: number,
+  height: number,
+  channels: 1 | 3,
+  profile: Uint8Array,
+): Uint8Array<ArrayBuffer>[] {
+  const line = 1 + channels * width; // a row's filter, none, and its samples
   const raw = new Uint8Array(line * height);
   for (let row = 0, at = 0, to = 0; row < height; row++) {
     to++;
     for (let column = 0; column < width; column++, at += 4) {
-      raw[to++] = rgba[at];
-      raw[to++] = rgba[at + 1];
-      raw[to++] = rgba[at + 2];
+      for (let channel = 0; channel < channels; channel++) raw[to++] = rgba[at + channel];
     }
   }
   const header = new Uint8Array(13);
   const view = new DataView(header.buffer);
   view.setUint32(0, width);
   view.setUint32(4, height);
-  header.set([8, 2], 8); // 8 bits, red, green, blue
+  header.set([8, channels === 3 ? 2 : 0], 8); // 8 bits; red, green, blue, or grey
   const named = new Uint8Array(5 + profile.length);
   named.set([0x69, 0x63, 0x63]); // "icc", its end, and the method: deflate
   named.set(profile, 5);
