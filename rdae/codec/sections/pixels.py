@@ -116,7 +116,9 @@ def decode(section: Section, header: Header) -> Pixels:
     """What a section says; CorruptError if no encoder writes it, VersionError if this Pillow reads no WebP."""
     rectangle, rest = _place(section, header)
     with_alpha = section.type == SectionType.PIXELS_ALPHA
-    found = webp.decode(rest[4:], rectangle.width, rectangle.height, alpha=with_alpha, what="pixels")
+    found = webp.decode(
+        rest[4:], rectangle.width, rectangle.height, alpha=with_alpha, what="pixels", checked=True
+    )
     if zlib.crc32(np.ascontiguousarray(found).data).to_bytes(4, "little") != rest[:4]:
         raise CorruptError("the decoded pixels are not those that were encoded")
     levels = found[:, :, :3]

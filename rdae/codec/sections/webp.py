@@ -20,6 +20,10 @@ SIZE_BYTES = 4
 HEAD_BYTES = len(SIGNATURE) + 4  # of a bitstream, with width, height, a bit for alpha and three of version
 ALPHA_BIT = 1 << 28
 
+# RIFF pads chunks of odd length, and libwebp takes the pad as part of a bitstream that ends a byte early. Ones are the
+# last of a prefix code's codewords, the rarest, so that few such streams become what they were.
+PAD, OTHER_PAD = b"\xff", b"\x00"
+
 Levels = npt.NDArray[np.uint8]  # (h, w, 3), or (h, w, 4) with alpha
 
 
@@ -51,11 +55,16 @@ def encode(levels: Levels, *, method: int, quality: int) -> bytes:
     return stream[HEAD_BYTES:]
 
 
-def decode(stream: bytes, width: int, height: int, *, alpha: bool, what: str) -> Levels:
+def decode(
+    stream: bytes, width: int, height: int, *, alpha: bool, what: str, checked: bool = False
+) -> Levels:
     """The levels, uint8 (height, width, 3 or 4), of a stream.
 
-    what: what it is called in errors. CorruptError if it is broken, or not of that size; VersionError if this Pillow
-    reads no WebP.
+    what: what it is called in errors. checked: the caller has a checksum of the levels. Else a stream of odd length is
+    decoded twice, with another byte behind it, as nothing else shows that its last byte is missing.
+
+    CorruptError if it is broken, ends early, or is not of that size. A stream that is one byte short can pass, with the
+    right levels, if the byte behind it says the same as the missing one. VersionError if this Pillow reads no WebP.
     """
     if max(width, height) > MAX_SIDE:
         raise CorruptError(
@@ -64,20 +73,27 @@ def decode(stream: bytes, width: int, height: int, *, alpha: bool, what: str) ->
     if not available():
         raise VersionError(f"{what} is stored as WebP, which Pillow was built without here")
     inside = _head(width, height, alpha=alpha) + stream
-    padded = inside + bytes(len(inside) % 2)
+    found = _levels(inside, PAD, what)
+    if found.shape != (height, width, 4 if alpha else 3):
+        raise CorruptError(f"{what} as WebP is {found.shape}, expected {(height, width, 4 if alpha else 3)}")
+    if len(inside) % 2 and not checked and not np.array_equal(found, _levels(inside, OTHER_PAD, what)):
+        raise CorruptError(f"{what} as WebP ends too early")
+    return found
+
+
+def _levels(inside: bytes, pad: bytes, what: str) -> Levels:
+    """What Pillow makes of a whole bitstream, with `pad` behind it if its length is odd."""
+    padded = inside + pad * (len(inside) % 2)
     size = len(WEBP) + len(VP8L) + SIZE_BYTES + len(padded)
     frame = RIFF + size.to_bytes(SIZE_BYTES, "little") + WEBP + VP8L
     file = io.BytesIO(frame + len(inside).to_bytes(SIZE_BYTES, "little") + padded)
     try:
         with Image.open(file, formats=["WEBP"]) as image:
-            found = np.asarray(image)
+            return np.asarray(image)
     except MemoryError:
         raise
     except Exception as error:  # Pillow has no one kind of error for a broken file
         raise CorruptError(f"{what} is no lossless WebP: {error}") from error
-    if found.shape != (height, width, 4 if alpha else 3):
-        raise CorruptError(f"{what} as WebP is {found.shape}, expected {(height, width, 4 if alpha else 3)}")
-    return found
 
 
 def _says_alpha(stream: bytes) -> int:

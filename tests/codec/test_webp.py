@@ -1,0 +1,63 @@
+"""Lossless WebP bitstreams: what is stored comes back, and what ends early is refused."""
+
+import numpy as np
+import pytest
+
+from rdae.codec.sections import webp
+from rdae.errors import CorruptError
+
+SEED = 41
+
+
+def pictures(count: int) -> list[webp.Levels]:
+    """Pictures of few levels, which end in streams of all lengths."""
+    rng = np.random.default_rng(SEED)
+    found = []
+    for _ in range(count):
+        height, width = (int(side) for side in rng.integers(16, 60, size=2))
+        levels = rng.integers(0, 12, size=(height, width, 3), dtype=np.uint8) * 20
+        found.append(levels)
+    return found
+
+
+def decode(stream: bytes, levels: webp.Levels, *, checked: bool = False) -> webp.Levels:
+    height, width = levels.shape[:2]
+    return webp.decode(stream, width, height, alpha=False, what="pixels", checked=checked)
+
+
+@pytest.mark.parametrize("checked", [False, True])
+def test_streams_of_odd_and_of_even_length_come_back(checked: bool) -> None:
+    lengths = set()
+    for levels in pictures(12):
+        stream = webp.encode(levels, method=2, quality=50)
+        lengths.add(len(stream) % 2)
+        assert np.array_equal(decode(stream, levels, checked=checked), levels)
+        for after in (b"\0", b"\xff", b"abc"):  # it has no meaning
+            assert np.array_equal(decode(stream + after, levels, checked=checked), levels)
+    assert lengths == {0, 1}
+
+
+def test_a_stream_without_its_last_bytes_is_refused_though_riff_pads_it() -> None:
+    ended_in_zero = 0
+    for levels in pictures(60):
+        stream = webp.encode(levels, method=2, quality=50)
+        ended_in_zero += stream.endswith(b"\0")
+        for missing in (1, 2, 3):
+            with pytest.raises(CorruptError, match=r"ends too early|no lossless WebP"):
+                decode(stream[:-missing], levels)
+    assert ended_in_zero > 0
+
+
+def test_a_last_byte_of_zero_is_missed_with_a_checksum_too() -> None:
+    found = 0
+    for levels in pictures(200):
+        stream = webp.encode(levels, method=2, quality=50)
+        if not stream.endswith(b"\0") or len(stream) % 2:  # without it the bitstream's length is odd
+            continue
+        found += 1
+        try:
+            short = decode(stream[:-1], levels, checked=True)
+        except CorruptError:
+            continue
+        assert not np.array_equal(short, levels)  # which the checksum shows
+    assert found > 0
