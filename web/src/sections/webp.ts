@@ -173,7 +173,7 @@ function codeOf(lengths: Uint8Array, isNeeded: boolean): Code | null {
   const root = Math.min(longest, ROOT_BITS);
   const mask = (1 << root) - 1;
   let size = 1 << root;
-  let code = 0; // its highest bit is read first, so that tables are in the order of codes turned round
+  let turned = 0; // a code's highest bit is read first, so that tables are in the order of codes turned round
   let start = 0; // of the last table but the root's, for codes that begin with `first`
   let first = -1;
   let more = 0;
@@ -181,7 +181,6 @@ function codeOf(lengths: Uint8Array, isNeeded: boolean): Code | null {
     const symbol = sorted[i];
     const length = lengths[symbol];
     const entry = (symbol << 4) | length;
-    const turned = reverse(code, length);
     if (length <= root) {
       for (let key = turned; key <= mask; key += 1 << length) table[key] = entry;
     } else {
@@ -198,8 +197,10 @@ function codeOf(lengths: Uint8Array, isNeeded: boolean): Code | null {
       }
       for (let key = turned >> root; key < 1 << more; key += 1 << (length - root)) table[start + key] = entry;
     }
-    // The next code of as many bits, filled up with zeros if the next is longer.
-    if (i + 1 < used) code = (code + 1) << (lengths[sorted[i + 1]] - length);
+    // The next code: its lowest bits are the highest here, and if it is longer, those that it has more are zeros.
+    let bit = 1 << (length - 1);
+    while ((turned & bit) !== 0) bit >>= 1;
+    turned = (turned & (bit - 1)) | bit;
   }
   return { table: table.slice(0, size), mask };
 }
@@ -212,12 +213,6 @@ function codeOfOne(symbol: number): Code {
 function codeOfTwo(one: number, other: number): Code {
   const [low, high] = [Math.min(one, other), Math.max(one, other)];
   return { table: Uint16Array.of((low << 4) | 1, (high << 4) | 1), mask: 1 };
-}
-
-function reverse(code: number, length: number): number {
-  let turned = 0;
-  for (let i = 0; i < length; i++) turned |= ((code >> i) & 1) << (length - 1 - i);
-  return turned;
 }
 
 const LENGTH_ORDER = [17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
@@ -248,6 +243,10 @@ function readLengths(bits: Bits, symbols: number): void {
   lengths.fill(0, 0, symbols);
   let left = bits.read(1) === 1 ? 2 + bits.read(2 + 2 * bits.read(3)) : symbols;
   if (left > symbols) throw broken("more lengths than symbols");
+  if (code.mask === 0 && code.table[0] >> 4 < 16) {
+    lengths.fill(code.table[0] >> 4, 0, left); // they take no bits
+    return;
+  }
   let before = 8;
   for (let symbol = 0; symbol < symbols && left > 0; left--) {
     const length = bits.symbol(code);

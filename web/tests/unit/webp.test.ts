@@ -168,3 +168,125 @@ test("there is no memory for codes that are not there", async () => {
   const codes = [...one(7), ...one(1), ...one(2), ...one(200), ...one(0)];
   await assert.rejects(webp(bits(...head, ...blocks, ...codes), 4, 4), /too early/);
 });
+
+type Numbers = [value: number, count: number][];
+
+/** Codes of 2^length symbols of that many bits each, the length of which takes no bits. */
+function flat(length: 8 | 11): Numbers {
+  const order = [17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11];
+  const given = order.slice(0, order.indexOf(length) + 1);
+  const size = length === 8 ? 8 : 12; // of the number of symbols, less 2
+  const lengths = given.map((n): [number, number] => [n === length ? 1 : 0, 3]);
+  return [[0, 1], [given.length - 4, 4], ...lengths, [1, 1], [size / 2 - 1, 3], [2 ** length - 2, size]];
+}
+
+/** A 16 x 16 picture with a cache of 2^11 colours, all blocks of which have the last group of codes; zeros are its pixels' bits. */
+function grouped(before: Numbers, last: Numbers, count: number): Uint8Array {
+  const index = count - 1;
+  const head: Numbers = [
+    [0, 1],
+    [1, 1],
+    [11, 4],
+    [1, 1],
+    [0, 3],
+  ];
+  const blocks: Numbers = [[0, 1], ...one(index & 255), ...one(index >> 8), ...one(0), ...one(0), ...one(0)];
+  const digits = (numbers: Numbers): number[] =>
+    numbers.flatMap(([value, count]) => Array.from({ length: count }, (_, i) => (value >> i) & 1));
+  const [start, repeated, end] = [digits([...head, ...blocks]), digits(before), digits(last)];
+  const bytes = new Uint8Array(Math.ceil((start.length + index * repeated.length + end.length) / 8) + 16 * 16 * 5);
+  let at = 0;
+  const put = (all: number[]): void => {
+    for (const digit of all) bytes[at >> 3] |= digit << (at++ & 7);
+  };
+  put(start);
+  for (let i = 0; i < index; i++) put(repeated);
+  put(end);
+  return bytes;
+}
+
+const simple: Numbers = [...one(7), ...one(1), ...one(2), ...one(200), ...one(0)];
+const large: Numbers = [...flat(11), ...flat(8), ...flat(8), ...flat(8), ...one(0)];
+
+test("codes that no block names cost little", async () => {
+  // With a table for each, both took more than twenty seconds; now they take less than one.
+  for (const [group, pixel, times] of [
+    [simple, 0xc8010702, 8],
+    [large, 0, 1],
+  ] as const) {
+    const stream = grouped(group, group, 2 ** 16);
+    const start = performance.now();
+    for (let i = 0; i < times; i++) assert.deepEqual(await webp(stream, 16, 16), new Uint32Array(256).fill(pixel));
+    assert.ok(performance.now() - start < 8000, `${performance.now() - start} ms`);
+  }
+});
+
+test("codes that no block names are read and checked as others", async () => {
+  assert.deepEqual(await webp(grouped(large, simple, 3), 16, 16), new Uint32Array(256).fill(0xc8010702));
+  const wrong: [Numbers, RegExp][] = [
+    [
+      [
+        [0, 1],
+        [0, 4],
+        [0, 3],
+        [0, 3],
+        [1, 3],
+        [2, 3],
+      ],
+      /a code that is not whole/,
+    ],
+    [
+      [
+        [0, 1],
+        [0, 4],
+        [0, 3],
+        [0, 3],
+        [1, 3],
+        [0, 3],
+        [1, 1],
+        [0, 3],
+        [0, 2],
+      ],
+      /a code without symbols/,
+    ],
+    [
+      [
+        [0, 1],
+        [0, 4],
+        [0, 3],
+        [0, 3],
+        [0, 3],
+        [1, 3],
+        [1, 1],
+        [0, 3],
+        [1, 2],
+      ],
+      /a code that is not whole/,
+    ],
+    [[...one(1), ...one(1), ...one(1), ...one(1), ...one(40)], /a symbol that there is not/],
+  ];
+  for (const [group, message] of wrong) await assert.rejects(webp(grouped(group, simple, 2), 16, 16), message);
+});
+
+test("it takes breaths while it reads codes and pixels and undoes transforms, and ends when one rejects", async () => {
+  const counted = breaths(Infinity);
+  await decode(grouped(simple, simple, 2 ** 16), 16, 16, counted.breath);
+  assert.ok(counted.taken >= 2 ** 16 / 256 && counted.taken < 2 ** 16 / 256 + 10, `${counted.taken}`);
+  await assert.rejects(decode(grouped(simple, simple, 2 ** 16), 16, 16, breaths(20).breath), { name: "AbortError" });
+
+  // Green is subtracted, and all of 2^20 pixels are one of no bits.
+  const head: Numbers = [
+    [1, 1],
+    [2, 2],
+    [0, 1],
+    [0, 1],
+    [0, 1],
+  ];
+  const whole = bits(...head, ...simple);
+  const all = breaths(Infinity);
+  assert.deepEqual(await decode(whole, 1024, 1024, all.breath), new Uint32Array(2 ** 20).fill(0xc8080709));
+  assert.ok(all.taken >= 32 && all.taken <= 40, `${all.taken}`); // 16 of reading, and 16 of undoing
+  for (const most of [2, 20]) {
+    await assert.rejects(decode(whole, 1024, 1024, breaths(most).breath), { name: "AbortError" });
+  }
+});
