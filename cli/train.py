@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shlex
 import signal
 import sys
 import types
@@ -328,6 +329,18 @@ def _train(trainer: Trainer, lines: Lines) -> int:
     if received:
         lines(f"stopped at step {trainer.step}; --resume goes on from here", False)
         return 128 + received[0]
+    if trainer.warm_up_left:
+        lines(
+            f"the learning rates were still rising at the end, {trainer.warm_up_left} steps from their height: "
+            "a longer run, or a smaller --warmup-steps, trains better",
+            False,
+        )
+    run = shlex.quote(str(trainer.run))
+    lines(
+        f"{trainer.step} step{'s' if trainer.step > 1 else ''} in {trainer.elapsed_s / 3600:.2f} h; "
+        f"rdae export {run} -o weights.safetensors",
+        False,
+    )
     return 0
 
 

@@ -108,6 +108,8 @@ def read_run(folder: Path) -> Run:
     from rdae.training.log import NAME, Log
 
     if not is_run(folder):
+        if {"data", "steps", "hours"} <= _config(folder).keys():  # the trainer's, written before the first step
+            raise ResultsError(f"{folder}: the run has no log yet")
         raise ResultsError(f"{folder}: no {NAME} in it, so not the folder of a training run")
     # A step that was made again after a kill counts once, as it was made last.
     rows = {(row.get("kind"), row["step"]): row for row in Log(folder).rows()}
@@ -223,11 +225,16 @@ def _validation(row: Mapping[str, Any]) -> Validation | None:
     )
 
 
-def _settings(folder: Path) -> dict[str, Any]:
+def _config(folder: Path) -> dict[str, Any]:
+    """The settings that a run was begun with; empty if they cannot be read."""
     try:
-        config = read_json(folder / "config.json")
+        return read_json(folder / "config.json")
     except (OSError, ResultsError):
         return {}
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    config = _config(folder)
     return {key: value for key, value in config.items() if key not in _LEFT_OUT and value is not None}
 
 

@@ -36,6 +36,7 @@ from rdae.training.start import set_scales
 from rdae.training.warm_start import grown
 
 WARM_UP_STEPS_TIMED = 10  # after which the speed of a run can be told
+REPORT_EVERY_S = 1.0  # between the log's lines; whoever shows the reports may show fewer
 
 
 class Trainer:
@@ -103,6 +104,7 @@ class Trainer:
         self._floor = 0.0  # the learning-rate factor from which it did
         self._factor = 0.0  # that of the last step
         self._recent: list[Tensor] = []  # of the steps since the last log line: see `_train_step`
+        self._reported = time.monotonic()
         self._stopping = False
 
     def _pictures(self, workers: int) -> Pool:
@@ -248,13 +250,20 @@ class Trainer:
                 self.pictures.advance(len(self._rows) * side**2)
             self._agree(started)
             first_step = first_step or (self.step, self.elapsed_s)
-            if self.step % config.log_every == 0:
-                self._check_warm_up(*first_step)
-                steps = torch.stack(self._recent).tolist()  # the one time that the host waits for the device
+            # The last step is logged before its checkpoint. After `stop` it is not: whoever goes on from there has the
+            # lines of a run that was not stopped.
+            if self.step % config.log_every == 0 or self.progress() >= 1:
+                if self.step % config.log_every == 0:
+                    self._check_warm_up(*first_step)
+                steps = torch.stack(self._recent).tolist()  # the host waits for the device
                 now = time.monotonic()
                 self._log(steps, pixels_since / (now - since), pace)
                 since, pixels_since = now, 0
                 self._recent.clear()
+            elif time.monotonic() - self._reported >= REPORT_EVERY_S and self.group.leads:
+                # Nothing that trains is touched: when steps are reported is up to the clock.
+                steps = torch.stack(self._recent).tolist()
+                self._report(steps, pixels_since / (time.monotonic() - since), pace)
             if self.step % config.checkpoint_every == 0:
                 self._save()
             if self.step % config.validate_every == 0:
@@ -308,6 +317,11 @@ class Trainer:
     def phase(self) -> str:
         """Name the phase of the learning rate at the next step."""
         return phase(self.progress(), self.step - self._started_at, self.config)
+
+    @property
+    def warm_up_left(self) -> int:
+        """Return how many steps are missing until the learning rates are reached; 0 once they were."""
+        return max(0, self.config.warmup_steps - (self.step - self._started_at))
 
     def pace(self) -> Pace:
         """Return what the next step will be made with."""
@@ -386,10 +400,7 @@ class Trainer:
         used = [row for row in steps if row[4]]
         if not used or not self.group.leads:
             return
-        loss, bpp, mse, norm = (sum(row[column] for row in used) / len(used) for column in range(4))
-        progress = self.progress()
-        left_s = self.elapsed_s * (1 - progress) / max(progress, 1e-6)
-        psnr = 10 * math.log10(255**2 / max(mse, 1e-9))
+        loss, bpp, mse, norm = _means(used)
         matrix_rate, rate, projection_rate = (pace.factor * full for full in self.optimiser.rates)
         self._write(
             kind="train",
@@ -397,7 +408,7 @@ class Trainer:
             bpp=bpp,
             mse=mse,
             pixels_per_s=pixels_per_s,
-            progress=progress,
+            progress=self.progress(),
             phase=pace.phase,
             matrix_rate=matrix_rate,
             rate=rate,
@@ -406,10 +417,22 @@ class Trainer:
             skipped=len(steps) - len(used),
             crop=pace.crop,
         )
+        self._report(steps, pixels_per_s, pace)
+
+    def _report(self, steps: list[list[float]], pixels_per_s: float, pace: Pace) -> None:
+        """Say how far the run is, with means over the usable ones of these steps, as `_log` takes them."""
+        self._reported = time.monotonic()
+        used = [row for row in steps if row[4]]
+        if not used:
+            return
+        loss, bpp, mse, _ = _means(used)
+        psnr = 10 * math.log10(255**2 / max(mse, 1e-9))
+        progress = self.progress()
+        left_s = self.elapsed_s * (1 - progress) / max(progress, 1e-6)
         self.report(
             f"step {self.step}  loss {loss:.4f}  {bpp:.4f} bpp  {psnr:.2f} dB  "
             f"{pixels_per_s / 1e6:.2f} Mpx/s  {pace.phase}  {100 * progress:.1f} %  {left_s / 60:.0f} min left",
-            True,
+            progress < 1,  # the last one stays
         )
 
     def _write(self, **fields: object) -> None:
@@ -447,6 +470,12 @@ class Trainer:
             line = ", ".join(validation.words_of(row) for row in rows)
             self.report(f"validation at step {self.step}: {line}", False)
         return rows
+
+
+def _means(steps: list[list[float]]) -> tuple[float, float, float, float]:
+    """Return the mean loss, rate, distortion and norm of the gradient of steps, rows of `_train_step`."""
+    loss, bpp, mse, norm = (sum(row[column] for row in steps) / len(steps) for column in range(4))
+    return loss, bpp, mse, norm
 
 
 def _check_warm_up(run: Path, config: TrainingConfig, words: str, steps: int) -> None:

@@ -91,6 +91,12 @@ def test_a_folder_without_rows_of_training_is_one_line(tmp_path: Path) -> None:
         read_run(write(tmp_path, {"kind": "validation", "step": 1, "rows": POINTS}))
 
 
+def test_a_run_that_has_logged_nothing_yet_is_called_one(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"data": ["p"], "steps": None, "hours": 2.0}))
+    with pytest.raises(ResultsError, match=f"^{tmp_path}: the run has no log yet$"):
+        read_run(tmp_path)
+
+
 def test_thinning_keeps_means_and_says_no_less_than_it_is_asked_to(tmp_path: Path) -> None:
     run = run_of(tmp_path, count=40)
     thin = thinned(run, 8)

@@ -23,6 +23,7 @@ from rdae.cli.main import main
 from rdae.errors import TrainingError
 from rdae.networks import weights
 from rdae.training import checkpoint, warm_start
+from rdae.training import trainer as training
 from rdae.training.log import Log
 from rdae.training.trainer import Trainer
 
@@ -95,7 +96,7 @@ def test_a_tiny_training_lowers_the_loss_on_held_out_pictures(pictures: Path, tm
 def test_the_log_and_the_folder_say_what_was_done(pictures: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert trainer(pictures, run, steps=15).train()
-    assert [row["step"] for row in rows(run, "train")] == [4, 8, 12]
+    assert [row["step"] for row in rows(run, "train")] == [4, 8, 12, 15]
     assert [row["step"] for row in rows(run, "validation")] == [0, 14, 15]
     assert [row["quality"] for row in rows(run, "validation")[0]["rows"]] == [0, 20, 40, 60, 80, 100]
     row = next(row for row in Log(run).rows() if row["kind"] == "train")
@@ -106,6 +107,53 @@ def test_the_log_and_the_folder_say_what_was_done(pictures: Path, tmp_path: Path
     assert sorted(path.name for path in run.iterdir()) == [
         *("checkpoint-before.pt", "checkpoint-constant.pt", "checkpoint.pt", "config.json", "metrics.jsonl"),
     ]
+
+
+def test_the_last_step_of_a_run_is_logged_with_all_since_the_line_before(
+    pictures: Path, tmp_path: Path
+) -> None:
+    changes: dict[str, Any] = {"steps": 6, "validation": ()}
+    assert trainer(pictures, tmp_path / "each", log_every=1, **changes).train()
+    assert trainer(pictures, tmp_path / "last", log_every=1000, **changes).train()
+    each, (last,) = rows(tmp_path / "each", "train"), rows(tmp_path / "last", "train")
+    assert (last["step"], last["progress"]) == (6, 1.0)
+    for key in ("loss", "bpp", "mse", "gradient_norm"):
+        assert last[key] == pytest.approx(sum(row[key] for row in each) / 6)
+
+
+@pytest.mark.parametrize("every_s", [0.0, 1e9])
+def test_reports_by_the_clock_change_nothing_of_what_is_trained_and_logged(
+    pictures: Path, unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every_s: float
+) -> None:
+    monkeypatch.setattr(training, "REPORT_EVERY_S", every_s)
+    run = tmp_path / "run"
+    said: list[str] = []
+    Trainer(training_kit.config(pictures), run, report=lambda line, _passing: said.append(line)).train()
+    reported = [int(line.split()[1]) for line in said if line.startswith("step ")]
+    assert reported == (list(range(1, 21)) if every_s == 0 else [4, 8, 12, 16, 20])
+    assert_same_checkpoint(run, unbroken)
+    for kind in ("train", "validation"):
+        assert rows(run, kind) == rows(unbroken, kind)
+
+
+def test_a_stopped_run_has_the_log_of_one_that_was_not(
+    pictures: Path, unbroken: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    first = trainer(pictures, run)
+    make_step = first._train_step
+
+    def stop_at_six() -> torch.Tensor:
+        if first.step == 5:
+            first.stop()
+        return make_step()
+
+    first._train_step = stop_at_six  # type: ignore[method-assign]
+    assert not first.train()
+    second = trainer(pictures, run)
+    second.resume()
+    assert second.train()
+    assert rows(run, "train") == rows(unbroken, "train")
 
 
 def test_one_trade_off_is_trained_at_that_quality_only(pictures: Path, tmp_path: Path) -> None:
@@ -367,6 +415,9 @@ def test_train_resume_extend_export_and_start_from_the_result(
     assert done.exit_code == 0, done.stderr
     assert "4 pictures" in done.stderr
     assert "validation at step 20" in done.stderr
+    *_, last, closing = done.stderr.splitlines()
+    assert closing == f"20 steps in 0.00 h; rdae export {run} -o weights.safetensors"
+    assert last.startswith("validation")  # and not a word of the warm-up, which was left
     assert_same_checkpoint(run, unbroken)  # the command line adds nothing of its own
 
     assert_one_line(rdae(*options, "--steps", "20"), "holds a run already")
@@ -402,7 +453,7 @@ def test_train_resume_extend_export_and_start_from_the_result(
     assert state["step"] == 2
     assert state["pixels"] == warm_start.read(made).pixels + 2 * 4 * 64 * 64
     # The log of the run before is gone; this one begins with what its weights are worth.
-    assert [row["step"] for row in Log(run).rows()] == [0, 2]
+    assert [row["step"] for row in Log(run).rows()] == [0, 2, 2]
 
     other = tmp_path / "other.safetensors"
     assert rdae("export", run, "-o", other).exit_code == 0
@@ -450,6 +501,22 @@ def test_a_visit_to_another_machine_by_small_files(pictures: Path, unbroken: Pat
     assert warm_start.read(found).pixels == (20 * 4 + 3 * 2) * 64 * 64
     metrics = Path("runs", "visit", "metrics.jsonl")
     assert (brought / metrics).read_bytes() == (there / metrics).read_bytes()
+
+
+def test_a_short_run_shows_its_steps_and_says_that_its_warm_up_was_not_left(
+    pictures: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    options = [*training_kit.options(pictures, run), "--log-every", "1000"]
+    options[options.index("--warmup-steps") + 1] = "1000000"
+    done = rdae(*options, "--hours", "0.0001")  # ends before its speed can be told
+    assert done.exit_code == 0, done.stderr
+    steps = checkpoint.load(run)["step"]
+    assert f"step {steps}  loss " in done.stderr
+    assert [row["step"] for row in rows(run, "train")] == [steps]
+    warning, closing = done.stderr.splitlines()[-2:]
+    assert warning.startswith(f"the learning rates were still rising at the end, {1000000 - steps} steps")
+    assert closing.startswith(f"{steps} step")
 
 
 def test_a_quiet_run_says_nothing(pictures: Path, tmp_path: Path) -> None:
