@@ -63,7 +63,7 @@ export function peek(bytes: Uint8Array): Header {
  * Decodes a file.
  *
  * Rejects with an error of errors.ts for a file that is damaged or not supported, or a model that is not there; with
- * RangeError for a region that the picture does not have; with the signal's reason when that is aborted.
+ * RangeError for a scale or a region that the picture does not have; with the signal's reason when that is aborted.
  */
 export async function decode(file: Uint8Array | ArrayBuffer | Blob, options: DecodeOptions = {}): Promise<Picture> {
   const { scale, region, maxPixels, profile, onProgress, onRows, signal } = options;
@@ -92,9 +92,14 @@ export async function decode(file: Uint8Array | ArrayBuffer | Blob, options: Dec
       resolve: (picture) => (settled(), resolve(picture)),
       reject: (error) => (settled(), reject(error)),
     });
-    send({ kind: "decode", id, file: copy as Uint8Array<ArrayBuffer>, settings, rows: onRows !== undefined }, [
-      copy.buffer,
-    ]);
+    const request = { kind: "decode", id, file: copy as Uint8Array<ArrayBuffer>, settings, rows: !!onRows } as const;
+    try {
+      send(request, [copy.buffer]);
+    } catch (error) {
+      waiting.delete(id);
+      settled();
+      reject(error as Error);
+    }
   });
 }
 
@@ -108,7 +113,12 @@ function started(): Worker {
     new URL(String(url).replace(/\/?$/, "/"), globalThis.document?.baseURI ?? location.href);
   const assets = folder(configuration.assets ?? new URL(".", import.meta.url));
   const models = configuration.models === undefined ? new URL("models/", assets) : folder(configuration.models);
-  const made = new Worker(new URL("rdae-worker.js", assets), { type: "module", name: "rdae" });
+  let made: Worker;
+  try {
+    made = new Worker(new URL("rdae-worker.js", assets), { type: "module", name: "rdae" });
+  } catch (error) {
+    throw new errors.RdaeError(`the worker cannot be started: ${(error as Error).message}`, { cause: error });
+  }
   made.onmessage = ({ data }: MessageEvent<Reply>) => receive(data);
   made.onerror = (event) => {
     event.preventDefault();
@@ -128,7 +138,14 @@ function receive(reply: Reply): void {
   } else if (reply.kind === "done") {
     waiting.delete(reply.id);
     const { rgba, ...rest } = reply.picture;
-    one.resolve({ ...rest, image: new ImageData(rgba, rest.width, rest.height), bytes: one.bytes });
+    let image: ImageData;
+    try {
+      image = new ImageData(rgba, rest.width, rest.height);
+    } catch {
+      one.reject(new errors.PictureError(`${rest.width} x ${rest.height} pixels are more than the browser holds`));
+      return;
+    }
+    one.resolve({ ...rest, image, bytes: one.bytes });
   } else {
     waiting.delete(reply.id);
     one.reject(errorOf(reply.name, reply.message));

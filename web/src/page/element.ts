@@ -7,14 +7,11 @@
  */
 
 import type { Header } from "../index.ts";
+import { leastScale, SCALES } from "./limits.ts";
 import { near } from "./near.ts";
 import { fetchSource } from "./source.ts";
 import { COARSE, decodeInSteps, type Scale } from "./steps.ts";
 
-const SCALES: readonly Scale[] = [1, 2, 4, 8];
-/** Browsers draw nothing on canvases that are larger. */
-const MAX_SIDE = 16_384;
-const MAX_AREA = 2 ** 28;
 /** Of larger pictures rows are shown as they come. */
 const LARGE = 2 ** 18;
 
@@ -270,12 +267,9 @@ export class RdaeImage extends Base {
   }
 
   /** The scale at which a picture is to be decoded. */
-  private wanted({ width, height }: Header): Scale {
-    const fits = (scale: number): boolean => {
-      const [w, h] = [Math.ceil(width / scale), Math.ceil(height / scale)];
-      return Math.max(w, h) <= MAX_SIDE && w * h <= MAX_AREA;
-    };
-    const least = SCALES.find(fits) ?? 8;
+  private wanted(header: Header): Scale {
+    const { width, height } = header;
+    const least = leastScale(header);
     const asked = SCALES.find((scale) => String(scale) === this.getAttribute("scale"));
     if (asked) return Math.max(asked, least) as Scale;
     // As many pixels as the box has on the screen, or more.

@@ -10,8 +10,10 @@
 import "./element.ts";
 import { decode } from "../index.ts";
 import { bitmapOf, emptyPicture } from "./bitmap.ts";
+import { leastScale } from "./limits.ts";
 import { near } from "./near.ts";
 import { fetchSource } from "./source.ts";
+import { type Candidate, candidatesOf } from "./srcset.ts";
 
 export * from "../index.ts";
 export * from "./element.ts";
@@ -22,16 +24,23 @@ const KEPT = "data-rdae-";
 /** Attributes that name pictures, or say what they are. */
 const NAMES = ["src", "srcset", "type"];
 const NAMED = /\.rdae(?:[?#]|$)/i;
+const MENTIONED = /\.rdae/i;
 /** One url(…) of a style, as browsers write it. */
 const CSS_URL = /url\("((?:[^"\\]|\\.)*)"\)/g;
 const BACKGROUND = "background-image";
 
 // ------------------------------------------------------------------------------------------------ files that are shared
 
+/** A picture that the browser opens, and the part of the file's size that it has: 1, or 2 for half of it. */
+interface Opened {
+  readonly url: string;
+  readonly scale: number;
+}
+
 /** A file that something on the page shows. */
 class Shared {
-  readonly empty: Promise<string>;
-  readonly picture: Promise<string>;
+  readonly empty: Promise<Opened>;
+  readonly picture: Promise<Opened>;
   private users = 0;
   private readonly urls: string[] = [];
   private readonly job = new AbortController();
@@ -45,11 +54,14 @@ class Shared {
       return made;
     };
     const source = fetchSource(address, signal);
-    this.empty = source.then(({ header }) => url(emptyPicture(header.width, header.height)));
-    this.picture = source
-      .then(({ file }) => file)
-      .then((file) => decode(file, { signal }))
-      .then(({ image }) => url(bitmapOf(image)));
+    this.empty = source.then(({ header }) => ({ url: url(emptyPicture(header.width, header.height)), scale: 1 }));
+    this.picture = source.then(async ({ header, file }) => {
+      const scale = leastScale(header);
+      const { image } = await decode(await file, { signal, scale });
+      const made = url(bitmapOf(image));
+      await tried(made);
+      return { url: made, scale };
+    });
     for (const one of [this.empty, this.picture]) one.catch(() => undefined); // its users are told
   }
 
@@ -70,6 +82,25 @@ class Shared {
 
 const shared = new Map<string, Shared>();
 
+/** Rejects if the browser does not open a picture, for its size or for the page's policy. */
+function tried(url: string): Promise<void> {
+  const probe = new Image();
+  return new Promise((resolve, reject) => {
+    probe.onload = () => resolve();
+    probe.onerror = () => reject(new Error("the browser cannot show the picture"));
+    probe.src = url;
+  });
+}
+
+/** Does one of several things; if that fails, the others are done all the same, and the console says so. */
+function apart(one: () => void): void {
+  try {
+    one();
+  } catch (failure) {
+    reportError(failure);
+  }
+}
+
 // -------------------------------------------------------------------------------------------------------------- pictures
 
 /** Attributes and what they say; null: they are not there. */
@@ -80,8 +111,8 @@ interface Place {
   /** The <img>, or a <source> before it. */
   readonly element: HTMLImageElement | HTMLSourceElement;
   readonly address: string;
-  /** " 2x" or " 640w", what stands behind its name in srcset; "" if nothing does. */
-  readonly descriptor: string;
+  /** What srcset says of it; a density of 1 if it says nothing. */
+  readonly candidate: Candidate;
   /** Whether the browser shows another picture as long as there is none. */
   readonly spare: boolean;
 }
@@ -125,12 +156,16 @@ function consider(image: HTMLImageElement): void {
 function placeOf(image: HTMLImageElement): Place | null {
   for (const element of sourcesOf(image)) {
     if (element.media && !matchMedia(element.media).matches) continue;
-    const found = chosen(element.srcset, null, image);
     const spare = element.type === TYPE;
+    // Most pictures of a page are none of ours, and their names may be long.
+    if (!spare && !MENTIONED.test(element.srcset)) return null;
+    const found = chosen(element.srcset, null, image);
     if (found && (spare || (element.type === "" && NAMED.test(found.address)))) return { element, spare, ...found };
     return null; // the browser takes this one
   }
-  const found = chosen(image.srcset, image.getAttribute("src"), image);
+  const src = image.getAttribute("src");
+  if (!MENTIONED.test(image.srcset) && !MENTIONED.test(src ?? "")) return null;
+  const found = chosen(image.srcset, src, image);
   return found && NAMED.test(found.address) ? { element: image, spare: false, ...found } : null;
 }
 
@@ -145,36 +180,35 @@ function chosen(
   srcset: string,
   src: string | null,
   image: HTMLImageElement,
-): { address: string; descriptor: string } | null {
+): { address: string; candidate: Candidate } | null {
   const width = image.clientWidth || innerWidth;
-  const candidates = [...srcset.matchAll(/([^\s,]\S*[^\s,])(?:\s+([\d.]+)([wx]))?\s*(?:,|$)/g)].map(
-    ([, name, number = "1", unit = ""]) => ({
-      name,
-      density: Number(number) / (unit === "w" ? width : 1),
-      descriptor: unit && ` ${number}${unit}`,
-      unit,
-    }),
-  );
-  if (src && !candidates.some(({ unit, density }) => unit === "w" || density === 1)) {
-    candidates.push({ name: src, density: 1, descriptor: "", unit: "" });
-  }
-  candidates.sort((a, b) => a.density - b.density);
-  const best = candidates.find(({ density }) => density >= devicePixelRatio) ?? candidates.at(-1);
+  const candidates = candidatesOf(srcset);
+  const densityOf = (one: Candidate): number => one.density ?? one.width! / width;
+  if (src && !candidates.some((one) => one.width || one.density === 1)) candidates.push({ name: src, density: 1 });
+  candidates.sort((a, b) => densityOf(a) - densityOf(b));
+  const best = candidates.find((one) => densityOf(one) >= devicePixelRatio) ?? candidates.at(-1);
   if (!best || !URL.canParse(best.name, document.baseURI)) return null;
-  return { address: new URL(best.name, document.baseURI).href, descriptor: best.descriptor };
+  return { address: new URL(best.name, document.baseURI).href, candidate: best };
+}
+
+/** What srcset says of a picture at a part of its size, so that its place on the page is that of the whole. */
+function descriptorOf({ width, density = 1 }: Candidate, scale: number): string {
+  return width ? `${Math.max(1, Math.round(width / scale))}w` : `${density / scale}x`;
 }
 
 async function show(image: HTMLImageElement, place: Place): Promise<void> {
-  const { element, spare, descriptor } = place;
+  const { element, spare, candidate } = place;
   const job = new AbortController();
   const now = Object.fromEntries(NAMES.map((name) => [name, element.getAttribute(name)]));
   const state: Shown = { place, job, file: null, written: now, ours: false, quiet: !spare, away: false };
   images.set(image, state);
-  const write = (url: string): void => {
+  const write = ({ url, scale }: Opened): void => {
     job.signal.throwIfAborted();
-    const several = element === image && !descriptor ? null : url + descriptor;
-    // No other candidate is left, which the browser could not read if the window moved to another screen.
-    state.written = element === image ? { src: url, srcset: several } : { srcset: several, type: null };
+    const descriptor = descriptorOf(candidate, scale);
+    const srcset = element === image && descriptor === "1x" ? null : `${url} ${descriptor}`;
+    // No other candidate is left, which the browser could not read if the window moved to another screen, and no src beside
+    // a srcset, which would be one of density 1.
+    state.written = element === image ? { src: srcset ? null : url, srcset } : { srcset, type: null };
     state.ours = true;
     for (const [name, value] of Object.entries(state.written)) put(element, name, value);
   };
@@ -195,8 +229,17 @@ async function show(image: HTMLImageElement, place: Place): Promise<void> {
     if (state.ours) restore(element, NAMES);
     state.written = now;
     state.ours = false;
-    if (!spare) image.src = image.getAttribute("src") ?? ""; // it tries again
+    if (!spare) tryAgain(image, element);
   }
+}
+
+/** Lets the browser load what an <img> names by itself. element: the <img>, or the <source> whose srcset that is. */
+function tryAgain(image: HTMLImageElement, element: Element): void {
+  const src = image.getAttribute("src");
+  const srcset = element.getAttribute("srcset");
+  // What is set to what it was is loaded anew; what the page has not written is not written.
+  if (src !== null) image.setAttribute("src", src);
+  else if (srcset !== null) element.setAttribute("srcset", srcset);
 }
 
 /** Forgets an <img>, and its file if nothing else shows that; attributes that nobody else has changed are as they were. */
@@ -264,20 +307,30 @@ function fill(style: CSSStyleDeclaration, base: string, alive: () => boolean): v
     backgrounds.delete(style);
     known.files.forEach((file) => file.release());
   }
-  const names = [...was.matchAll(CSS_URL)].map(([, name]) => name).filter((name) => NAMED.test(name));
-  if (!names.length) return;
-  const files = names.map((name) => Shared.of(new URL(name.replace(/\\(.)/g, "$1"), base).href));
-  const state: Background = { was, now: was, files, alive };
+  const addresses = [...was.matchAll(CSS_URL)].map(([, name]) => addressOf(name, base));
+  const files = addresses.map((address) => (address === null ? null : Shared.of(address)));
+  const held = files.filter((file) => file !== null);
+  if (!held.length) return;
+  const state: Background = { was, now: was, files: held, alive };
   backgrounds.set(style, state);
-  void Promise.all(files.map((file) => file.picture)).then(
-    (urls) => {
-      if (backgrounds.get(style) !== state || style.getPropertyValue(BACKGROUND) !== was) return;
-      const named = (whole: string, name: string): string => (NAMED.test(name) ? `url("${urls.shift()}")` : whole);
-      style.setProperty(BACKGROUND, was.replace(CSS_URL, named), style.getPropertyPriority(BACKGROUND));
-      state.now = style.getPropertyValue(BACKGROUND);
-    },
-    () => undefined, // as with any background that cannot be had
-  );
+  // One that cannot be had stays as it is, as any background does.
+  const urls = files.map((file) => file?.picture.then(({ url }) => url).catch(() => null) ?? null);
+  void Promise.all(urls).then((urls) => {
+    if (backgrounds.get(style) !== state || style.getPropertyValue(BACKGROUND) !== was) return;
+    const filled = was.replace(CSS_URL, (whole) => {
+      const url = urls.shift();
+      return url ? `url("${url}")` : whole;
+    });
+    if (filled === was) return;
+    style.setProperty(BACKGROUND, filled, style.getPropertyPriority(BACKGROUND));
+    state.now = style.getPropertyValue(BACKGROUND);
+  });
+}
+
+/** The address of an .rdae file that a url(…) names; null if it names something else, or no address. */
+function addressOf(name: string, base: string): string | null {
+  const plain = name.replace(/\\(.)/g, "$1");
+  return NAMED.test(plain) && URL.canParse(plain, base) ? new URL(plain, base).href : null;
 }
 
 /** A rule that names .rdae files, and that nothing in the document obeys yet. */
@@ -313,7 +366,7 @@ function readSheets(): void {
 function tend(): void {
   pending = pending.filter((one) => {
     if (!isObeyed(one.rule)) return true;
-    fill(one.rule.style, one.base, one.alive);
+    apart(() => fill(one.rule.style, one.base, one.alive));
     return false;
   });
   for (const [style, { alive, files }] of backgrounds) {
@@ -366,9 +419,9 @@ function considerAll(node: Element | Document | ShadowRoot): void {
     const found = [...node.querySelectorAll<T>(selector)];
     return node instanceof Element && node.matches(selector) ? [node as T, ...found] : found;
   };
-  within<HTMLImageElement>("img").forEach(consider);
-  within<HTMLSourceElement>("source").forEach(considerSource);
-  within('[style*=".rdae" i]').forEach(considerStyle);
+  for (const image of within<HTMLImageElement>("img")) apart(() => consider(image));
+  for (const source of within<HTMLSourceElement>("source")) apart(() => considerSource(source));
+  for (const element of within('[style*=".rdae" i]')) apart(() => considerStyle(element));
   if (within("style, link").length) sheetsHaveChanged = true;
 }
 
@@ -405,7 +458,7 @@ export function watch(root: Document | ShadowRoot): void {
   root.addEventListener("load", hear, true);
   root.addEventListener("error", hear, true);
   new MutationObserver((records) => {
-    records.forEach(look);
+    for (const record of records) apart(() => look(record));
     tendSoon();
   }).observe(root, {
     subtree: true,

@@ -406,6 +406,134 @@ onPage("what cannot be decoded stays as it was, with one error event", "<div></d
 });
 
 onPage(
+  "a name that is no address spoils nothing else",
+  `<div id="bad"></div><div id="rule"></div><i id="inline" style="background-image: url('http://[bad/x.rdae')"></i>
+   <i id="both" style="background-image: url('http://[bad/x.rdae'), url('/cases/v1.0-flat.rdae')"></i>
+   <i id="half" style="background-image: url('/cases/gone.rdae'), url('/cases/v1.0-flat.rdae')"></i>
+   <img id="odd" src="http://[bad/x.rdae"><img id="one" src="/cases/v1.0-flat.rdae">`,
+  async (page, _server, tab) => {
+    await until(page, (id) => isShown(id), "one");
+    const background = (id) => page.evaluate((id) => getComputedStyle($(`#${id}`)).backgroundImage, id);
+    for (const id of ["rule", "both", "half"]) {
+      await until(page, (id) => getComputedStyle($(`#${id}`)).backgroundImage.includes("blob:"), id);
+    }
+    assert.equal(await background("bad"), 'url("http://[bad/x.rdae")');
+    assert.equal(await background("inline"), 'url("http://[bad/x.rdae")');
+    assert.match(await background("both"), /^url\("http:\/\/\[bad\/x.rdae"\), url\("blob:[^"]*"\)$/);
+    assert.match(await background("half"), /^url\("http[^"]*\/cases\/gone.rdae"\), url\("blob:[^"]*"\)$/);
+    // And not what comes later.
+    await page.evaluate(() => {
+      $("#inline").style.backgroundImage = 'url("http://[worse/x.rdae")';
+      document.body.insertAdjacentHTML("beforeend", '<img id="two" src="/cases/v1.0-pixel.rdae">');
+    });
+    await until(page, (id) => isShown(id), "two");
+    expected(tab, /404|ERR_INVALID_URL|ERR_NAME_NOT_RESOLVED|asked http:\/\/\[/);
+  },
+  {
+    head: `<style>
+      #bad { background-image: url("http://[bad/x.rdae") }
+      #rule { background-image: url("/cases/v1.0-flat.rdae") }
+    </style>`,
+  },
+);
+
+onPage("long names of other pictures hold nothing up", "<main></main>", async (page, _server, tab) => {
+  await until(page, () => customElements.get("rdae-img"));
+  const ms = await page.evaluate(async () => {
+    const found = {};
+    const long = `data:image/png;base64,${"A".repeat(160_000)}`;
+    for (const srcset of [`${long} 1x 2x`, `${long} 1x 2x, /none.rdae 1x 2x`]) {
+      const image = document.createElement("img");
+      image.srcset = srcset;
+      const start = performance.now();
+      $("main").append(image);
+      await new Promise((resolve) => setTimeout(resolve));
+      found[srcset.slice(-9)] = performance.now() - start;
+    }
+    return found;
+  });
+  for (const [srcset, taken] of Object.entries(ms)) assert.ok(taken < 2000, `${srcset}: ${Math.round(taken)} ms`);
+  expected(tab, /srcset/); // the browser's own words
+});
+
+onPage("srcset of one candidate is shown at its density", "<main></main>", async (page) => {
+  await until(page, () => customElements.get("rdae-img"));
+  await page.evaluate(() => ($("main").innerHTML = '<img id="one" srcset="/cases/v1.0-tiles.rdae 2x" alt="">'));
+  await until(page, () => happened.some(([event, id]) => event === "load" && id === "one"));
+  const [found, width] = await page.evaluate(async () => {
+    const { peek } = await import("/dist/rdae-polyfill.js");
+    const { width } = peek(new Uint8Array(await (await fetch("/cases/v1.0-tiles.rdae")).arrayBuffer()));
+    return [[$("#one").naturalWidth, $("#one").getAttributeNames().sort()], width];
+  });
+  assert.deepEqual(found, [Math.floor(width / 2), ["alt", "data-rdae-srcset", "id", "srcset"]]);
+});
+
+onPage(
+  "a picture that is larger than canvases is shown at a part of its size, in the place of the whole",
+  "<main></main>",
+  async (page) => {
+    await until(page, () => customElements.get("rdae-img"));
+    await page.evaluate(() => ($("main").innerHTML = '<img id="one" src="/cases/wide.rdae" alt="wide">'));
+    await until(page, () => happened.some(([event, id]) => event === "load" && id === "one"));
+    const found = await page.evaluate(async () => {
+      const { peek } = await import("/dist/rdae-polyfill.js");
+      const { width, height } = peek(new Uint8Array(await (await fetch("/cases/wide.rdae")).arrayBuffer()));
+      const image = $("#one");
+      const bitmap = await createImageBitmap(await (await fetch(image.currentSrc)).blob());
+      const whole = [width, height];
+      return { whole, stored: [bitmap.width, bitmap.height], natural: [image.naturalWidth, image.naturalHeight] };
+    });
+    const [width, height] = found.whole;
+    assert.ok(width > 2 * 16_384);
+    assert.deepEqual(found.stored, [Math.ceil(width / 4), Math.ceil(height / 4)]);
+    assert.deepEqual(found.natural, found.whole);
+    await page.evaluate(() => $("#one").setAttribute("src", "/cases/v1.0-pixel.rdae"));
+    await until(page, () => $("#one").naturalWidth === 1);
+    assert.deepEqual(await page.evaluate(() => [$("#one").hasAttribute("srcset"), $("#one").dataset.rdaeSrc]), [
+      false,
+      "/cases/v1.0-pixel.rdae",
+    ]);
+  },
+);
+
+onPage("a picture that the browser refuses gets its name back", "<main></main>", async (page) => {
+  await until(page, () => customElements.get("rdae-img"));
+  await page.evaluate(() => {
+    // A browser with smaller limits: what it is given is no picture to it.
+    const { createObjectURL } = URL;
+    URL.createObjectURL = (blob) =>
+      createObjectURL(blob.type === "image/bmp" ? new Blob(["no picture"], { type: "image/bmp" }) : blob);
+    $("main").innerHTML =
+      '<img id="one" src="/cases/v1.0-photo.rdae" alt="one"><i style="background-image: url(/cases/v1.0-photo.rdae)"></i>';
+  });
+  await until(page, () => happened.length > 0 && $("#one").getAttribute("src") === "/cases/v1.0-photo.rdae");
+  await page.waitForTimeout(300);
+  assert.deepEqual(await page.evaluate(() => happened), [["error", "one"]]);
+  assert.deepEqual(await page.evaluate(() => $("#one").getAttributeNames().sort()), ["alt", "id", "src"]);
+  assert.match(await page.evaluate(() => $("i").style.backgroundImage), /v1.0-photo.rdae/);
+});
+
+const FAILING = `<img id="set" srcset="/cases/gone.rdae 2x" alt="set"><img id="src" src="/cases/gone.rdae" alt="src">
+<picture><source srcset="/cases/gone.rdae"><img id="source" alt="source"></picture>`;
+onPage(
+  "what cannot be had is as the page wrote it, without a src that it did not have",
+  "<main></main>",
+  async (page, _server, tab) => {
+    await until(page, () => customElements.get("rdae-img"));
+    await page.evaluate((html) => ($("main").innerHTML = html), FAILING);
+    await until(page, () => happened.length >= 3);
+    await page.waitForTimeout(300);
+    assert.deepEqual(await page.evaluate(() => happened.map(([event, id]) => `${event} ${id}`).sort()), [
+      "error set",
+      "error source",
+      "error src",
+    ]);
+    assert.equal(await page.evaluate(() => $("main").innerHTML), FAILING);
+    assert.ok(expected(tab, /404/) > 0);
+  },
+);
+
+onPage(
   "lazy pictures wait until they are near",
   "<p>long</p><div></div>",
   async (page, server) => {
