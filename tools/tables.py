@@ -116,7 +116,7 @@ def _short() -> str:
     """What the README says of bits: each model against the best known codecs, by both measures."""
     own = [read_curve(_of_model(name, "kodak")) for name in MODELS]
     lines = [
-        "| against | visual: SSIMULACRA2 | PSNR | psnr: SSIMULACRA2 | PSNR |",
+        "| against | visual, by SSIMULACRA2 | visual, by PSNR | psnr, by SSIMULACRA2 | psnr, by PSNR |",
         "|---|---:|---:|---:|---:|",
     ]
     for name, title in SHORT:
@@ -138,15 +138,18 @@ def _speed() -> str:
     found = {title: (bpp, encode, decode) for title, _, bpp, encode, _, decode, _ in rows[2:]}
     (own,) = (title for title in found if title in MODELS)
     lines = ["| | bits per pixel | encode, ms | decode, ms |", "|---|---:|---:|---:|"]
-    lines += [f"| {title} | {' | '.join(found[title])} |" for title in (own, *TIMED)]
+    named = [("rdae", found[own]), *((title, found[title]) for title in TIMED)]
+    lines += [f"| {title} | {' | '.join(cells)} |" for title, cells in named]
     times = float(found[own][2]) / float(found["AVIF 4:4:4"][2])
     process, memory = (
         _number(pattern, printed) for pattern in (r"whole process ([\d.]+)", r"peak memory (\d+) MB")
     )
+    (tune,) = (tune for tune, name in TUNES.items() if name == own)
     size = sum(_manifest(name)["bytes"] for name in MODELS)
     words = (
-        f"Decoding takes {times:.0f} times as long as with AVIF. All of `rdae decompress`, from its start to the PNG, "
-        f"takes {process} s and {memory} MB of memory. The two models take {size / 1e6:.0f} MB on the disk."
+        f"Decoding takes {times:.0f} times as long as with AVIF. The whole `rdae decompress` command, from start-up to "
+        f"the written PNG, takes {process} s and {memory} MB of memory. Measured with `--tune {tune}`; both models are "
+        f"the same network with other weights, and together take {size / 1e6:.0f} MB on disk."
     )
     return "\n".join([*lines, "", *_wrapped(words)])
 
@@ -167,14 +170,15 @@ def _measured(*, words: bool) -> str:
             raise ResultsError(f"{path.name} was measured with other weights than {name}.json describes")
         results.append(content["results"])
     qualities = results[0]["quality"]
+    columns = ("bpp", "SSIMULACRA2", "PSNR, dB")
     lines = [
-        "| quality | " + " | ".join(f"{name}: bpp | SSIMULACRA2 | PSNR, dB" for name in MODELS) + " |",
+        f"| quality | {' | '.join(f'{name}: {each}' for name in MODELS for each in columns)} |",
         "|---:" + "|---:|---:|---:" * len(MODELS) + "|",
     ]
     for place, quality in enumerate(qualities):
         cells = [f"{quality:g}"]
-        for columns in results:
-            bpp, score, psnr = (columns[key][place] for key in ("bpp", "ssimulacra2", "psnr-rgb"))
+        for means in results:
+            bpp, score, psnr = (means[key][place] for key in ("bpp", "ssimulacra2", "psnr-rgb"))
             cells += [f"{bpp:.3f}", f"{score:.1f}", f"{psnr:.2f}"]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", *_deltas([read_curve(path) for path in curves])]
@@ -190,17 +194,18 @@ def _words() -> str:
         for manifest in manifests
     ]
     return (
-        f"Percent of bits at an equal score, or an equal PSNR; bits saved are negative. {' and '.join(spent)}, on a "
-        "machine with two CPU cores, and the training has not converged: the curves will move with the hours spent. "
-        "Measured by `rdae eval` on the 24 Kodak pictures with real files, as the [model card](../weights/README.md) "
-        "says in full."
+        "Difference in file size at an equal score, or at an equal PSNR; negative means that rdae's files are smaller. "
+        f"{' and '.join(spent)}, on a machine with two CPU cores, and the training has not converged: the curves will "
+        "move with the hours spent. Measured on the 24 Kodak pictures with real files, by `rdae eval`; the [model "
+        "card](../weights/README.md) has the details."
     )
 
 
 def _deltas(own: Sequence[Curve]) -> list[str]:
-    columns = "SSIMULACRA2 | mean of five | PSNR"
+    measures = ("SSIMULACRA2", "mean of five", "PSNR")
+    columns = [f"{name}, by {measure}" for name in MODELS for measure in measures]
     lines = [
-        f"| against | {' | '.join(f'{name}: {columns}' for name in MODELS)} |",
+        f"| against | {' | '.join(columns)} |",
         "|---" + "|---:|---:|---:" * len(MODELS) + "|",
     ]
     rows = [
