@@ -18,7 +18,8 @@ from .progress import PassingLine
 
 if TYPE_CHECKING:
     from rdae.codec.tiles import Region
-    from rdae.reporting.comparison.versions import Compared
+    from rdae.evaluation.codecs import Codec
+    from rdae.reporting.comparison.versions import BetterOf, Compared
     from rdae.targets import Kind, Target
 
 CODECS = "jpeg,webp,avif"
@@ -66,8 +67,9 @@ def _output(_context: click.Context, _option: click.Parameter, value: Path) -> P
     "--codecs",
     default=CODECS,
     show_default=True,
-    help="What to show beside the original and rdae, with commas between: jpeg, jpeg420, jpeg2000, webp, avif, "
-    "avif420, avif-iq, avif-ssimulacra2, avif-psnr, jxl and the other peers of rdae eval.",
+    help="What to show beside the original and rdae, with commas between: jpeg, which is jpeg420 or jpeg444, whichever "
+    "is better for the picture by SSIMULACRA2, jpeg420, jpeg444, jpeg2000, webp, avif, avif420, avif-iq, "
+    "avif-ssimulacra2, avif-psnr, jxl and the other peers of rdae eval.",
 )
 @click.option(
     "--bytes",
@@ -153,7 +155,7 @@ def compare(
     if not wanted:
         raise click.UsageError("--codecs names none.")
 
-    from rdae.evaluation.codecs import Rdae, find_codecs
+    from rdae.evaluation.codecs import Rdae
     from rdae.evaluation.run import labels
     from rdae.reporting.comparison import page, strip
     from rdae.reporting.comparison.versions import compared
@@ -163,7 +165,7 @@ def compare(
     check_output(output, force=force, inputs=identities(pictures))
     if not output.parent.is_dir():
         raise BatchError(f"{output}: there is no folder {output.parent}")
-    others = find_codecs(wanted)
+    others = _codecs(wanted)
     from rdae import open_model
 
     own = Rdae(open_model(model, device=device, threads=threads), effort, model)
@@ -203,6 +205,17 @@ def _target(size: float | None, bpp: float | None, ssimulacra2: float | None) ->
     if len(given) != 1:
         raise click.UsageError("Give one of --bytes, --bpp and --ssimulacra2.")
     return Target(*given[0])
+
+
+def _codecs(names: Sequence[str]) -> list[Codec | BetterOf]:
+    """What is shown beside rdae, prepared: `find_codecs`, but jpeg is JPEG as whoever looks at its pictures sets it."""
+    from rdae.evaluation.codecs import ALIASES, PILLOW_CODECS, find_codecs
+    from rdae.reporting.comparison.versions import BetterOf
+
+    full, halved = PILLOW_CODECS["jpeg"], PILLOW_CODECS["jpeg420"]
+    asked = iter([name for name in dict.fromkeys(names) if ALIASES.get(name, name) == full.name])
+    better = BetterOf("JPEG", (halved, full))
+    return [better if each is full and next(asked) == full.name else each for each in find_codecs(names)]
 
 
 def _place(compared: Compared, crop: Sequence[int]) -> Region:

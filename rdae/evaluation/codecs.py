@@ -330,7 +330,7 @@ PILLOW_CODECS: Mapping[str, PillowCodec] = {
 }
 
 # What others call the same.
-ALIASES: Mapping[str, str] = {"jpeg-xl": "jxl"}
+ALIASES: Mapping[str, str] = {"jpeg-xl": "jxl", "jpeg444": "jpeg"}
 
 COMPRESSAI = "compressai:"
 UNTRAINED = ("mbt2018-mean", "bmshj2018-hyperprior")

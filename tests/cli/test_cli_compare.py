@@ -97,6 +97,18 @@ def test_a_page_of_two_pictures_with_a_crop_for_each(photo: Path, tmp_path: Path
     assert "&lt;b&gt;.png" in page
 
 
+def test_jpeg_is_the_better_of_both_and_each_has_a_name_of_its_own(tmp_path: Path) -> None:
+    with Image.open(Path(__file__).resolve().parents[2] / "data" / "example.png") as image:
+        image.crop((60, 100, 220, 220)).save(tmp_path / "part.png")
+    line = ("compare", str(tmp_path / "part.png"), "--codecs", "jpeg444,jpeg,jpeg420", "--bpp", "0.8")
+    done = rdae_command(*line, "-e", "0", "-o", str(tmp_path / "out.png"))
+    assert done.exit_code == 0, done.stderr
+    rows = [re.split(r"\s{2,}", row.strip()) for row in done.stdout.splitlines()[1:]]
+    shown = [row for row in rows if row[0].startswith("JPEG")]
+    assert [row[0] for row in shown] == ["JPEG 4:4:4", "JPEG 4:2:0", "JPEG 4:2:0"]
+    assert shown[1] == shown[2]
+
+
 def test_an_equal_score_in_one_webp(tmp_path: Path) -> None:
     with Image.open(Path(__file__).resolve().parents[2] / "data" / "example.png") as image:
         image.crop((60, 100, 220, 220)).save(tmp_path / "part.png")

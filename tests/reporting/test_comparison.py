@@ -187,6 +187,52 @@ def test_what_no_codec_meets_is_an_error_that_names_the_file(tmp_path: Path) -> 
     assert versions.compared(small, "s", codecs[:1], Target("size", 900)).versions[0].ssimulacra2 is None
 
 
+BOTH = versions.BetterOf("JPEG", (PILLOW_CODECS["jpeg420"], PILLOW_CODECS["jpeg"]))
+
+STRIPES = np.where(np.arange(128)[None, :, None] % 2, (250, 0, 90), (0, 90, 250)).astype(np.uint8)
+STRIPES = STRIPES * np.ones((96, 1, 1), np.uint8)  # of colours, which 4:2:0 makes one
+
+
+@pytest.mark.parametrize(
+    ("picture", "target", "title"),
+    [
+        (EXAMPLE, Target("bpp", 0.8), "JPEG 4:2:0"),
+        (STRIPES, Target("bpp", 6), "JPEG 4:4:4"),
+        (EXAMPLE, Target("ssimulacra2", 50), "JPEG 4:4:4"),
+        (STRIPES, Target("ssimulacra2", 80), "JPEG 4:4:4"),
+        (EXAMPLE, Target("size", 10), "JPEG 4:2:0"),  # which neither meets
+    ],
+)
+def test_the_better_of_two_settings_is_shown_and_labelled(
+    picture: Levels, target: Target, title: str
+) -> None:
+    found = BOTH.version(picture, target)
+    made = [versions.version(codec, picture, target) for codec in BOTH.codecs]
+    other = next(each for each in made if each.title != title)
+    assert found.title == title
+    assert found.description.endswith("; here the better of JPEG 4:2:0 and JPEG 4:4:4")
+    assert found.ssimulacra2 is not None
+    assert other.ssimulacra2 is not None
+    if target.kind == "bpp":
+        assert found.ssimulacra2 > other.ssimulacra2
+    elif target.kind == "size" or other.ssimulacra2 >= target.value:
+        assert found.file_bytes < other.file_bytes
+    else:
+        assert found.ssimulacra2 >= target.value
+
+
+def test_a_page_calls_a_codec_by_what_its_versions_have_in_common() -> None:
+    first = compared()
+    one = dataclasses.replace(first, versions=[dataclasses.replace(first.versions[0], title="JPEG 4:2:0")])
+    other = dataclasses.replace(
+        first, versions=[dataclasses.replace(first.versions[0], title="JPEG 4:4:4", description="another")]
+    )
+    text = page.page_bytes([one, other], [CROP, CROP], Target("size", 1234)).decode()
+    assert "<span>JPEG</span>" in text
+    assert [text.count(f"<dt>JPEG {kind}</dt>") for kind in ("4:2:0", "4:4:4")] == [1, 1]
+    assert re.findall(r"<strong>(JPEG [^<]*)</strong>", text) == ["JPEG 4:2:0", "JPEG 4:4:4"]
+
+
 def slow_window(pictures: Sequence[Levels], window: tuple[int, int]) -> tuple[int, int]:
     """Left and top of the window that differs most, of those that begin at multiples of STEP, one by one."""
     columns, rows = window
@@ -383,7 +429,7 @@ def test_a_page_holds_every_picture_exactly_and_asks_for_nothing() -> None:
     assert escape(HOSTILE) in text
     assert "<i>Mine" not in text
     assert "<i>Mine</i>" in reader.text
-    assert "at most 1,234 bytes" in reader.text
+    assert "For each codec, the largest file of at most 1,234 bytes." in reader.text
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
     script = re.search(r"<script>(.*?)</script>", text, re.DOTALL)
     assert policy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from html import escape
 
@@ -33,7 +34,11 @@ def page_bytes(
     crops: what is in sight first, in the middle of each frame; pictures are whole if they fit into the page, else they
     are cut about it. zoom: at first; 1 is as large as there is room for. title: the heading.
     """
-    titles = ["original", *(each.title for each in compared[0].versions)]
+    groups_of_versions = list(zip(*(each.versions for each in compared), strict=True))
+    titles = ["original", *(_common([each.title for each in group]) for group in groups_of_versions)]
+    descriptions = dict.fromkeys(
+        (each.title, each.description) for group in groups_of_versions for each in group
+    )
     style = template.read("report.css") + template.read("comparison.css", PACKAGE)
     script = template.read("comparison.js", PACKAGE)
 
@@ -50,8 +55,7 @@ def page_bytes(
                 for each, crop, uris, part in zip(compared, crops, links, parts, strict=True)
             ),
             "codecs": "\n".join(
-                f"<dt>{escape(each.title)}</dt><dd>{escape(each.description)}</dd>"
-                for each in compared[0].versions
+                f"<dt>{escape(name)}</dt><dd>{escape(description)}</dd>" for name, description in descriptions
             ),
             "rdae": escape(rdae.__version__),
         }
@@ -68,11 +72,19 @@ def page_bytes(
     return page(*fit(groups, budget, crops))
 
 
+def _common(titles: Sequence[str]) -> str:
+    """What a codec is called that may be another for each picture: by the words with which all its titles begin."""
+    if len(set(titles)) == 1:
+        return titles[0]
+    words = zip(*(title.split() for title in titles), strict=False)
+    return " ".join(group[0] for group in itertools.takewhile(lambda group: len(set(group)) == 1, words))
+
+
 def _lead(target: Target) -> str:
     if target.kind == "ssimulacra2":
-        return f"Of each codec the file that just reaches an SSIMULACRA2 of {target.value:g}."
+        return f"For each codec, the file that just reaches an SSIMULACRA2 of {target.value:g}."
     most = f"{target.value:,.0f} bytes" if target.kind == "size" else f"{target.value:g} bits per pixel"
-    return f"Of each codec the largest file that has at most {most}."
+    return f"For each codec, the largest file of at most {most}."
 
 
 def _choice(i: int, title: str) -> str:

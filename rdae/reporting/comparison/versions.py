@@ -75,6 +75,31 @@ class Compared:
     versions: Sequence[Version]
 
 
+@dataclasses.dataclass(frozen=True)
+class BetterOf:
+    """Codecs of which each picture is shown by the one that does better with it, under that one's title.
+
+    title: of all of them. That is the one with the higher SSIMULACRA2 at a size or rate (PSNR of pictures too small for
+    it), and with the shorter file at a score.
+    """
+
+    title: str
+    codecs: Sequence[Codec]
+
+    def version(self, original: Picture, target: Target) -> Version:
+        """The better version of a picture."""
+        made = [version(codec, original, target) for codec in self.codecs]
+        good = [each for each in made if target.meets(_measure_of(target, each))]
+        by_bytes = bool(good) != target.at_most  # a score is met by all, or a size by none
+        found = min(good or made, key=lambda each: each.file_bytes if by_bytes else -_goodness(each))
+        others = " and ".join(codec.title for codec in self.codecs)
+        return dataclasses.replace(found, description=f"{found.description}; here the better of {others}")
+
+
+def _goodness(made: Version) -> float:
+    return made.psnr if made.ssimulacra2 is None else made.ssimulacra2
+
+
 def bits_per_pixel(file_bytes: int, picture: Picture) -> float:
     """Bits for each pixel of a picture, (h, w, 3), of a file with so many bytes."""
     return 8 * file_bytes / (picture.size // 3)
@@ -83,7 +108,7 @@ def bits_per_pixel(file_bytes: int, picture: Picture) -> float:
 def compared(
     path: Path,
     name: str,
-    codecs: Sequence[Codec],
+    codecs: Sequence[Codec | BetterOf],
     target: Target,
     *,
     tell: Callable[[str], None] = lambda _line: None,
@@ -99,7 +124,10 @@ def compared(
         versions = []
         for codec in codecs:
             tell(f"{name}: {codec.title}")
-            versions.append(version(codec, original, target))
+            if isinstance(codec, BetterOf):
+                versions.append(codec.version(original, target))
+            else:
+                versions.append(version(codec, original, target))
         if not any(target.meets(_measure_of(target, each)) for each in versions):
             nearest = min(versions, key=lambda each: abs(_measure_of(target, each) - target.value))
             raise TargetError(
