@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
+import signal
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
@@ -144,6 +145,10 @@ class Request:
             with orderly_termination(), contextlib.closing(outcomes):
                 for outcome in outcomes:
                     printer.show(outcome)
+        except KeyboardInterrupt:
+            if printer.interrupted(outputs=output_suffix is not None):
+                sys.exit(128 + signal.SIGINT)  # all is said
+            raise
         finally:
             printer.close()
         printer.summary(epilogue(left_out))

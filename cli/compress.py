@@ -263,7 +263,7 @@ def compress(
     chosen = context.get_parameter_source("quality") is ParameterSource.COMMANDLINE
     if len(targets) + chosen > 1:
         raise click.UsageError(
-            "--quality, --bpp, --size, --psnr, --ms-ssim and --ssimulacra2 exclude each other."
+            "Give only one of --quality, --bpp, --size, --psnr, --ms-ssim and --ssimulacra2."
         )
     if background is not None and not no_alpha:
         raise click.UsageError("--background is for --no-alpha.")

@@ -41,7 +41,7 @@ def tune_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def one_of_model_and_tune(model: object, tune: object) -> None:
     """Wrong usage if both are given."""
     if model is not None and tune is not None:
-        raise click.UsageError("--model and --tune exclude each other.")
+        raise click.UsageError("Give only one of --model and --tune.")
 
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:

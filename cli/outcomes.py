@@ -14,6 +14,8 @@ from typing import Any
 import click
 
 from rdae.batch import Facts, Outcome
+from rdae.batch.compress import NOT_REMOVED
+from rdae.storage.locations import STANDARD
 
 from .messages import complain, one_line
 from .progress import PassingLine, bar, clock_time
@@ -38,6 +40,7 @@ class OutcomePrinter:
         self._bar = on_terminal and total > 1 and not quiet
         self._began = time.monotonic()
         self._ended = self._failed = self._skipped = 0
+        self._not_kept = 0
         self._input_bytes = self._output_bytes = self._rdae_bytes = self._pixels = 0
 
     @property
@@ -55,7 +58,7 @@ class OutcomePrinter:
             self._output_bytes += outcome.facts.output_bytes
             self._rdae_bytes += outcome.facts.rdae_bytes
             self._pixels += outcome.facts.pixels or outcome.facts.width * outcome.facts.height
-        name = outcome.job.input if outcome.job.input != "-" else "standard input"
+        name = _named(outcome.job.input, "standard input")
         notes = self._shown(outcome.notes)
         if outcome.error or notes:
             self._line.clear()
@@ -86,6 +89,20 @@ class OutcomePrinter:
         """Leave the bar's line to others."""
         self._line.clear()
 
+    def interrupted(self, *, outputs: bool) -> bool:
+        """Say how far an interrupted run of several jobs came; whether anything was said.  outputs: they make some."""
+        self._line.clear()
+        if self._quiet or self._total < 2:
+            return False
+        told = f"interrupted: {self._ended - self._failed:,} of {self._total:,} done"
+        if self._failed:
+            told += f", {self._failed:,} failed"
+        if outputs:
+            told += "; run again with --skip-existing for the rest"
+        click.echo(err=True)  # the terminal has written ^C
+        click.echo(told, err=True)
+        return True
+
     def summary(self, epilogue: str = "") -> None:
         """Sum up, if there were several jobs; epilogue: a line that is printed in any case, if there is one."""
         self._line.clear()
@@ -104,19 +121,33 @@ class OutcomePrinter:
                 told.append(f"{self._input_bytes:,} bytes")
             told.append(f"{8 * self._rdae_bytes / self._pixels:.3f} bpp")
         told.append(f"{spent_s:.1f} s ({self._pixels / 1e6 / max(spent_s, 1e-9):.2f} MP/s)")
+        if self._not_kept:
+            told.append(f"some metadata of {self._not_kept:,} not kept (-v says what)")
         click.echo(", ".join(told), err=True)
 
     def _shown(self, notes: Sequence[str]) -> list[str]:
-        """The notes that are printed: unless asked not what most photographs would have, which lose nothing by it."""
+        """The notes that are printed: unless asked not what most photographs would have, which lose nothing by it.
+
+        Of many files those that had metadata for which there is no place are counted in the summary, unless an input
+        was not removed for it.
+        """
         if self._quiet or not notes:
             return []
-        from rdae.pictures import SRGB_LEFT_OUT
+        from rdae.pictures import NOT_KEPT, SRGB_LEFT_OUT
 
-        return [note for note in notes if self._verbose or note != SRGB_LEFT_OUT]
+        if self._verbose:
+            return list(notes)
+        counted = [note for note in notes if note.startswith(NOT_KEPT)]
+        if self._total == 1 or any(note.startswith(NOT_REMOVED) for note in notes):
+            counted = []
+        self._not_kept += bool(counted)
+        return [note for note in notes if note != SRGB_LEFT_OUT and note not in counted]
 
     def _tell(self, outcome: Outcome) -> None:
         self._line.clear()
-        names = f"{outcome.job.input} -> {outcome.job.output}" if outcome.job.output else outcome.job.input
+        source = _named(outcome.job.input, "standard input")
+        goes_to = _named(outcome.job.output, "standard output")
+        names = f"{source} -> {goes_to}" if goes_to else source
         words = "skipped, as it is there" if outcome.facts is None else self._words(outcome.facts)
         if self._verbose and outcome.facts is not None:
             stages = "".join(f", {stage} {seconds:.3f}" for stage, seconds in outcome.stages.items())
@@ -125,6 +156,11 @@ class OutcomePrinter:
             words += f"  {made}  {outcome.seconds:.3f} s{stages}"
         # A command without outputs has these lines as its results.
         click.echo(f"{one_line(names)}  {words}", err=bool(outcome.job.output))
+
+
+def _named(location: str, stream: str) -> str:
+    """A location for people, who need not know that - is a standard stream."""
+    return stream if location == STANDARD else location
 
 
 def _as_json(outcome: Outcome, *, verbose: bool) -> dict[str, Any]:

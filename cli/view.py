@@ -30,8 +30,8 @@ def view(files: tuple[str, ...], *, recursive: bool, no_open: bool) -> None:
 
     A FILE is a path, a folder (with -r), a pattern in quotes, a URL, or - for standard input: an .rdae file, or a
     picture to compare with that browsers open. Of two files the second is compared with the first. The files are
-    served to this machine alone, at an address that nobody can guess, until Ctrl-C. If one of them cannot be
-    shown, none is.
+    served to this machine alone, at a random address, until Ctrl-C. If any file cannot be shown, the command
+    stops.
     """
     from rdae.viewing.files import viewer_folder
     from rdae.viewing.server import ViewerServer

@@ -27,7 +27,7 @@ from rdae.networks.registry import find_by_id, tuned_path
 from rdae.pictures import raster_in
 from rdae.pictures.bands import Bands
 from rdae.pictures.images import to_raster
-from rdae.pictures.raster import Raster
+from rdae.pictures.raster import Note, Raster, silent
 from rdae.pictures.transparency import EXACT, Colour, colour_of, composed, quantised
 from rdae.quality import to_index
 from rdae.storage.sources import Source, is_source, opened
@@ -73,6 +73,7 @@ class Model:
         lossless: bool = False,
         listener: Listener | None = None,
         clock: Clock | None = None,
+        note: Note = silent,
     ) -> bytes:
         """Return the bytes of an .rdae file.
 
@@ -90,8 +91,10 @@ class Model:
         listener: is told of each step of that, and ends it by returning True.
         verify: decode all but the pixels again and compare, VerifyError if it differs.
         clock: gets the seconds by stage, and tells its listener how many tiles are done.
-        ValueError if a quality is out of range or there is no such colour, OSError if a file cannot be read,
-        PictureError if the image cannot be coded, TargetError if no quality meets the target.
+        note: takes a line if the model does not reach the target, and the picture is stored exactly.
+        ValueError if a quality is out of range or there is no such colour, OSError if a file cannot be read
+        (FileNotFoundError if there is none), PictureError if the image cannot be coded, TargetError if no quality
+        meets the target.
         """
         index = to_index(quality)
         raster = _transparent(_raster(image, metadata=metadata), alpha_quality, background)
@@ -110,7 +113,9 @@ class Model:
             )
         else:
             prepared = prepare(raster, self.loaded, keep=True, clock=clock)
-            data = compress_to(prepared, target, effort, choose=exact, listener=listener, clock=clock)
+            data = compress_to(
+                prepared, target, effort, choose=exact, listener=listener, clock=clock, note=note
+            )
         if verify:
             encode.check(data, raster, self.loaded, clock)
         return data
@@ -211,7 +216,7 @@ def open_model(
 
     name_or_path: an installed model's name, or a weights file. tune: instead of that one of the published models,
     "psnr" or "visual", by what it is best at: PSNR, or what people see. Default: the tune of
-    `rdae.networks.registry.DEFAULT_TUNE`. ValueError for both, or another tune.
+    `rdae.networks.registry.DEFAULT_TUNE`. ValueError if both name_or_path and tune are given, or there is no such tune.
     device: "cpu", "cuda", or "cuda:1" and so on; default: what RDAE_DEVICE says, else the CPU. Files decode to the same
     latents on each.
     threads: that share the work on a picture; default: as many as the processors that this process may use.
@@ -289,7 +294,8 @@ def compress(
 ) -> bytes:
     """Return the bytes of an .rdae file: `Model.compress` with the given model, or that of a tune as `open_model` says.
 
-    ValueError for both.
+    ValueError if both model and tune are given. The errors of `Model.compress`, among them FileNotFoundError for a path
+    where no file is.
     """
     if model is not None and tune is not None:
         raise ValueError(f"model {model.name} and tune {tune}, expected one of them")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar, get_args
 
 from rdae.errors import TargetError
 from rdae.quality import MAX_INDEX, from_index
@@ -39,6 +39,9 @@ class Target:
     value: float
 
     def __post_init__(self) -> None:
+        """ValueError for another kind, or a value that none of this kind can have."""
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"target {self.kind!r}, expected one of {', '.join(get_args(Kind))}")
         most = _EQUAL.get(self.kind, math.inf)
         if not 0 < self.value < most:
             bounds = f"more than 0 and less than {most:g}" if self.kind in _EQUAL else "more than 0"
@@ -54,6 +57,17 @@ class Target:
         if self.at_most:
             return math.log(measure)
         return -math.log(max(_EQUAL[self.kind] - measure, 1e-12)) if self.kind in _EQUAL else measure
+
+    def words(self, measure: float) -> str:
+        """Name a measure of this kind, with its unit: "36.00 dB"."""
+        form = {
+            "size": "{:,.0f} bytes",
+            "bpp": "{:.4f} bpp",
+            "psnr": "{:.2f} dB",
+            "ms-ssim": "MS-SSIM {:.5f}",
+            "ssimulacra2": "SSIMULACRA2 {:.2f}",
+        }[self.kind]
+        return form.format(measure)
 
     def meets(self, measure: float) -> bool:
         """Tell if a measure is on the right side of the target."""
@@ -143,12 +157,6 @@ def meet(target: Target, trial: Callable[[int], tuple[Made, float]], first: int 
 
 
 def _unreachable(target: Target, measure: float, index: int) -> str:
-    form = {
-        "size": "{:.0f} bytes",
-        "bpp": "{:.4f} bpp",
-        "psnr": "{:.2f} dB",
-        "ms-ssim": "MS-SSIM {:.5f}",
-        "ssimulacra2": "SSIMULACRA2 {:.2f}",
-    }[target.kind]
-    found, wanted = form.format(measure), form.format(target.value)
-    return f"{wanted} cannot be had: quality {from_index(index):g} gives {found}"
+    best = "the smallest file" if target.at_most else "the best picture"
+    wanted, found = target.words(target.value), target.words(measure)
+    return f"{wanted} is not possible: {best}, at quality {from_index(index):g}, has {found}"

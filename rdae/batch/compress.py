@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from rdae.pictures.raster import Raster
 
 
+NOT_REMOVED = "not removed: "
+"""What the note begins with that says why an input was kept."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Compress:
     """Compresses the picture that is a job's input to the .rdae file that is its output.
@@ -89,7 +93,7 @@ class Compress:
                 job.check()
             size = source.size()
         target = None if self.target is None else Target(*self.target)
-        data = self._data(picture, target, clock, listener)
+        data = self._data(picture, target, clock, listener, note)
         clock.tell("writing")
         header, _, _ = peek(data[:HEADER_BYTES])
         with clock.stage("write"):
@@ -99,7 +103,7 @@ class Compress:
             if self.remove:
                 why_kept = "something was left out" if left_out else _removed(source, before, output, data)
                 if why_kept:
-                    note(f"not removed: {why_kept}")
+                    note(f"{NOT_REMOVED}{why_kept}")
         return Facts(
             rdae_bytes=len(data),
             input_bytes=size,
@@ -110,7 +114,14 @@ class Compress:
             quality=from_index(header.quality_index),
         )
 
-    def _data(self, picture: Raster, target: Target | None, clock: Clock, listener: Listener | None) -> bytes:
+    def _data(
+        self,
+        picture: Raster,
+        target: Target | None,
+        clock: Clock,
+        listener: Listener | None,
+        note: Callable[[str], None],
+    ) -> bytes:
         if self.lossless:
             from rdae.api import compress
 
@@ -139,6 +150,7 @@ class Compress:
                 background=self.background,
                 exact=self.exact,
                 clock=clock,
+                note=note,
             )
 
 

@@ -80,9 +80,7 @@ def _misnomer(output: str) -> str:
 
     if PurePath(locate(output).name).suffix.lower() not in PICTURE_SUFFIXES:
         return ""
-    return (
-        f"the output {output} is called like a picture, but would be an .rdae file: end its name in {SUFFIX}"
-    )
+    return f"the output {output} has a picture's suffix, but would be an .rdae file: end its name in {SUFFIX}"
 
 
 def unfinished(jobs: Iterable[Job]) -> list[Job]:

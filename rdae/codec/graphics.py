@@ -99,8 +99,12 @@ class Candidate(NamedTuple):
 
 def lossless(raster: Raster, effort: int) -> Container:
     """Return the file of a picture that is kept exactly, colours under alpha 0 included."""
+    return _stored(raster, raster.levels, MAX_QUALITY_INDEX, _lossless_settings(raster, effort))
+
+
+def _lossless_settings(raster: Raster, effort: int) -> Settings:
     best = raster.width * raster.height <= BEST_PIXELS or effort >= BEST_EFFORT
-    return _stored(raster, raster.levels, MAX_QUALITY_INDEX, BEST if best else USUAL)
+    return BEST if best else USUAL
 
 
 def best(encoding: Encoding, search: Callable[[Prepared], Encoding]) -> Choice:
@@ -240,13 +244,16 @@ def is_graphics(raster: Raster) -> bool:
     return webp.available() and Look.of(raster.levels).whole
 
 
-def offers(raster: Raster, index: int, *, always: bool) -> Iterator[Candidate]:
-    """Yield what `candidates` does, as far as it could be worth it.  always: the exact one of any picture."""
+def offers(raster: Raster, index: int, *, always: bool, effort: int = 0) -> Iterator[Candidate]:
+    """Yield what `candidates` does, as far as it could be worth it.
+
+    always: the exact one of any picture, made with as much effort as `lossless` makes it: there is nothing else.
+    """
     if not webp.available():
         return
     look = Look.of(raster.levels)
     if always or look.exactness_is_near:
-        found = candidates(raster, index)
+        found = candidates(raster, index, _lossless_settings(raster, effort) if always else None)
         yield from found if look.whole else [next(found)]
 
 
@@ -257,18 +264,21 @@ def parts(raster: Raster, objective: Objective, index: int) -> list[StoredPart]:
     return list(_parts(raster, Look.of(raster.levels), Account(raster, objective, index)))
 
 
-def candidates(raster: Raster, index: int) -> Iterator[Candidate]:
-    """Yield a picture stored as pixels: exactly, but for colours under alpha 0, then with fewer and fewer colours."""
+def candidates(raster: Raster, index: int, settings: Settings | None = None) -> Iterator[Candidate]:
+    """Yield a picture stored as pixels: exactly, but for colours under alpha 0, then with fewer and fewer colours.
+
+    settings: of the exact one; None: as its size allows.
+    """
     levels = _seen_levels(raster)
-    yield _exact(raster, levels)
+    yield _exact(raster, levels, settings)
     for each in _simpler(levels, grey=raster.grey):
         yield Candidate(_stored(raster, each, index, QUICK, exact=False), each)
 
 
-def _exact(raster: Raster, levels: Levels) -> Candidate:
+def _exact(raster: Raster, levels: Levels, settings: Settings | None = None) -> Candidate:
     """A picture, exactly. levels: without colours under alpha 0, though in some icons keeping them is cheaper."""
     area = raster.width * raster.height
-    settings = BEST if area <= QUICKLY_BEST_PIXELS else USUAL
+    settings = settings or (BEST if area <= QUICKLY_BEST_PIXELS else USUAL)
     found = Candidate(_stored(raster, levels, MAX_QUALITY_INDEX, settings), levels)
     if raster.alpha is None or area > ICON_PIXELS:
         return found

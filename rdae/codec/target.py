@@ -16,6 +16,7 @@ from rdae.codec.container import pack
 from rdae.codec.encoding import Encoding, Prepared, file_of, prepare, reconstruct, searched_encoding
 from rdae.codec.refinement import Listener
 from rdae.errors import TargetError
+from rdae.pictures.raster import Note, silent
 from rdae.quality import MAX_INDEX
 from rdae.targets import FIRST_INDEX, Met, Target, meet
 
@@ -77,11 +78,13 @@ def compress_to(
     choose: bool = False,
     listener: Listener | None = None,
     clock: Clock | None = None,
+    note: Note = silent,
 ) -> bytes:
     """Return the file that comes closest to a target on its right side; TargetError if there is none.
 
     It is sought without effort first, which is quick, then with it from there on.  choose: of graphics, take pixels
     (`rdae.codec.graphics`) where they come as close in fewer bytes, or closer; exact ones where nothing else does.
+    note: is told in a line if that is so.
     """
     clock = clock or Clock()
     try:
@@ -90,29 +93,38 @@ def compress_to(
         found = _with_pixels(prepared, target, effort, None, listener, clock) if choose else []
         if not found:
             raise
-        return _best(found, prepared, target)
+        best = _best(found, prepared, target)
+        if best.exact:
+            note(
+                f"the model does not reach {target.words(target.value)} at any quality: the picture is stored exactly"
+            )
+        return best.data
     if not choose:
         return latents.data
     found = [latents, *_with_pixels(prepared, target, effort, latents, listener, clock)]
-    return _best(found, prepared, target)
+    return _best(found, prepared, target).data
 
 
 class _Found(NamedTuple):
-    """A file that meets a target. seen: decodes it, uint8 (h, w, 3). at: the quality index of its latents."""
+    """A file that meets a target.
+
+    seen: decodes it, uint8 (h, w, 3). at: the quality index of its latents. exact: it has the picture's own pixels.
+    """
 
     data: bytes
     seen: Callable[[], npt.NDArray[np.uint8]]
     at: int
+    exact: bool = False
 
 
-def _best(found: list[_Found], prepared: Prepared, target: Target) -> bytes:
+def _best(found: list[_Found], prepared: Prepared, target: Target) -> _Found:
     """Return the shortest file; of a size or rate that with the least error."""
     if len(found) == 1:
-        return found[0].data
+        return found[0]
     if not target.at_most:
-        return min((each.data for each in found), key=len)
+        return min(found, key=lambda each: len(each.data))
     account = graphics.Account(prepared.raster, prepared.model.objective, FIRST_INDEX)
-    return min(found, key=lambda each: account.error_bits(each.seen())).data
+    return min(found, key=lambda each: account.error_bits(each.seen()))
 
 
 def _with_pixels(
@@ -124,37 +136,37 @@ def _with_pixels(
     clock: Clock,
 ) -> list[_Found]:
     """Return what meets the target as pixels, and with rectangles of them.  latents: what did without, if any did."""
-    stored = _stored_to(prepared, target, always=latents is None and not target.at_most)
+    stored = _stored_to(prepared, target, effort, always=latents is None and not target.at_most)
     nearest = 0 if target.at_most else MAX_INDEX
     index = nearest if latents is None else latents.at
     mixed = _mixed_to(prepared, target, effort, index, listener, clock)
     return mixed if stored is None else [stored, *mixed]
 
 
-def _stored_to(prepared: Prepared, target: Target, *, always: bool) -> _Found | None:
+def _stored_to(prepared: Prepared, target: Target, effort: int, *, always: bool) -> _Found | None:
     """Return the picture stored as pixels in the best way within a size, or in the shortest with a distortion.
 
     always: also a photograph.
     """
     raster = prepared.raster
     offers = graphics.offers(
-        raster, FIRST_INDEX, always=always
+        raster, FIRST_INDEX, always=always, effort=effort
     )  # with all colours, then with fewer and fewer
     per_pixel = 8 / (raster.width * raster.height) if target.kind == "bpp" else 1
-    good: list[tuple[bytes, graphics.Candidate]] = []
-    for each in offers:
+    good: list[tuple[bytes, graphics.Candidate, bool]] = []
+    for number, each in enumerate(offers):
         data = pack(each.container)
         if target.at_most and len(data) * per_pixel <= target.value:
-            good.append((data, each))
+            good.append((data, each, number == 0))
             break  # what has more colours is better
         if not target.at_most:
             if likeness(target, raster.levels, graphics.visible(raster, each.levels)) < target.value:
                 break
-            good.append((data, each))
+            good.append((data, each, number == 0))
     if not good:
         return None
-    data, best = min(good, key=lambda each: len(each[0]))
-    return _Found(data, lambda: best.levels, FIRST_INDEX)
+    data, best, exact = min(good, key=lambda each: len(each[0]))
+    return _Found(data, lambda: best.levels, FIRST_INDEX, exact)
 
 
 def _mixed_to(

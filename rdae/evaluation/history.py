@@ -108,7 +108,9 @@ def read_run(folder: Path) -> Run:
     from rdae.training.log import NAME, Log
 
     if not is_run(folder):
-        if {"data", "steps", "hours"} <= _config(folder).keys():  # the trainer's, written before the first step
+        if {"data", "steps", "hours"} <= _config(
+            folder
+        ).keys():  # the trainer's, written before the first step
             raise ResultsError(f"{folder}: the run has no log yet")
         raise ResultsError(f"{folder}: no {NAME} in it, so not the folder of a training run")
     # A step that was made again after a kill counts once, as it was made last.

@@ -169,7 +169,10 @@ def find_by_id(model_id: bytes) -> Path:
             f"needs model {model_id.hex()}, but several different models begin so: {listed}; say which with --model"
         )
     if not fitting:
-        raise WeightsError(f"needs model {model_id.hex()}{_advice(model_id)}; {_account()}")
+        raise WeightsError(
+            f"needs model {model_id.hex()}{_advice(model_id)}; {_account()}; "
+            f"where its weights are, --model FILE says, or their folder in {PATH_VARIABLE}"
+        )
     return fitting[0].path
 
 

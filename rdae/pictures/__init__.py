@@ -8,12 +8,13 @@ line for it. What pictures are in memory is for `rdae.pictures.raster` to say.
 """
 
 from rdae.pictures.formats import FORMATS, SUFFIXES
-from rdae.pictures.images import SRGB_LEFT_OUT
+from rdae.pictures.images import NOT_KEPT, SRGB_LEFT_OUT
 from rdae.pictures.reading import Picture, picture_in, raster_in, read_picture, read_raster, to_rgb_array
 from rdae.pictures.writing import check_quality, format_of, picture_bytes, picture_chunks, write_picture
 
 __all__ = [
     "FORMATS",
+    "NOT_KEPT",
     "SRGB_LEFT_OUT",
     "SUFFIXES",
     "Picture",

@@ -20,6 +20,7 @@ from rdae.pictures.png_chunks import Survey
 ROUNDED = "{} bits rounded to 8"
 CUT = "{} bits cut to 8"
 MOST_NOTES = 8  # of one kind: types of chunks are a stranger's words
+MOST_NAMES, MOST_LETTERS = 3, 24  # of texts, in the note of what is not kept
 SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 IPTC = 0x0404  # of Photoshop's resources
 EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
@@ -237,8 +238,8 @@ def _swapped(name: str) -> str | None:
     return f"{kind};16{SWAPPED[depth[2:]]}" if depth[2:] in SWAPPED else None
 
 
-def _left_behind(image: Any, texts: int = 0) -> Iterator[str]:
-    """What a container has no place for."""
+def _left_behind(image: Any, texts: Counter[str] | None = None) -> Iterator[str]:
+    """What a container has no place for.  texts: of a PNG, how many by each name."""
     photoshop = image.info.get("photoshop")
     tags = getattr(image, "tag_v2", None) or {}
     if (
@@ -252,7 +253,24 @@ def _left_behind(image: Any, texts: int = 0) -> Iterator[str]:
     if any(marker == "APP1" and data.startswith(EXTENDED_XMP) for marker, data in _segments(image)):
         yield "extended XMP"
     if texts:
-        yield f"{texts} text{'s' if texts > 1 else ''}"
+        yield _texts_words(texts)
+
+
+def _texts_words(texts: Counter[str]) -> str:
+    """Texts of a PNG by their names, which are a stranger's words: few of them, cut, and without control characters."""
+    names = [name for name in texts if name][:MOST_NAMES]
+    shown = ", ".join(f'"{_shown(name)}"' for name in names)
+    total = texts.total()
+    rest = total - len(names)
+    if not names:
+        return f"{total:,} PNG text{'s' if total > 1 else ''}"
+    return f"PNG text{'s' if total > 1 else ''} {shown}{f' and {rest:,} more' if rest else ''}"
+
+
+def _shown(name: str) -> str:
+    """A name of a text, with escapes for what cannot be printed, cut to MOST_LETTERS."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+    return shown if len(shown) <= MOST_LETTERS else f"{shown[: MOST_LETTERS - 1]}…"
 
 
 def _segments(image: Any) -> list[tuple[str, bytes]]:

@@ -47,6 +47,9 @@ BACKWARDS = frozenset(
     TURNS[n] for n in (3, 4, 7, 8)
 )  # the first of these that of the last, or of the last row
 BAND_PIXELS = 1 << 21  # that are converted at once
+NOT_KEPT = "not kept: "
+"""What the note begins with that names metadata for which a container has no place."""
+
 SRGB_LEFT_OUT = "sRGB profile left out: colours are sRGB's unless a profile says otherwise"
 
 
@@ -157,7 +160,7 @@ def _from_pillow(
                 alpha = np.full((height, width), 255, np.uint8)
             alpha[top:bottom] = transparency
         say = silent  # all bands have the same to say
-    not_kept = [f"not kept: {', '.join(facts.not_kept)}"] if kept and facts.not_kept else []
+    not_kept = [f"{NOT_KEPT}{', '.join(facts.not_kept)}"] if kept and facts.not_kept else []
     if colours.srgb_profile and "icc" in kept:
         not_kept.append(SRGB_LEFT_OUT)
     raster = Raster(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -30,6 +31,7 @@ TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 OF_THE_PICTURE = frozenset({b"tRNS"})
 # Of what Pillow refuses the picture for, or would not pass on, if it is shorter.
 LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"pHYs": 9}
+MOST_NAMES = 8  # of texts: a stranger's words
 XMP_KEY = b"XML:com.adobe.xmp"
 
 
@@ -39,8 +41,8 @@ class Survey:
 
     depth: bits of a sample. key: the colour that is transparent, in samples of that depth. profile, xmp: inflated, if
     Pillow would not. gamma, chromaticities, cicp: as `rdae.pictures.colours` takes them. srgb: it says so. texts: how
-    many, without XMP. damaged: types of chunks that were left out for their checksums or lengths.
-    unread: what is damaged inside.
+    many there are by each name, without XMP; of many names those after MOST_NAMES count under "".
+    damaged: types of chunks that were left out for their checksums or lengths. unread: what is damaged inside.
     """
 
     width: int = 0
@@ -55,7 +57,7 @@ class Survey:
     chromaticities: tuple[XY, XY, XY, XY] | None = None
     cicp: tuple[int, int] | None = None
     srgb: bool = False
-    texts: int = 0
+    texts: Counter[str] = field(default_factory=Counter)
     damaged: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
 
@@ -186,7 +188,8 @@ def _take_text(found: Survey, kind: bytes, content: bytes) -> bool:
         if text is None:
             found.unread.append("XMP")
     elif not key.startswith(b"Raw profile type "):  # which Pillow makes EXIF of
-        found.texts += 1
+        name = key.decode("latin-1")
+        found.texts[name if name in found.texts or len(found.texts) < MOST_NAMES else ""] += 1
     return text is None or len(text) > PILLOWS_MOST
 
 

@@ -24,6 +24,9 @@ from rdae.pictures.images import from_pillow, no_memory, to_raster, words
 from rdae.pictures.raster import Note, Raster, check_size, silent
 from rdae.storage.files import open_input, read_bounded
 
+RDAE = b"RDAE"
+"""What .rdae files begin with: see docs/format.md."""
+
 Picture = npt.NDArray[np.uint8]  # (h, w, 3), sRGB
 
 
@@ -90,7 +93,10 @@ def _raster_in(file: BinaryIO, note: Note, *, metadata: bool | Collection[str], 
         except MemoryError as error:
             raise no_memory(image) from error
         except Exception as error:
-            raise PictureError(f"the picture is damaged or cut short: {words(error)}") from error
+            reason = words(error)
+            # Pillow's own words for the same, with how much of its buffer is left.
+            detail = "" if reason.startswith("image file is truncated") else f": {reason}"
+            raise PictureError(f"the picture is damaged or cut short{detail}") from error
         if not whole:
             raise PictureError(
                 "the picture is damaged or cut short: rows are missing, or their checksum is wrong"
@@ -122,6 +128,8 @@ def _opened(source: BinaryIO, head: bytes) -> Image.Image:
             raise PictureError("the file is empty") from None
         if png_chunks.is_png(source):
             raise PictureError("the picture is damaged or cut short: no PNG has such a header") from None
+        if head.startswith(RDAE):
+            raise PictureError("already an .rdae file; rdae decompress opens it") from None
         raise PictureError(_odd_tiff(source) or "not a picture in a known format") from None
     except Exception as error:  # the plug-ins of Pillow raise whatever their parsers stumble over
         raise PictureError(f"the picture cannot be read: {words(error)}") from error

@@ -192,7 +192,9 @@ def _write(file: BinaryIO, data: Data) -> int:
 
 def foreign(path: object) -> OutputExistsError:
     """The error that says that a picture may be the original."""
-    return OutputExistsError(f"the output {path} may be the original: only -o {path} --force replaces it")
+    return OutputExistsError(
+        f"the output {path} may be the original, which --force alone does not replace: -o {path} --force does"
+    )
 
 
 def _exists(path: Path) -> OutputExistsError:

@@ -52,8 +52,10 @@ class FakeModel:
         exact: bool = True,
         listener: Any = None,
         clock: Clock | None = None,
+        note: Any = None,
     ) -> bytes:
         assert (effort, listener) == (1, None)
+        assert note is not None
         self.wanted.append(target)
         self.transparency.append((alpha_quality, background))
         assert exact
@@ -338,8 +340,8 @@ def test_targets_reach_the_encoder(options: list[str], expected: Target | None) 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--bpp", "1", "--size", "3KB"], "exclude each other"),
-        (["-q", "50", "--psnr", "36"], "exclude each other"),
+        (["--bpp", "1", "--size", "3KB"], "Give only one of --quality, --bpp"),
+        (["-q", "50", "--psnr", "36"], "Give only one of --quality, --bpp"),
         (["--size", "KB"], "no size such as"),
         (["--size", "3PB"], "no size such as"),
         (["--size", "0"], "no size such as"),
@@ -353,7 +355,7 @@ def test_targets_reach_the_encoder(options: list[str], expected: Target | None) 
         (["--bpp", "nan"], "not a number"),
         (["--psnr", "nan"], "not a number"),
         (["--ssimulacra2", "100"], "not in the range"),
-        (["--ssimulacra2", "80", "--psnr", "36"], "exclude each other"),
+        (["--ssimulacra2", "80", "--psnr", "36"], "Give only one of --quality, --bpp"),
     ],
 )
 def test_targets_that_make_no_sense_are_wrong_usage(options: list[str], words: str) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from fuzzing import frozen_path
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from tiny_model import photo
 
 from rdae.batch import Facts, Job, Outcome
@@ -259,7 +259,7 @@ def test_standard_streams_carry_a_picture_there_and_back() -> None:
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(back.raw), formats=["BMP"])), expected)
     assert rdae("decompress", "-", "-o", "b.ppm", stdin=made.raw).code == 0
     assert np.array_equal(np.asarray(Image.open("b.ppm")), expected)
-    assert rdae("verify", "-", stdin=made.raw).lines == ["-  ok  20 x 12"]
+    assert rdae("verify", "-", stdin=made.raw).lines == ["standard input  ok  20 x 12"]
     assert json.loads(rdae("info", "-", "--json", stdin=made.raw).raw)["width"] == 20
     bad = rdae("decompress", "-", stdin=b"junk")
     assert (bad.code, bad.raw) == (1, b"")
@@ -323,6 +323,54 @@ def test_urls_without_their_packages_are_one_line(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     result = rdae("compress", "memory://b.png")
     assert result.stderr == "rdae: memory://b.png: URLs need fsspec: pip install 'rdae[fsspec]'\n"
+
+
+def test_streams_are_called_by_their_names() -> None:
+    made = rdae("compress", "-", stdin=Path("in/a.png").read_bytes())
+    assert made.stderr.startswith("standard input -> standard output  ")
+    assert rdae("decompress", "-", "-o", "x.png", stdin=made.raw).stderr.startswith(
+        "standard input -> x.png  "
+    )
+
+
+def with_text(path: str, *names: str) -> None:
+    info = PngImagePlugin.PngInfo()
+    for name in names:
+        info.add_text(name, "a text")
+    Image.fromarray(photo(12, 20)).save(path, pnginfo=info)
+
+
+@pytest.mark.parametrize("workers", [(), ("-j", "2")], ids=["alone", "workers"])
+def test_metadata_that_is_not_kept_is_counted_where_files_are_many(workers: tuple[str, ...]) -> None:
+    with_text("in/a.png", "source")
+    with_text("in/deep/d.png", "source", "Title")
+    words = {"a.png": 'not kept: PNG text "source"', "d.png": 'not kept: PNG texts "source", "Title"'}
+    many = rdae("compress", "-r", "in", "-d", "out", *workers)
+    assert "PNG text" not in many.stderr
+    assert many.stderr.splitlines()[-1].endswith(", some metadata of 2 not kept (-v says what)")
+    assert len(many.stderr.splitlines()) == 5  # four files
+    told = rdae("compress", "-r", "in", "-d", "out2", "-v", *workers).stderr
+    for name, line in words.items():
+        assert re.search(rf"^rdae: in/.*{name}: {line}$", told, re.MULTILINE)
+    one = rdae("compress", "in/a.png", "-d", "out3")
+    assert one.stderr.splitlines()[0] == f"rdae: in/a.png: {words['a.png']}"
+    objects = rdae("compress", "-r", "in", "-d", "out4", "--json", *workers).objects
+    assert [each["notes"] for each in objects if each["input"] == "in/a.png"] == [[words["a.png"]]]
+
+
+def test_what_keeps_an_input_from_being_removed_is_said_for_each() -> None:
+    with_text("in/a.png", "source")
+    told = rdae("compress", "-r", "in", "-d", "out", "--rm").stderr.splitlines()
+    assert 'rdae: in/a.png: not kept: PNG text "source"' in told
+    assert "rdae: in/a.png: not removed: something was left out" in told
+    assert Path("in/a.png").exists()
+
+
+def test_other_notes_stay_lines_where_files_are_many() -> None:
+    Image.fromarray(np.full((5, 6), 60000, np.uint16)).save("in/deep16.png")
+    told = rdae("compress", "-r", "in", "-d", "out").stderr
+    assert "rdae: in/deep16.png: 16 bits rounded to 8\n" in told
+    assert "not kept" not in told
 
 
 def test_the_bar_is_on_a_terminal_only() -> None:
@@ -428,7 +476,7 @@ def test_an_output_that_is_a_pictures_name_is_refused() -> None:
         result = rdae("compress", "in/a.png", "-o", name, "--force")
         assert (result.code, Path(name).exists()) == (1, False)
         assert result.stderr == (
-            f"rdae: in/a.png: the output {name} is called like a picture, but would be an .rdae file: "
+            f"rdae: in/a.png: the output {name} has a picture's suffix, but would be an .rdae file: "
             "end its name in .rdae\n"
         )
     save("x.jpg")

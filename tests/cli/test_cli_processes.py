@@ -223,6 +223,20 @@ def test_an_interrupted_run_takes_its_workers_with_it(stuck: Path, number: int, 
 
 
 @linux
+def test_an_interrupted_run_says_how_far_it_came_and_how_to_go_on(stuck: Path) -> None:
+    Path("junk.png").touch()
+    running = Running(stuck, "in/0.png", "in/1.png", "junk.png")
+    wait_for(lambda: sorted(contents("out")) == ["0.rdae", "1.rdae"])
+    assert running.process.stderr is not None
+    told = [running.process.stderr.readline() for _ in range(3)]  # so that all three are known to have ended
+    os.kill(running.process.pid, signal.SIGINT)
+    code, _, stderr = running.end()
+    assert code == 130
+    assert "rdae: junk.png: the file is empty\n" in told
+    assert stderr == "\ninterrupted: 2 of 4 done, 1 failed; run again with --skip-existing for the rest\n"
+
+
+@linux
 def test_workers_end_when_their_parent_is_killed(stuck: Path) -> None:
     Path("junk.png").touch()
     running = Running(stuck, "junk.png")

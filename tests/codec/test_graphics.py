@@ -206,6 +206,20 @@ def test_any_distortion_can_be_had(tiny: Model) -> None:
         target.compress_to(prepared, Target("psnr", 90.0))
 
 
+def test_a_photograph_that_latents_do_not_reach_is_as_short_as_a_lossless_file_and_that_is_said(
+    tiny: Model,
+) -> None:
+    levels = photo(600, 500)  # more pixels than get the best settings where exactness is a choice
+    prepared = prepare(levels, tiny, keep=True)
+    notes: list[str] = []
+    data = target.compress_to(prepared, Target("psnr", 90.0), choose=True, note=notes.append)
+    assert len(data) == len(encode.compress_lossless(levels))
+    assert notes == ["the model does not reach 90.00 dB at any quality: the picture is stored exactly"]
+    notes.clear()
+    target.compress_to(prepared, Target("psnr", 5.0), choose=True, note=notes.append)
+    assert notes == []
+
+
 def test_targets_do_not_ask_for_colours_that_nobody_sees(tiny: Model) -> None:
     levels = drawing(64, 64)
     alpha = np.full((64, 64), 255, np.uint8)

@@ -128,6 +128,7 @@ def test_a_file_of_an_unknown_model_says_that_it_is_unknown() -> None:
     code, _, errors = rdae_command("decompress", "a.rdae")
     assert code == 1
     assert " does not know: install a newer rdae, or ask whoever wrote the file for its weights; " in errors
+    assert errors.endswith("; where its weights are, --model FILE says, or their folder in RDAE_MODEL_PATH\n")
     assert errors.count("\n") == 1
 
 

@@ -366,7 +366,7 @@ def test_commands_that_run_one_model_take_a_tune(tuned: dict[str, bytes]) -> Non
 )
 def test_a_model_and_a_tune_are_wrong_usage(command: tuple[str, ...]) -> None:
     code, _, errors = rdae_command(*command, "a.png", "--model", "x", "--tune", "visual")
-    assert (code, errors.splitlines()[-1]) == (2, "Error: --model and --tune exclude each other.")
+    assert (code, errors.splitlines()[-1]) == (2, "Error: Give only one of --model and --tune.")
 
 
 @pytest.mark.parametrize("command", ["compress", "eval"])

@@ -16,6 +16,7 @@ from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin, features
 from sample_profiles import SRGB, gamma_profile
 from tiny_model import photo
 
+from rdae.codec import encode
 from rdae.errors import PictureError
 from rdae.pictures import (
     SRGB_LEFT_OUT,
@@ -282,7 +283,7 @@ def test_long_texts_do_not_cost_the_picture(kind: bytes) -> None:
     head = b"workflow\0\0" if kind == b"zTXt" else b"workflow\0\1\0\0\0"
     raster, notes = read(png(photo(20, 30), chunk(kind, head + text)))
     np.testing.assert_array_equal(raster.levels, photo(20, 30))
-    assert notes == ["not kept: 1 text"]
+    assert notes == ['not kept: PNG text "workflow"']
 
 
 def test_a_long_profile_and_long_xmp_are_kept_and_what_is_written_can_be_read() -> None:
@@ -541,15 +542,34 @@ def test_boxes_end_whatever_is_in_them() -> None:
         boxes.of_jpeg2000(io.BytesIO(bytes(data)))
 
 
+def test_a_picture_that_ends_early_is_refused_in_our_words() -> None:
+    data = saved(RGB, "JPEG")
+    assert refusal(data[:-20]) == "the picture is damaged or cut short"
+
+
+def test_a_file_of_ours_is_called_one() -> None:
+    assert (
+        refusal(encode.compress_lossless(photo(20, 30))) == "already an .rdae file; rdae decompress opens it"
+    )
+
+
 # What there is no place for
 
 
-def test_what_is_not_kept_is_counted_in_one_note() -> None:
+def test_names_of_texts_are_a_strangers_words_few_cut_and_escaped() -> None:
+    names = [b"a\x1b[2J\n\xe9", b"x" * 79, b"y" * 24, b"Title", b"Title", *(b"%d" % i for i in range(1000))]
+    _, notes = read(png(photo(20, 30), b"".join(chunk(b"tEXt", name + b"\0text") for name in names)))
+    assert notes == [f'not kept: PNG texts "a\\x1b[2J\\né", "{"x" * 23}…", "{"y" * 24}" and 1,002 more']
+    _, notes = read(png(photo(20, 30), chunk(b"tEXt", b"\0text")))
+    assert notes == ["not kept: 1 PNG text"]
+
+
+def test_what_is_not_kept_is_named_in_one_note() -> None:
     info = PngImagePlugin.PngInfo()
     info.add_text("Title", "a title")
     info.add_itxt("Author", "somebody")
     raster, notes = read(saved(RGB, "PNG", pnginfo=info, icc_profile=SRGB))
-    assert (raster.icc, notes) == (None, ["not kept: 2 texts", SRGB_LEFT_OUT])
+    assert (raster.icc, notes) == (None, ['not kept: PNG texts "Title", "Author"', SRGB_LEFT_OUT])
     resource = b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x06\x1c\x02\x05\0\x01a"
     segments = struct.pack(">2sH", b"\xff\xed", 2 + len(resource)) + resource
     more = b"http://ns.adobe.com/xmp/extension/\0" + bytes(40)
