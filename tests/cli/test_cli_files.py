@@ -55,7 +55,7 @@ class FakeModel:
         note: Any = None,
     ) -> bytes:
         assert (effort, listener) == (1, None)
-        assert note is not None
+        assert note is None or callable(note)
         self.wanted.append(target)
         self.transparency.append((alpha_quality, background))
         assert exact
