@@ -187,8 +187,10 @@ def train(
         if quality is not None and beta is not None:
             raise click.UsageError("--quality and --beta both choose the trade-off: give one of them.")
 
+    from rdae.processors import spin_briefly
     from rdae.training import need_packages
 
+    spin_briefly()
     need_packages("rdae train")
     from rdae.training import checkpoint
 

@@ -9,6 +9,23 @@ from pathlib import Path, PurePosixPath
 
 CGROUPS = "sys/fs/cgroup"
 
+SPINS = "5000"
+"""How often a thread of GNU's OpenMP looks for work before it sleeps, where rdae decides."""
+
+SPIN_VARIABLES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+"""By which a user decides."""
+
+
+def spin_briefly() -> None:
+    """Let threads of OpenMP that wait give their processor away soon; to be called before PyTorch is imported.
+
+    By default they look for work for a millisecond or so. On a processor that something else wants too, a thread that
+    others wait for then often stands behind one that waits for it, and training takes ten times as long. Where all
+    processors are free, SPINS is as fast as the default; not to spin at all (OMP_WAIT_POLICY=passive) is slower.
+    """
+    if not any(name in os.environ for name in SPIN_VARIABLES):
+        os.environ["GOMP_SPINCOUNT"] = SPINS
+
 
 def available_processors(root: Path = Path("/")) -> int:
     """The processors that this process may run on, or as many as the quota of its control group is worth, if fewer.

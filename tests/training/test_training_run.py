@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -517,6 +518,33 @@ def test_a_short_run_shows_its_steps_and_says_that_its_warm_up_was_not_left(
     warning, closing = done.stderr.splitlines()[-2:]
     assert warning.startswith(f"the learning rates were still rising at the end, {1000000 - steps} steps")
     assert closing.startswith(f"{steps} step")
+
+
+def test_threads_that_wait_spin_briefly_unless_the_user_decides(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    command = [
+        sys.executable,
+        "-m",
+        "rdae.cli",
+        *training_kit.options(pictures, tmp_path / "run"),
+        "--steps",
+        "1",
+    ]
+    command[command.index("--warmup-steps") + 1] = "1"
+    policy = {"OMP_WAIT_POLICY": "passive"}
+    for given, spins in (({}, "5000"), ({"GOMP_SPINCOUNT": "7"}, "7"), (policy, None)):
+        shown = {"OMP_DISPLAY_ENV": "verbose", **given}  # OpenMP tells when torch loads it
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, cwd=tmp_path, env=os.environ | shown
+        )
+        shutil.rmtree(tmp_path / "run")
+        if "GOMP_SPINCOUNT" not in done.stderr:
+            pytest.skip("torch has another OpenMP than GNU's")
+        found = re.findall(r"GOMP_SPINCOUNT = '(\d+)'", done.stderr)
+        assert set(found) == {spins or "0"}
 
 
 def test_a_quiet_run_says_nothing(pictures: Path, tmp_path: Path) -> None:
