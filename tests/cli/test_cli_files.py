@@ -190,7 +190,7 @@ def test_a_missing_file_is_one_line() -> None:
 def test_what_is_no_picture_is_one_line(opened: list[Path | None]) -> None:
     Path("empty.png").touch()
     assert_one_line_error(rdae_command("compress", "empty.png"), "empty.png", "empty")
-    assert_one_line_error(rdae_command("compress", "c.rdae", "-o", "x"), "c.rdae", "not a picture")
+    assert_one_line_error(rdae_command("compress", "c.rdae", "-o", "x"), "c.rdae", "already an .rdae file")
     assert_one_line_error(rdae_command("compress", "."), "Is a directory")
     assert opened == []
 
