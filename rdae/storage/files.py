@@ -192,9 +192,7 @@ def _write(file: BinaryIO, data: Data) -> int:
 
 def foreign(path: object) -> OutputExistsError:
     """The error that says that a picture may be the original."""
-    return OutputExistsError(
-        f"the output {path} may be the original, which --force alone does not replace: -o {path} --force does"
-    )
+    return OutputExistsError(f"{path} may be the original, which --force replaces only with -o {path}")
 
 
 def _exists(path: Path) -> OutputExistsError:

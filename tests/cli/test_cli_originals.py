@@ -51,10 +51,7 @@ def test_decompress_never_replaces_an_original_that_it_finds_beside(force: list[
     result = rdae("decompress", "photos/a.rdae", *force)
     assert result.exit_code == 1
     rdae_file, original = Path("photos/a.rdae"), Path("photos/a.png")
-    words = (
-        f"the output {original} may be the original, which --force alone does not replace: "
-        f"-o {original} --force does"
-    )
+    words = f"{original} may be the original, which --force replaces only with -o {original}"
     assert result.stderr == f"rdae: {rdae_file}: {words}\n"
     assert contents("photos").items() >= before.items()
 

@@ -140,7 +140,7 @@ def test_only_what_is_marked_is_replaced_where_only_that_may_be() -> None:
     write_atomically("made", b"3", force=True, terms=own)
     Path("made").write_bytes(b"edited")
     for force in (False, True):
-        with pytest.raises(OutputExistsError, match=r"may be the original.*-o made --force does"):
+        with pytest.raises(OutputExistsError, match=r"may be the original.*only with -o made"):
             write_atomically("made", b"4", force=force, terms=own)
     assert Path("made").read_bytes() == b"edited"
 
