@@ -94,7 +94,9 @@ def test_a_missing_file(model: tuple[str, str]) -> None:
 
 
 def test_not_a_picture(model: tuple[str, str]) -> None:
-    assert_one_line_error(rdae_command("compress", "a.rdae", "-o", "x.rdae", *model), "a.rdae", "picture")
+    assert_one_line_error(
+        rdae_command("compress", "a.rdae", "-o", "x.rdae", *model), "a.rdae", "already an .rdae file"
+    )
     assert not Path("x.rdae").exists()
 
 
