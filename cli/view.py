@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +15,7 @@ from rdae.errors import StreamError
 from rdae.storage.names import SUFFIX
 
 from .messages import complain
-from .options import LocationType
+from .options import MODEL_HELP, LocationType
 from .signals import orderly_termination
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=LocationType())
 @click.option("-r", "--recursive", is_flag=True, help="Take what is in the folders among the files.")
+@click.option("--model", metavar="NAME|PATH", type=click.Path(path_type=Path), help=MODEL_HELP)
 @click.option("--no-open", is_flag=True, help="Print the address and open no browser.")
-def view(files: tuple[str, ...], *, recursive: bool, no_open: bool) -> None:
+def view(files: tuple[str, ...], *, recursive: bool, model: Path | None, no_open: bool) -> None:
     """Look at .rdae files in a browser, and compare them with others by a slider.
 
     A FILE is a path, a folder (with -r), a pattern in quotes, a URL, or - for standard input: an .rdae file, or a
@@ -38,7 +40,7 @@ def view(files: tuple[str, ...], *, recursive: bool, no_open: bool) -> None:
 
     viewer = viewer_folder()
     inputs = find_inputs(files, {SUFFIX}, recursive=recursive)
-    shown = [file for file in map(_read, inputs) if file is not None]
+    shown = [file for file in (_read(each, model) for each in inputs) if file is not None]
     if not shown or len(shown) < len(inputs):
         sys.exit(1)
     with orderly_termination(), ViewerServer(shown, viewer) as server:
@@ -50,14 +52,14 @@ def view(files: tuple[str, ...], *, recursive: bool, no_open: bool) -> None:
         server.serve_forever()
 
 
-def _read(each: Input) -> ShownFile | None:
+def _read(each: Input, model: Path | None) -> ShownFile | None:
     """Read a file; None, after a line that says why, if it cannot be shown."""
     from rdae.viewing.files import read_shown
 
     try:
         if each.problem:
             raise StreamError(each.problem)  # noqa: TRY301 - one line for each file, whatever is wrong with it
-        return read_shown(each.location)
+        return read_shown(each.location, model)
     except Exception as error:  # noqa: BLE001 - whatever it is, the other files are looked at too
         complain(each.location, failure(error, each.location))
         return None

@@ -50,3 +50,4 @@ for (const fused of [true, false]) {
   }
 }
 for (const file of ["index.html", "viewer.css"]) await cp(join(root, "viewer", file), join(dist, "viewer", file));
+console.log("written to web/dist");

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import rdae
 from rdae.codec.container import MAGIC, parse
-from rdae.errors import MissingExtraError, NotRdaeError, StreamError
+from rdae.errors import MissingExtraError, NotRdaeError, StreamError, WeightsError
 from rdae.networks import registry
 from rdae.storage.files import MAX_FILE_BYTES, read_bounded
 from rdae.storage.locations import locate
@@ -31,11 +31,12 @@ class ShownFile:
     weights: Path | None = None
 
 
-def read_shown(location: str) -> ShownFile:
+def read_shown(location: str, weights: Path | None = None) -> ShownFile:
     """Read a file to look at: an .rdae file, or a picture that browsers open.
 
-    location: as `rdae.storage.locations.locate` takes it.  Raises OSError if it cannot be read, a StreamError if it is
-    damaged or neither of these, WeightsError if it needs a model that is not installed.
+    location: as `rdae.storage.locations.locate` takes it.  weights: of the model that it needs; default: those that are
+    installed.  Raises OSError if it cannot be read, a StreamError if it is damaged or neither of these, WeightsError if
+    it needs a model that is not installed, or another than that of the weights.
     """
     place = locate(location)
     with place.open(NotRdaeError, StreamError) as file:
@@ -51,7 +52,17 @@ def read_shown(location: str) -> ShownFile:
     if not container.needs_model:
         return ShownFile(place.name, RDAE_TYPE, data)
     model = container.header.model
-    return ShownFile(place.name, RDAE_TYPE, data, model.hex(), registry.find_by_id(model))
+    return ShownFile(place.name, RDAE_TYPE, data, model.hex(), _weights_of(model, weights))
+
+
+def _weights_of(model: bytes, given: Path | None) -> Path:
+    if given is None:
+        return registry.find_by_id(model)
+    path = registry.find(given)
+    found = str(registry.manifest_of(path)["sha256"])[: 2 * len(model)]
+    if found != model.hex():
+        raise WeightsError(f"needs model {model.hex()}, but {path.stem} is {found}")
+    return path
 
 
 def viewer_folder() -> Path:

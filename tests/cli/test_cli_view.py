@@ -327,6 +327,19 @@ def test_a_model_that_is_missing_is_said_before_anything_is_served(
     assert re.fullmatch(rf"rdae: {re.escape(str(PHOTO))}: needs model [0-9a-f]{{8}}.*\n", done.stderr)
 
 
+def test_model_names_the_weights_of_a_file_whose_model_is_not_installed(
+    viewer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viewing_files, "viewer_folder", lambda: viewer)
+    monkeypatch.delenv("RDAE_MODEL_PATH", raising=False)
+    monkeypatch.setattr(ViewerServer, "serve_forever", lambda _server: None)
+    done = rdae_command("view", "--no-open", "--model", str(GOLDEN / "mini.safetensors"), str(PHOTO))
+    assert (done.exit_code, done.stderr) == (0, "")
+    wrong = rdae_command("view", "--no-open", "--model", str(GOLDEN / "calm.safetensors"), str(PHOTO))
+    assert wrong.exit_code == 1
+    assert re.fullmatch(r"rdae: .*: needs model [0-9a-f]{8}, but calm is [0-9a-f]{8}\n", wrong.stderr)
+
+
 def test_a_viewer_that_is_not_built_is_one_line_that_says_how(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -1,7 +1,7 @@
 /** A picture's file from the network: its header as soon as the first bytes are here, and then all of it. */
 
 import { peek } from "../container/container.ts";
-import { type Header, StreamError } from "../index.ts";
+import { type Header, RdaeError, StreamError } from "../index.ts";
 
 const HEADER_BYTES = 64;
 const MAX_FILE_BYTES = 2 ** 30;
@@ -17,7 +17,7 @@ export interface Source {
 /**
  * Begins to fetch a file; what is no .rdae file is not fetched to its end.
  *
- * Rejects with an error of errors.ts, the signal's reason, or an Error that says what a server answered.
+ * Rejects with an error of errors.ts, the signal's reason, or an RdaeError that says what a server answered.
  * progress: is called with the bytes that have come, and how many there will be, 0 if that is not known.
  */
 export async function fetchSource(
@@ -26,7 +26,7 @@ export async function fetchSource(
   progress: (bytes: number, total: number) => void = () => undefined,
 ): Promise<Source> {
   const response = await fetch(url, { signal });
-  if (!response.ok) throw new Error(`the server answered ${response.status}`);
+  if (!response.ok) throw new RdaeError(`the server answered ${response.status}`);
   const total = Number(response.headers.get("content-length") ?? 0);
   // A response without a body is one of no bytes.
   const reader = (response.body ?? new Blob([]).stream()).getReader();
