@@ -151,7 +151,7 @@ def test_an_existing_output_without_force(model: tuple[str, str]) -> None:
     assert_one_line_error(rdae_command("decompress", "a.rdae", *model), "a.png", "--force")
     assert {name: Path(name).read_bytes() for name in before} == before
     assert_one_line_error(
-        rdae_command("decompress", "a.rdae", "--force", *model), "a.png", "-o a.png --force"
+        rdae_command("decompress", "a.rdae", "--force", *model), "a.png", "only with -o a.png"
     )
     assert {name: Path(name).read_bytes() for name in before} == before
     assert rdae_command("decompress", "a.rdae", "--force", "-o", "a.png", *model).exit_code == 0
