@@ -6,7 +6,7 @@
  * and makes small pictures of large ones smooth; when its box grows it is decoded anew.
  */
 
-import type { Header } from "../index.ts";
+import { type Header, RdaeError } from "../index.ts";
 import { leastScale, SCALES } from "./limits.ts";
 import { near } from "./near.ts";
 import { fetchSource } from "./source.ts";
@@ -183,7 +183,7 @@ export class RdaeImage extends Base {
   }
 
   private async fetched(url: URL | null, signal: AbortSignal): Promise<void> {
-    if (!url) throw new Error("src is no address");
+    if (!url) throw new RdaeError("src is no address");
     await Promise.resolve(); // until all attributes that a script sets in a row are set
     if (this.loading === "lazy") {
       await Promise.race([near(this, signal), new Promise<void>((resolve) => (this.hurry = resolve))]);

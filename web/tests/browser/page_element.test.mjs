@@ -240,9 +240,9 @@ onPage(
     );
     const bad = BAD.map(([name, error]) => [name, error, false, WORDS, 0, true]);
     const others = [
-      ["gone", "Error", false, "gone.rdae", 0, true],
-      ["none", "Error", false, "", 0, false],
-      ["odd", "Error", false, "odd", 0, true],
+      ["gone", "RdaeError", false, "gone.rdae", 0, true],
+      ["none", "RdaeError", false, "", 0, false],
+      ["odd", "RdaeError", false, "odd", 0, true],
     ];
     assert.deepEqual(found, [...bad, ...others]);
     assert.ok(await page.evaluate(() => happened.every(([event]) => event === "error")));
