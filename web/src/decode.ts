@@ -31,7 +31,7 @@ export interface Surroundings {
 
 type Span = readonly [first: number, end: number];
 
-/** Latents across beyond which a picture goes through the synthesis in columns, which would else take too much memory. */
+/** Latents across beyond which a picture goes through the synthesis in columns, as it would take too much memory. */
 const WIDEST = 2048;
 
 /** A rectangle of the picture, or of boxes of scale x scale of its pixels. */

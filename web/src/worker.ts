@@ -5,7 +5,7 @@ import { decodeFile } from "./decode.ts";
 import { PictureError, RdaeError } from "./errors.ts";
 import type { Reply, Request, Setup, Work } from "./messages.ts";
 import { compileKernels, Engine, serve, type Thread } from "./networks/engine.ts";
-import { fetchSlice, Model } from "./networks/model.ts";
+import { fetchSlice, forgetSlice, Model } from "./networks/model.ts";
 
 const MOST_THREADS = 4;
 const MOST_MODELS = 2;
@@ -87,7 +87,7 @@ async function work({ id, file, settings, rows }: Work, signal: AbortSignal): Pr
   try {
     signal.throwIfAborted();
     const picture = await decodeFile(file, settings, {
-      model: (name) => Promise.race([model(name), aborted(signal)]),
+      model: (name) => model(name, signal),
       progress: (done, total) => say({ kind: "progress", id, done, total }),
       breath: async () => {
         if (performance.now() - last < BREATH_MS) return;
@@ -121,16 +121,25 @@ function turn(): Promise<void> {
   });
 }
 
-async function model(id: string): Promise<Model> {
+/**
+ * Opens a model, unless it is open. A signal stops the wait for what is fetched, and nothing after that: to open one may mean
+ * to close another, which must not happen beside the next file's work.
+ */
+async function model(id: string, signal: AbortSignal): Promise<Model> {
   let opened = models.get(id);
   if (!opened) {
-    const [weights, module] = await Promise.all([slice(id), kernels]);
+    const [weights, module] = await Promise.race([Promise.all([slice(id), kernels]), aborted(signal)]);
     for (const other of models.keys()) {
       if (models.size < MOST_MODELS) break;
       close(other);
     }
-    opened = await open(weights, module);
     slices.delete(id);
+    try {
+      opened = await open(weights, module);
+    } catch (error) {
+      await forgetSlice(id, new URL(setup.models)); // of another version perhaps: it is fetched anew
+      throw error;
+    }
   }
   models.delete(id);
   models.set(id, opened);

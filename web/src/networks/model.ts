@@ -102,6 +102,12 @@ export async function fetchSlice(id: string, folder: URL): Promise<Uint8Array> {
   return slice;
 }
 
+/** Takes a slice out of the browser's cache. */
+export async function forgetSlice(id: string, folder: URL): Promise<void> {
+  const cache = await globalThis.caches?.open(CACHE).catch(() => undefined);
+  await cache?.delete(new URL(id + SUFFIX, folder)).catch(() => false);
+}
+
 /** A slice, which is gzip unless the server said so and the browser has unpacked it; WeightsError if it is another's. */
 async function unpacked(bytes: ArrayBuffer, id: string): Promise<Uint8Array> {
   try {

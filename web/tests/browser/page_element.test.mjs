@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { caseFile, expected, pageOf, site, SlowFile, until, visit } from "./page_kit.mjs";
+import { caseFile, expected, pageOf, site, SlowFile, until, visit, TWELVE_NAMES } from "./page_kit.mjs";
 import { launch } from "./server.mjs";
 
 let browser;
@@ -35,21 +35,7 @@ function onPage(name, body, run, { places = {}, head = "", ...options } = {}) {
   });
 }
 
-const NAMES = [
-  "photo",
-  "tiles",
-  "alpha",
-  "grey",
-  "edge",
-  "noise",
-  "flat",
-  "row",
-  "column",
-  "pixel",
-  "veil",
-  "grey-alpha",
-];
-const TWELVE = NAMES.map(
+const TWELVE = TWELVE_NAMES.map(
   (name) => `<rdae-img id="${name}" src="/cases/v1.0-${name}.rdae" scale="1" alt="A ${name}"></rdae-img>`,
 );
 

@@ -12,6 +12,22 @@ export const POLICY =
   "default-src 'none'; script-src 'self' 'nonce-test' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; " +
   "style-src 'self' 'nonce-test'; img-src 'self' blob:";
 
+/** Golden files of twelve kinds, for pages with many pictures. */
+export const TWELVE_NAMES = [
+  "photo",
+  "tiles",
+  "alpha",
+  "grey",
+  "edge",
+  "noise",
+  "flat",
+  "row",
+  "column",
+  "pixel",
+  "veil",
+  "grey-alpha",
+];
+
 export function caseFile(name) {
   return readFile(join(CASES, "files", `${name}.rdae`));
 }

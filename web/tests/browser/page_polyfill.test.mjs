@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { caseFile, expected, pageOf, site, SlowFile, until, visit } from "./page_kit.mjs";
+import { caseFile, expected, pageOf, site, SlowFile, until, visit, TWELVE_NAMES } from "./page_kit.mjs";
 import { launch } from "./server.mjs";
 
 const PNG = await readFile(new URL("../../../data/example.png", import.meta.url));
@@ -70,28 +70,16 @@ function onPage(name, body, run, { places = {}, head = "", ...options } = {}) {
   });
 }
 
-const NAMES = [
-  "photo",
-  "tiles",
-  "alpha",
-  "grey",
-  "edge",
-  "noise",
-  "flat",
-  "row",
-  "column",
-  "pixel",
-  "veil",
-  "grey-alpha",
-];
-const TWELVE = NAMES.map((name) => `<img id="${name}" src="/cases/v1.0-${name}.rdae" alt="A ${name}">`).join("\n");
+const TWELVE = TWELVE_NAMES.map((name) => `<img id="${name}" src="/cases/v1.0-${name}.rdae" alt="A ${name}">`).join(
+  "\n",
+);
 
 onPage("twelve <img> show the pixels that the library decodes, and load once", TWELVE, async (page, server) => {
   await until(page, () => happened.filter(([event]) => event === "load").length >= 12);
   await page.waitForTimeout(300);
   const events = await page.evaluate(() => happened);
   // Before the script was there the browser has tried for itself, and failed.
-  for (const name of NAMES) {
+  for (const name of TWELVE_NAMES) {
     const own = events.filter(([, id]) => id === name).map(([event]) => event);
     assert.deepEqual(
       own.filter((event, i) => event !== "error" || i > 0),
@@ -117,11 +105,11 @@ onPage("twelve <img> show the pixels that the library decodes, and load once", T
   });
   assert.deepEqual(
     found,
-    NAMES.map((name) => [name, -1, `A ${name}`, `/cases/v1.0-${name}.rdae`, true]),
+    TWELVE_NAMES.map((name) => [name, -1, `A ${name}`, `/cases/v1.0-${name}.rdae`, true]),
   );
   // The browser has asked for each itself, and the polyfill once more.
   assert.ok(
-    NAMES.every((name) => server.requests.filter((path) => path === `/cases/v1.0-${name}.rdae`).length <= 2 + 1),
+    TWELVE_NAMES.every((name) => server.requests.filter((path) => path === `/cases/v1.0-${name}.rdae`).length <= 2 + 1),
   );
 });
 
