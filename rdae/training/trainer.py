@@ -32,6 +32,7 @@ from rdae.training.log import Log
 from rdae.training.modules.layers import set_exact_steps
 from rdae.training.optimisation.optimiser import Optimiser, freeze
 from rdae.training.optimisation.schedule import CONSTANT, DECAY, Pace, crop_side, phase, rate_factor
+from rdae.training.precision import quick_bfloat16
 from rdae.training.start import set_scales
 from rdae.training.warm_start import grown
 
@@ -218,6 +219,10 @@ class Trainer:
         """
         if not self.group.leads:
             return self._train()
+        if self.config.precision == "bf16" and not quick_bfloat16(self.device):
+            self.report(
+                "bf16: this processor has no instructions for it; float32 is several times as fast", False
+            )
         self.run.mkdir(parents=True, exist_ok=True)
         with checkpoint.held(self.run):
             return self._train()

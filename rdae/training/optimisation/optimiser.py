@@ -4,7 +4,8 @@ Muon (Jordan 2024) replaces a matrix' update by its nearest orthogonal one.  The
 start as an orthonormal transform; Adam moves every entry by about the learning rate, which destroys that start unless
 the rate is small there: they have a rate of their own.
 
-Both are torch's.  Whether a step counts is decided on the device, so that the host need not wait for the loss.
+Both are torch's (`rdae.training.optimisation.muon`).  Whether a step counts is decided on the device, so that the host
+need not wait for the loss.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from rdae.training.autoencoder import Autoencoder
 from rdae.training.config import PARTS, TrainingConfig
 from rdae.training.modules.blocks import Block
 from rdae.training.modules.layers import RelaxedLayer
+from rdae.training.optimisation.muon import Muon
 
 _MOMENTUM = 0.95
 _BETAS = (0.9, 0.99)
@@ -64,7 +66,7 @@ class Optimiser:
         rest = [p for p in model.parameters() if p.requires_grad and id(p) not in taken]
         # The rates are comparable to Adam's, as updates get the root mean square of 0.2 that Adam's have (Liu et al.
         # 2025, arXiv:2502.16982).
-        self.muon = torch.optim.Muon(
+        self.muon = Muon(
             [{"params": large}],
             weight_decay=config.matrix_decay,
             momentum=_MOMENTUM,
