@@ -80,9 +80,9 @@ class OutcomePrinter:
         spent_s = max(time.monotonic() - self._began, 1e-9)
         share = self._ended / self._total
         line = f"{self._ended} of {self._total} {bar(share)} {self._pixels / 1e6 / spent_s:.2f} MP/s"
-        tried = self._ended - self._skipped  # those that were skipped took no time
-        if tried:
-            line += f", {clock_time(spent_s * (self._total - self._ended) / tried)} left"
+        done = self._ended - self._skipped - self._failed  # the others took next to no time
+        if done:
+            line += f", {clock_time(spent_s * (self._total - self._ended) / done)} left"
         self._line.passing(line)
 
     def close(self) -> None:

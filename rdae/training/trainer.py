@@ -257,9 +257,9 @@ class Trainer:
             first_step = first_step or (self.step, self.elapsed_s)
             # The last step is logged before its checkpoint. After `stop` it is not: whoever goes on from there has the
             # lines of a run that was not stopped.
+            if self.step % config.log_every == 0 or self.step == first_step[0] + WARM_UP_STEPS_TIMED:
+                self._check_warm_up(*first_step)
             if self.step % config.log_every == 0 or self.progress() >= 1:
-                if self.step % config.log_every == 0:
-                    self._check_warm_up(*first_step)
                 steps = torch.stack(self._recent).tolist()  # the host waits for the device
                 now = time.monotonic()
                 self._log(steps, pixels_since / (now - since), pace)
@@ -468,6 +468,7 @@ class Trainer:
             self.config,
             self.group,
             lambda: self._stopping and self.group.world == 1,
+            lambda done, total: self.report(f"validating: {done} of {total} measurements", True),
         )
         self.model.load_state_dict(trained)
         if rows and self.group.leads:

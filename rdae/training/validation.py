@@ -28,7 +28,12 @@ def least_side(config: TrainingConfig) -> int:
 
 @torch.no_grad()
 def measure(
-    model: Autoencoder, pictures: Pool, config: TrainingConfig, group: Group, stopped: Callable[[], bool]
+    model: Autoencoder,
+    pictures: Pool,
+    config: TrainingConfig,
+    group: Group,
+    stopped: Callable[[], bool],
+    tell: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[dict[str, Any]]:
     """Return a row for each quality: its index and itself, and the pictures' mean bpp, psnr, loss, and score.
 
@@ -37,18 +42,23 @@ def measure(
 
     model: in the state that is to be measured.  Each process measures its share of the pictures.
     stopped: asked between pictures; if it says yes, which only a process by itself may, the list is empty.
+    tell: called after each measurement with how many of how many this process has made.
     """
     model.eval()
     low, high = config.quality_low, config.quality_high
     spread = (low + round((high - low) * i / (POINTS - 1)) for i in range(POINTS))
     rows = []
-    for index in sorted(set(spread)):
+    indices, mine = sorted(set(spread)), range(group.rank, len(pictures.pictures), group.world)
+    done = 0
+    for index in indices:
         sums = [0.0] * 5  # bpp, psnr, loss, score, pictures
-        for number in range(group.rank, len(pictures.pictures), group.world):
+        for number in mine:
             if stopped():
                 return []
             measured = _one(model, pictures, number, index, config)
             sums = [total + value for total, value in zip(sums, (*measured, 1.0), strict=True)]
+            done += 1
+            tell(done, len(indices) * len(mine))
         *totals, count = group.total(sums)
         bpp, psnr, loss, score = (value / count for value in totals)
         row: dict[str, Any] = {

@@ -397,8 +397,9 @@ def test_the_time_left_follows_from_the_files_that_took_time(monkeypatch: pytest
     shown = io.BytesIO()
     monkeypatch.setattr(sys, "stderr", Terminal(shown, write_through=True))
     printer = outcomes.OutcomePrinter(lambda _facts: "", 10, as_json=False, quiet=False, verbose=False)
-    for number in range(4):
+    for number in range(3):
         printer.show(Outcome(Job(str(number), "out"), skipped=True))
+    printer.show(Outcome(Job("y", "out"), error="not a picture"))
     now[0] += 60
     printer.show(Outcome(Job("x", "out"), Facts(1000, 2, 1000, 3000, 2000)))
     # One picture of 6 megapixels in a minute; five more to go.

@@ -46,6 +46,10 @@ def test_a_run_begins_with_a_validation_whose_qualities_have_names(pictures: Pat
     assert len(told) == 1
     qualities = [part.split()[:2] for part in told[0].partition(": ")[2].split(", ")]
     assert qualities == [["quality", str(quality)] for quality in (20, 28, 36, 44, 52, 60)]
+    # It can take minutes.  Before and after the one step:
+    counts = [line for line in lines if line.startswith("validating: ")]
+    total = 6 * len(list(pictures.iterdir()))
+    assert counts == 2 * [f"validating: {done} of {total} measurements" for done in range(1, total + 1)]
 
 
 def test_a_validation_is_of_8_bits_as_an_evaluation(
@@ -74,7 +78,13 @@ def test_a_warm_up_longer_than_the_run_is_refused(pictures: Path, tmp_path: Path
         Trainer(config, run, report=silent)
     # In hours it shows when the speed of the run is known.
     timed = training_kit.config(
-        pictures, hours=1e-3, warmup_steps=10**6, validation=(), decay=1.0, checkpoint_every=1000
+        pictures,
+        hours=1e-3,
+        warmup_steps=10**6,
+        validation=(),
+        decay=1.0,
+        checkpoint_every=1000,
+        log_every=10**6,
     )
     with pytest.raises(TrainingError, match=r"run of 0\.001 hours, about \d+ steps at this speed"):
         Trainer(timed, run, report=silent).train()
