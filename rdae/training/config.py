@@ -36,6 +36,7 @@ class TrainingConfig:
     crops: (side, share of the budget until which it is used) of smaller crops that come before.
     objective: the distortion in the loss (OBJECTIVES).
     mse_share: of a distortion by SSIMULACRA2, the share that the MSE has: at quality 0, and from quality 50 on.
+    ms_ssim_share: of the rest of it, the share that MS-SSIM has.
     only: parts that are trained, the others being frozen (PARTS); none means all.
     rounded: rate and distortion of truly rounded latents, with noise only for gradients that rounding lacks, and the
         prior rounded from the start.
@@ -61,6 +62,7 @@ class TrainingConfig:
     crops: tuple[tuple[int, float], ...] = ()
     objective: str = "mse"
     mse_share: tuple[float, float] = (0.8, 0.3)
+    ms_ssim_share: float = 0.0
     only: tuple[str, ...] = ()
     rounded: bool = False
     weights: tuple[tuple[str, float], ...] = ()
@@ -100,6 +102,8 @@ class TrainingConfig:
                 raise ValueError(f"crop is {side}, expected at least {least} for {self.objective}")
         if not all(0 <= share <= 1 for share in self.mse_share):
             raise ValueError(f"mse_share is {self.mse_share}, expected two numbers in 0..1")
+        if not 0 <= self.ms_ssim_share <= 1:
+            raise ValueError(f"ms_ssim_share is {self.ms_ssim_share}, expected 0..1")
         if self.crops and not all(
             a < b for a, b in itertools.pairwise((0, *(until for _, until in self.crops), 1))
         ):
@@ -141,6 +145,11 @@ class TrainingConfig:
         if "mse_share" in values:
             values["mse_share"] = tuple(values["mse_share"])
         return cls(**values)
+
+    @property
+    def shares(self) -> dict[str, Any]:
+        """What `rdae.training.objective.terms` takes by name."""
+        return {"mse_share": self.mse_share, "ms_ssim_share": self.ms_ssim_share}
 
     @property
     def largest_crop(self) -> int:

@@ -57,12 +57,14 @@ def terms(
     objective: str = "mse",
     *,
     mse_share: Sequence[float] = (0.0, 0.0),
+    ms_ssim_share: float = 0.0,
 ) -> Terms:
     """Compute the objective of pictures x (B, 3, H, W) in 0..1 at quality indices (B,).
 
     objective: "mse"; "ms-ssim" for a distortion of MS_SSIM_SCALE * (1 - MS-SSIM); or "ssimulacra2" for the MSE and
     the error before that measure's curve, scaled like it, of which the MSE gets `mse_share` (see `mse_shares`): it
-    sees what the measure is blind to, such as lines beside edges.
+    sees what the measure is blind to, such as lines beside edges.  Of the rest MS-SSIM gets `ms_ssim_share`, scaled as
+    by its own objective, so that no single measure's habits are learned.
     Rate grows about as sqrt(β); a weight of β^-loss_power (1 at the middle quality) lets every quality count.
     """
     beta = betas(index)
@@ -75,7 +77,11 @@ def terms(
     elif objective == "ssimulacra2":
         seen, share = ssimulacra2.error(x, output.x_hat), mse_shares(index, mse_share)
         score = ssimulacra2.score(seen.detach())
-        error = share * mse + (1 - share) * ssimulacra2_scales(index) * seen
+        other = ssimulacra2_scales(index) * seen
+        if ms_ssim_share:
+            structure = MS_SSIM_SCALE * (1 - ms_ssim(x, output.x_hat))
+            other = other + ms_ssim_share * (structure - other)
+        error = share * mse + (1 - share) * other
     else:
         error = mse
     middle = BETA_MIN * 10.0 ** (BETA_DECADES / 2)
