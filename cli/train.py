@@ -69,7 +69,11 @@ def setting(flag: str, help_text: str, kind: Any = float) -> Callable[[Decorated
     metavar="LOW HIGH",
     help="Of the distortion by ssimulacra2, the MSE's share at quality 0, and from 50 on.",
 )
-@setting("--ms-ssim-share", "Of the rest of it, the share of MS-SSIM.", click.FloatRange(0, 1))
+@setting(
+    "--ms-ssim-share",
+    "Of the rest, MS-SSIM's share from quality 60 on; none up to 40.",
+    click.FloatRange(0, 1),
+)
 @click.option("--only", metavar="PART,…", help=f"Train these alone, of {', '.join(PARTS)}; the rest stays.")
 @click.option("--rounded", is_flag=True, help="Train on truly rounded latents, without noise.")
 @click.option(

@@ -36,7 +36,7 @@ class TrainingConfig:
     crops: (side, share of the budget until which it is used) of smaller crops that come before.
     objective: the distortion in the loss (OBJECTIVES).
     mse_share: of a distortion by SSIMULACRA2, the share that the MSE has: at quality 0, and from quality 50 on.
-    ms_ssim_share: of the rest of it, the share that MS-SSIM has.
+    ms_ssim_share: of the rest of it, the share that MS-SSIM has from quality 60 on, rising from none at 40.
     only: parts that are trained, the others being frozen (PARTS); none means all.
     rounded: rate and distortion of truly rounded latents, with noise only for gradients that rounding lacks, and the
         prior rounded from the start.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rdae.objective import MSE_SHARE_UNTIL, SSIMULACRA2_SCALES
-from rdae.quality import BETA_DECADES, BETA_MIN, MAX_INDEX
+from rdae.quality import BETA_DECADES, BETA_MIN, MAX_INDEX, to_index
 from rdae.training import ssimulacra2
 from rdae.training.autoencoder import Output, distortion
 from rdae.training.ms_ssim import ms_ssim
@@ -17,6 +17,11 @@ from rdae.training.ms_ssim import ms_ssim
 MS_SSIM_SCALE = 1280.0
 """1 - MS-SSIM counts this many times as much as the MSE, so that a β means about the same quality for both.  The
 pairs of weights that CompressAI trains its eight qualities with have ratios of 1222 to 1333 on this scale."""
+
+MS_SSIM_FROM, MS_SSIM_FULLY = to_index(40), to_index(60)
+"""Between these quality indices MS-SSIM's share rises from nothing to all of what was asked for.  Below, where bits are
+few, it costs more by SSIMULACRA2 than it gains by other measures; above it gains as much, and squared errors fall as
+well (docs/experiments.md)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +48,11 @@ def mse_shares(index: Tensor, ends: Sequence[float]) -> Tensor:
     return low + (high - low) * (index.float() / MSE_SHARE_UNTIL).clamp(max=1)
 
 
+def ms_ssim_shares(index: Tensor, most: float) -> Tensor:
+    """MS-SSIM's share of what is not the MSE's at quality indices (B,): nothing, then rising to `most`."""
+    return most * ((index.float() - MS_SSIM_FROM) / (MS_SSIM_FULLY - MS_SSIM_FROM)).clamp(0, 1)
+
+
 def ssimulacra2_scales(index: Tensor) -> Tensor:
     """What SSIMULACRA2's error is multiplied by at quality indices (B,)."""
     low, high = SSIMULACRA2_SCALES
@@ -64,7 +74,7 @@ def terms(
     objective: "mse"; "ms-ssim" for a distortion of MS_SSIM_SCALE * (1 - MS-SSIM); or "ssimulacra2" for the MSE and
     the error before that measure's curve, scaled like it, of which the MSE gets `mse_share` (see `mse_shares`): it
     sees what the measure is blind to, such as lines beside edges.  Of the rest MS-SSIM gets `ms_ssim_share`, scaled as
-    by its own objective, so that no single measure's habits are learned.
+    by its own objective, at high qualities (see `ms_ssim_shares`): so no single measure's habits are learned.
     Rate grows about as sqrt(β); a weight of β^-loss_power (1 at the middle quality) lets every quality count.
     """
     beta = betas(index)
@@ -80,7 +90,7 @@ def terms(
         other = ssimulacra2_scales(index) * seen
         if ms_ssim_share:
             structure = MS_SSIM_SCALE * (1 - ms_ssim(x, output.x_hat))
-            other = other + ms_ssim_share * (structure - other)
+            other = other + ms_ssim_shares(index, ms_ssim_share) * (structure - other)
         error = share * mse + (1 - share) * other
     else:
         error = mse

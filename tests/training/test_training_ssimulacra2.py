@@ -118,7 +118,9 @@ def test_the_loss_mixes_it_with_the_squared_error_by_quality() -> None:
     by_structure = terms(x, output, index, 0.0, "ms-ssim")
     assert by_structure.score is not None
     for place, (share, scale) in enumerate(((0.9, 6.0), (0.55, 6.375), (0.2, 7.5), (0.2, 12.0))):
-        other = 0.75 * scale * float(seen[place]) + 0.25 * 1280 * (1 - float(by_structure.score[place]))
+        part = (0, 0, 0.125, 0.25)[place]  # rising between qualities 40 and 60
+        structure = 1280 * (1 - float(by_structure.score[place]))
+        other = (1 - part) * scale * float(seen[place]) + part * structure
         expected = 1 + beta(int(index[place])) * (share * float(found.mse[place]) + (1 - share) * other)
         assert float(mixed.loss[place]) == pytest.approx(expected, rel=1e-4)
     only_mse = terms(x, output, index, 0.4, "ssimulacra2", mse_share=(1, 1))
