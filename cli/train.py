@@ -69,6 +69,15 @@ def setting(flag: str, help_text: str, kind: Any = float) -> Callable[[Decorated
     metavar="LOW HIGH",
     help="Of the distortion by ssimulacra2, the MSE's share at quality 0, and from 50 on.",
 )
+@click.option(
+    "--luma-share",
+    type=click.FloatRange(0, 1),
+    nargs=2,
+    default=DEFAULT["luma_share"],
+    show_default=True,
+    metavar="LOW HIGH",
+    help="Of that MSE, the share of luma alone, at the same qualities.",
+)
 @setting(
     "--ms-ssim-share",
     "Of the rest, MS-SSIM's share from quality 60 on; none up to 40.",

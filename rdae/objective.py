@@ -1,6 +1,7 @@
 """What a model was trained to keep small beside the bits: its distortion, a weighted sum of errors.
 
-distortion = w_squares * (mean squared error of levels) + w_seen * (SSIMULACRA2's error, `rdae.ssimulacra2`)
+distortion = w_squares * (mean squared error of levels) + w_luma * (that of luma alone)
+    + w_seen * (SSIMULACRA2's error, `rdae.ssimulacra2`)
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ a β means about the same quality for both.  With weights trained by MSE the rat
 75 and 12 at 100 (ten photographs, 256x256 each)."""
 
 MSE_SHARE_UNTIL = MAX_INDEX // 2
-"""Quality index up to which the MSE's share changes.  Its score is about 60; SSIMULACRA2 follows people's votes down to
-some 40, quality 30, and by what serves above, edges got ghosts beside them below."""
+"""Quality index up to which the MSE's share changes, and luma's of it.  Its score is about 60; SSIMULACRA2 follows
+people's votes down to some 40, quality 30, and by what serves above, edges got ghosts beside them below."""
 
 
 class Weights(NamedTuple):
-    """Of the mean squared error of levels, and of SSIMULACRA2's error."""
+    """Of the mean squared error of levels, of that of luma alone, and of SSIMULACRA2's error."""
 
-    squares: float
-    seen: float
+    squares: float = 1.0
+    luma: float = 0.0
+    seen: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,10 +35,12 @@ class Objective:
     """A training's distortion: "mse", "ms-ssim" or "ssimulacra2".
 
     mse_share: of the last, the share that the MSE has at quality 0, and from quality 50 on, with a line between.
+    luma_share: of that MSE, the share of luma alone, in the same way.
     """
 
     name: str = "mse"
     mse_share: tuple[float, float] = (1.0, 1.0)
+    luma_share: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
     def of_manifest(cls, manifest: Mapping[str, Any]) -> Objective:
@@ -47,19 +51,30 @@ class Objective:
         name = str(training.get("objective", "mse"))
         if name != "ssimulacra2":
             return cls(name)
-        low, high = (float(share) for share in training["mse_share"])
-        if not (0 <= low <= 1 and 0 <= high <= 1):
-            raise ValueError(f"mse_share is {low}, {high}, expected two numbers in 0..1")
-        return cls(name, (low, high))
+        none = (0.0, 0.0)  # of luma, as there was no such share before
+        return cls(name, _ends(training, "mse_share"), _ends({"luma_share": none, **training}, "luma_share"))
 
     def weights(self, index: int) -> Weights:
         """Return what an encoder weighs errors by at a quality index 0..800.
 
-        What was trained by MS-SSIM counts squared errors here.
+        What was trained by MS-SSIM counts squared errors here, and a share that it had counts as SSIMULACRA2's.
         """
         if self.name != "ssimulacra2":
-            return Weights(1.0, 0.0)
-        first, last = self.mse_share
-        share = first + (last - first) * min(1.0, index / MSE_SHARE_UNTIL)
+            return Weights()
+        share, luma = (_between(ends, index) for ends in (self.mse_share, self.luma_share))
         low, high = SSIMULACRA2_SCALES
-        return Weights(share, (1 - share) * (low + (high - low) * (index / MAX_INDEX) ** 2))
+        scale = low + (high - low) * (index / MAX_INDEX) ** 2
+        return Weights(share * (1 - luma), share * luma, (1 - share) * scale)
+
+
+def _ends(training: Mapping[str, Any], name: str) -> tuple[float, float]:
+    low, high = (float(share) for share in training[name])
+    if not (0 <= low <= 1 and 0 <= high <= 1):
+        raise ValueError(f"{name} is {low}, {high}, expected two numbers in 0..1")
+    return low, high
+
+
+def _between(ends: tuple[float, float], index: int) -> float:
+    """Return a share at a quality index: the first at quality 0, the second from MSE_SHARE_UNTIL on."""
+    first, last = ends
+    return first + (last - first) * min(1.0, index / MSE_SHARE_UNTIL)

@@ -213,7 +213,7 @@ class Account:
     def __init__(self, raster: Raster, objective: Objective, index: int) -> None:
         area = raster.width * raster.height
         judged = ICON_PIXELS < area <= JUDGED_PIXELS
-        self._weights = objective.weights(max(index, LEAST_JUDGED_INDEX)) if judged else Weights(1.0, 0.0)
+        self._weights = objective.weights(max(index, LEAST_JUDGED_INDEX)) if judged else Weights()
         self._beta = beta(index) * (ICON_FACTOR if area <= ICON_PIXELS else 1.0)
         self._raster = raster
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from rdae.networks.architecture import Architecture
 from rdae.quality import MAX_INDEX
@@ -19,6 +19,14 @@ PARTS: dict[str, tuple[str, ...]] = {
 
 OBJECTIVES = {"mse": 64, "ms-ssim": 192, "ssimulacra2": 256}
 """The distortions that a loss can have, and the smallest crop that each can measure."""
+
+
+class Shares(NamedTuple):
+    """Shares of a distortion by SSIMULACRA2, as in `TrainingConfig`: `mse_share`, `luma_share`, `ms_ssim_share`."""
+
+    mse: tuple[float, float] = (0.0, 0.0)
+    luma: tuple[float, float] = (0.0, 0.0)
+    ms_ssim: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,7 +44,8 @@ class TrainingConfig:
     crops: (side, share of the budget until which it is used) of smaller crops that come before.
     objective: the distortion in the loss (OBJECTIVES).
     mse_share: of a distortion by SSIMULACRA2, the share that the MSE has: at quality 0, and from quality 50 on.
-    ms_ssim_share: of the rest of it, the share that MS-SSIM has from quality 60 on, rising from none at 40.
+    luma_share: of that MSE, the share of luma alone, at the same qualities.
+    ms_ssim_share: of the rest of it, the share that MS-SSIM of luma has from quality 60 on, rising from none at 40.
     only: parts that are trained, the others being frozen (PARTS); none means all.
     rounded: rate and distortion of truly rounded latents, with noise only for gradients that rounding lacks, and the
         prior rounded from the start.
@@ -62,6 +71,7 @@ class TrainingConfig:
     crops: tuple[tuple[int, float], ...] = ()
     objective: str = "mse"
     mse_share: tuple[float, float] = (0.8, 0.3)
+    luma_share: tuple[float, float] = (0.0, 0.0)
     ms_ssim_share: float = 0.0
     only: tuple[str, ...] = ()
     rounded: bool = False
@@ -102,6 +112,8 @@ class TrainingConfig:
                 raise ValueError(f"crop is {side}, expected at least {least} for {self.objective}")
         if not all(0 <= share <= 1 for share in self.mse_share):
             raise ValueError(f"mse_share is {self.mse_share}, expected two numbers in 0..1")
+        if not all(0 <= share <= 1 for share in self.luma_share):
+            raise ValueError(f"luma_share is {self.luma_share}, expected two numbers in 0..1")
         if not 0 <= self.ms_ssim_share <= 1:
             raise ValueError(f"ms_ssim_share is {self.ms_ssim_share}, expected 0..1")
         if self.crops and not all(
@@ -142,14 +154,15 @@ class TrainingConfig:
             values[name] = tuple(values.get(name, ()))
         for name in ("crops", "weights"):
             values[name] = tuple((first, second) for first, second in values.get(name, ()))
-        if "mse_share" in values:
-            values["mse_share"] = tuple(values["mse_share"])
+        for name in ("mse_share", "luma_share"):
+            if name in values:
+                values[name] = tuple(values[name])
         return cls(**values)
 
     @property
-    def shares(self) -> dict[str, Any]:
-        """What `rdae.training.objective.terms` takes by name."""
-        return {"mse_share": self.mse_share, "ms_ssim_share": self.ms_ssim_share}
+    def shares(self) -> Shares:
+        """What errors count in the distortion of the objective "ssimulacra2"."""
+        return Shares(self.mse_share, self.luma_share, self.ms_ssim_share)
 
     @property
     def largest_crop(self) -> int:

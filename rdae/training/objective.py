@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from rdae.metrics import LUMA
 from rdae.objective import MSE_SHARE_UNTIL, SSIMULACRA2_SCALES
 from rdae.quality import BETA_DECADES, BETA_MIN, MAX_INDEX, to_index
 from rdae.training import ssimulacra2
 from rdae.training.autoencoder import Output, distortion
+from rdae.training.config import Shares
 from rdae.training.ms_ssim import ms_ssim
 
 MS_SSIM_SCALE = 1280.0
@@ -42,8 +43,8 @@ def betas(index: Tensor) -> Tensor:
     return BETA_MIN * torch.pow(10.0, BETA_DECADES * index.float() / MAX_INDEX)
 
 
-def mse_shares(index: Tensor, ends: Sequence[float]) -> Tensor:
-    """Share of the MSE at quality indices (B,): from the first end at quality 0 to the second, linearly, then that."""
+def share_at(index: Tensor, ends: tuple[float, float]) -> Tensor:
+    """A share at quality indices (B,): from the first end at quality 0 linearly to the second at 50, then that."""
     low, high = ends
     return low + (high - low) * (index.float() / MSE_SHARE_UNTIL).clamp(max=1)
 
@@ -65,16 +66,15 @@ def terms(
     index: Tensor,
     loss_power: float,
     objective: str = "mse",
-    *,
-    mse_share: Sequence[float] = (0.0, 0.0),
-    ms_ssim_share: float = 0.0,
+    shares: Shares = Shares(),  # noqa: B008 - it cannot be changed
 ) -> Terms:
     """Compute the objective of pictures x (B, 3, H, W) in 0..1 at quality indices (B,).
 
     objective: "mse"; "ms-ssim" for a distortion of MS_SSIM_SCALE * (1 - MS-SSIM); or "ssimulacra2" for the MSE and
-    the error before that measure's curve, scaled like it, of which the MSE gets `mse_share` (see `mse_shares`): it
-    sees what the measure is blind to, such as lines beside edges.  Of the rest MS-SSIM gets `ms_ssim_share`, scaled as
-    by its own objective, at high qualities (see `ms_ssim_shares`): so no single measure's habits are learned.
+    the error before that measure's curve, scaled like it.  shares: what counts how much in the last.  The MSE sees what
+    the measure is blind to, such as lines beside edges.  A part of it is that of luma alone, as the MSE of RGB asks for
+    more of chroma than the eye does.  And MS-SSIM of luma has a share of SSIMULACRA2's at high qualities, scaled as by
+    its own objective, so that no single measure's habits are learned.
     Rate grows about as sqrt(β); a weight of β^-loss_power (1 at the middle quality) lets every quality count.
     """
     beta = betas(index)
@@ -85,14 +85,31 @@ def terms(
         score = ms_ssim(x, output.x_hat)
         error = MS_SSIM_SCALE * (1 - score)
     elif objective == "ssimulacra2":
-        seen, share = ssimulacra2.error(x, output.x_hat), mse_shares(index, mse_share)
+        seen = ssimulacra2.error(x, output.x_hat)
         score = ssimulacra2.score(seen.detach())
-        other = ssimulacra2_scales(index) * seen
-        if ms_ssim_share:
-            structure = MS_SSIM_SCALE * (1 - ms_ssim(x, output.x_hat))
-            other = other + ms_ssim_shares(index, ms_ssim_share) * (structure - other)
-        error = share * mse + (1 - share) * other
+        error = _for_the_eye(x, output.x_hat, index, (mse, seen), shares)
     else:
         error = mse
     middle = BETA_MIN * 10.0 ** (BETA_DECADES / 2)
     return Terms(bpp, mse, (beta / middle) ** -loss_power * (bpp + beta * error), score)
+
+
+def _for_the_eye(
+    x: Tensor, x_hat: Tensor, index: Tensor, errors: tuple[Tensor, Tensor], shares: Shares
+) -> Tensor:
+    """The distortion (B,) of "ssimulacra2", as `terms` says; errors: the MSE and SSIMULACRA2's."""
+    squares, seen = errors
+    luma, luma_hat = luma_of(x), luma_of(x_hat)
+    if any(shares.luma):
+        squares = squares.lerp(distortion(luma, luma_hat), share_at(index, shares.luma))
+    others = ssimulacra2_scales(index) * seen
+    if shares.ms_ssim:
+        structure = MS_SSIM_SCALE * (1 - ms_ssim(luma, luma_hat))
+        others = others.lerp(structure, ms_ssim_shares(index, shares.ms_ssim))
+    return others.lerp(squares, share_at(index, shares.mse))
+
+
+def luma_of(x: Tensor) -> Tensor:
+    """BT.601's luma, as `rdae.metrics.psnr_y` has it: (B, 3, H, W) -> (B, 1, H, W)."""
+    weights = torch.tensor(LUMA, dtype=x.dtype, device=x.device) / sum(LUMA)
+    return (x * weights[:, None, None]).sum(dim=1, keepdim=True)

@@ -346,7 +346,7 @@ class Trainer:
         x, index = self._crops(self.step, pace.crop).float() / 255, self._indices(self.step)
         set_exact_steps(self.model, enabled=self._rounds())
         output = self._pass(x, index)
-        terms = objective.terms(x, output, index, config.loss_power, config.objective, **config.shares)
+        terms = objective.terms(x, output, index, config.loss_power, config.objective, config.shares)
         loss = terms.loss.mean()
         for parameter in self._trained:
             parameter.grad = None

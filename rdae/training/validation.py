@@ -88,7 +88,7 @@ def _one(
         output = model(x.contiguous(memory_format=torch.channels_last), indices)
     x_hat = (output.x_hat.clamp(0, 1) * 255).round() / 255  # as a decoder puts it out
     output = type(output)(x_hat, output.bits_y, output.bits_z)
-    terms = objective.terms(x, output, indices, config.loss_power, config.objective, **config.shares)
+    terms = objective.terms(x, output, indices, config.loss_power, config.objective, config.shares)
     psnr = 10 * math.log10(255**2 / max(float(terms.mse), 1e-9))
     score = 0.0 if terms.score is None else float(terms.score)
     return float(terms.bpp), psnr, float(terms.loss), score

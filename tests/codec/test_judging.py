@@ -8,11 +8,12 @@ import pytest
 import tiny_model
 
 from rdae.codec.refinement.judging import Judge
+from rdae.metrics import psnr_y
 from rdae.objective import Objective, Weights
 from rdae.ssimulacra2 import MIN_SIDE, Original
 
 Levels = npt.NDArray[np.uint8]
-BOTH = Weights(0.3, 6.0)
+BOTH, ALL = Weights(0.3, seen=6.0), Weights(0.3, 2.0, 6.0)
 
 
 def made_of(picture: Levels) -> Levels:
@@ -27,7 +28,7 @@ def squares(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic]) -> 
 
 def test_squares_alone_aim_at_the_original() -> None:
     picture = tiny_model.photo(40, 50)
-    judge, made = Judge(picture, Weights(1.0, 0.0)), made_of(picture)
+    judge, made = Judge(picture, Weights()), made_of(picture)
     assert judge.squares_alone
     assert judge.distortion(made) == pytest.approx(squares(picture, made) / 3)
     assert np.array_equal(judge.target(made), picture)
@@ -40,11 +41,14 @@ def test_both_errors_count_by_their_weights() -> None:
     assert not judge.squares_alone
     assert judge.distortion(made) == pytest.approx(expected)
     assert judge.distortion(picture) == pytest.approx(0, abs=1e-2)
+    luma = 255**2 * 70 * 50 * 10 ** (-psnr_y(picture, made) / 10)
+    assert Judge(picture, ALL).distortion(made) == pytest.approx(expected + 2.0 * luma)
 
 
-def test_the_squared_error_from_the_target_has_the_distortions_gradient() -> None:
+@pytest.mark.parametrize("weights", [BOTH, ALL])
+def test_the_squared_error_from_the_target_has_the_distortions_gradient(weights: Weights) -> None:
     picture = tiny_model.photo(96, 80)
-    judge, made = Judge(picture, BOTH), made_of(picture)
+    judge, made = Judge(picture, weights), made_of(picture)
     target = judge.target(made)
     away = 2 * (made - target)  # the gradient of the squared error from it
     for seed in range(3):
@@ -70,15 +74,23 @@ def test_a_part_too_small_for_ssimulacra2_is_judged_by_squares() -> None:
 def test_a_manifest_says_what_a_model_was_trained_for() -> None:
     assert Objective.of_manifest({}) == Objective("mse")
     assert Objective.of_manifest({"training": {"objective": "mse", "mse_share": [0.8, 0.3]}}) == Objective()
-    assert Objective.of_manifest({"training": {"objective": "ms-ssim"}}).weights(400) == (1.0, 0.0)
+    assert Objective.of_manifest({"training": {"objective": "ms-ssim"}}).weights(400) == (1.0, 0.0, 0.0)
     found = Objective.of_manifest({"training": {"objective": "ssimulacra2", "mse_share": [0.8, 0.3]}})
     assert found == Objective("ssimulacra2", (0.8, 0.3))
-    assert found.weights(0) == pytest.approx((0.8, 0.2 * 6))
-    assert found.weights(200) == pytest.approx((0.55, 0.45 * 6.375))
-    assert found.weights(800) == pytest.approx((0.3, 0.7 * 12))
+    assert found.weights(0) == pytest.approx((0.8, 0, 0.2 * 6))
+    assert found.weights(200) == pytest.approx((0.55, 0, 0.45 * 6.375))
+    assert found.weights(800) == pytest.approx((0.3, 0, 0.7 * 12))
+    shares = {"mse_share": [0.8, 0.3], "luma_share": [0, 0.7]}
+    found = Objective.of_manifest({"training": {"objective": "ssimulacra2", **shares}})
+    assert found == Objective("ssimulacra2", (0.8, 0.3), (0, 0.7))
+    assert found.weights(0) == pytest.approx((0.8, 0, 0.2 * 6))
+    assert found.weights(200) == pytest.approx((0.55 * 0.65, 0.55 * 0.35, 0.45 * 6.375))
 
 
 @pytest.mark.parametrize("share", [None, [0.5], [0.5, 1.5], ["a", 1]])
 def test_a_manifest_that_says_it_wrongly_is_refused(share: object) -> None:
     with pytest.raises((TypeError, ValueError)):
         Objective.of_manifest({"training": {"objective": "ssimulacra2", "mse_share": share}})
+    shares = {"mse_share": [0, 0], "luma_share": share}
+    with pytest.raises((TypeError, ValueError)):
+        Objective.of_manifest({"training": {"objective": "ssimulacra2", **shares}})

@@ -73,7 +73,7 @@ def cost_of(model: Model, y: Floats, levels: Levels, weight: float, core: Box | 
     return Cost(
         prior=RelaxedPrior(model, INDEX, features),
         code_lengths=CodeLengths.of(model.prior.y_tables),
-        pursuit=Pursuit(error_from(model, levels, size), Judge(levels, Weights(1.0, 0.0)), levels),
+        pursuit=Pursuit(error_from(model, levels, size), Judge(levels, Weights()), levels),
         weight=weight,
         skip_below=model.prior.skip_below,
         core=core or whole,

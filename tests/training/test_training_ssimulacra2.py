@@ -3,8 +3,10 @@
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import tiny_model
 
@@ -94,34 +96,56 @@ def test_a_picture_too_small_for_the_coarsest_scale_is_refused() -> None:
         ssimulacra2.error(small, small)
 
 
-def test_the_loss_mixes_it_with_the_squared_error_by_quality() -> None:
+def test_the_loss_mixes_it_with_other_errors_by_quality() -> None:
+    from rdae.metrics import ms_ssim, psnr_y
     from rdae.objective import Objective
     from rdae.quality import beta
     from rdae.training.autoencoder import Output
+    from rdae.training.config import Shares
     from rdae.training.objective import terms
 
     x = tensor(tiny_model.photo(SIDE, SIDE)).repeat(4, 1, 1, 1)
     x_hat = (x + 0.05 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    x_hat = (x_hat * 255).round() / 255
     output = Output(x_hat, torch.full((4,), float(SIDE**2)), torch.zeros(4))
     index = torch.tensor([0, 200, 400, 800])
-    found = terms(x, output, index, 0.0, "ssimulacra2", mse_share=(0.9, 0.2))
+
+    def loss(shares: Shares) -> list[float]:
+        return terms(x, output, index, 0.0, "ssimulacra2", shares).loss.tolist()
+
+    def expected(place: int, distortion: float) -> Any:
+        return pytest.approx(1 + beta(int(index[place])) * distortion, rel=1e-4)
+
+    found = terms(x, output, index, 0.0, "ssimulacra2", Shares((0.9, 0.2)))
     seen = ssimulacra2.error(x, x_hat)
     assert found.score is not None
     torch.testing.assert_close(found.score, ssimulacra2.score(seen))
+    by_luma = loss(Shares((0.9, 0.2), (0.0, 0.6)))
+    by_structure = loss(Shares((0.9, 0.2), ms_ssim=0.25))
+    grey_objective = Objective("ssimulacra2", (0.9, 0.2), (0.0, 0.6))  # an encoder's
     for place, (share, scale) in enumerate(((0.9, 6.0), (0.55, 6.375), (0.2, 7.5), (0.2, 12.0))):
-        distortion = share * found.mse[place] + (1 - share) * scale * seen[place]
-        weights = Objective("ssimulacra2", (0.9, 0.2)).weights(int(index[place]))  # an encoder's
-        assert weights == pytest.approx((share, (1 - share) * scale))
-        expected = 1 + beta(int(index[place])) * float(distortion)
-        assert float(found.loss[place]) == pytest.approx(expected, rel=1e-4)
-    mixed = terms(x, output, index, 0.0, "ssimulacra2", mse_share=(0.9, 0.2), ms_ssim_share=0.25)
-    by_structure = terms(x, output, index, 0.0, "ms-ssim")
-    assert by_structure.score is not None
-    for place, (share, scale) in enumerate(((0.9, 6.0), (0.55, 6.375), (0.2, 7.5), (0.2, 12.0))):
-        part = (0, 0, 0.125, 0.25)[place]  # rising between qualities 40 and 60
-        structure = 1280 * (1 - float(by_structure.score[place]))
-        other = (1 - part) * scale * float(seen[place]) + part * structure
-        expected = 1 + beta(int(index[place])) * (share * float(found.mse[place]) + (1 - share) * other)
-        assert float(mixed.loss[place]) == pytest.approx(expected, rel=1e-4)
-    only_mse = terms(x, output, index, 0.4, "ssimulacra2", mse_share=(1, 1))
+        mse, error = float(found.mse[place]), float(seen[place])
+        assert float(found.loss[place]) == expected(place, share * mse + (1 - share) * scale * error)
+        first, second = ((each[place] * 255).round().byte().permute(1, 2, 0).numpy() for each in (x, x_hat))
+        part = (0.0, 0.3, 0.6, 0.6)[place]
+        luma = 255**2 * 10 ** (-psnr_y(first, second) / 10)
+        mixed = share * ((1 - part) * mse + part * luma) + (1 - share) * scale * error
+        assert by_luma[place] == expected(place, mixed)
+        weights = grey_objective.weights(int(index[place]))
+        assert weights == pytest.approx((share * (1 - part), share * part, (1 - share) * scale))
+        part = (0.0, 0.0, 0.125, 0.25)[place]  # rising between qualities 40 and 60
+        grey = [np.repeat(luma_levels(each), 3, axis=2) for each in (first, second)]
+        similarity = ms_ssim(*grey)
+        assert similarity is not None
+        others = (1 - part) * scale * error + part * 1280 * (1 - similarity)
+        assert by_structure[place] == pytest.approx(
+            1 + beta(int(index[place])) * (share * mse + (1 - share) * others), rel=2e-3
+        )  # that measure is of whole levels
+    only_mse = terms(x, output, index, 0.4, "ssimulacra2", Shares((1, 1)))
     torch.testing.assert_close(only_mse.loss, terms(x, output, index, 0.4).loss)
+
+
+def luma_levels(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """BT.601's luma of (H, W, 3), in whole levels: (H, W, 1)."""
+    luma: npt.NDArray[np.uint8] = np.rint(picture @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+    return luma[..., None]

@@ -10,12 +10,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from rdae.metrics import LUMA
 from rdae.networks.gradient import SquaredError
 from rdae.objective import Weights
 from rdae.ssimulacra2 import MIN_SIDE, Original
 
 Floats = npt.NDArray[np.float32]
 Levels = npt.NDArray[np.uint8]
+
+_SHARES: Floats = np.array(LUMA, np.float32) / np.float32(sum(LUMA))
 
 
 class Judge:
@@ -25,7 +28,7 @@ class Judge:
         """Take uint8 (H, W, 3) and what errors weigh.  Parts too small for SSIMULACRA2 are judged by squares alone."""
         self._levels: Levels = levels
         seen = weights.seen > 0 and min(levels.shape[:2]) >= MIN_SIDE
-        self.weights = weights if seen else Weights(1.0, 0.0)
+        self.weights = weights if seen else Weights()
         self._original = Original(levels) if seen else None
 
     @property
@@ -37,10 +40,12 @@ class Judge:
         """Return the distortion of levels of the same shape, times the number of pixels."""
         error = made.astype(np.int32)
         error -= self._levels
+        luma = np.square(_luma(error)).sum(dtype=np.float64) if self.weights.luma else 0.0
         squares = int(np.square(error, out=error).sum(dtype=np.int64)) / 3
         if self._original is None:
             return squares
-        return self.weights.squares * squares + self.weights.seen * self._pixels * self._original.error(made)
+        seen = self._pixels * self._original.error(made)
+        return float(self.weights.squares * squares + self.weights.luma * luma + self.weights.seen * seen)
 
     def target(self, made: Levels) -> Levels | Floats:
         """Return levels (H, W, 3), the squared error from which has at `made` three times the distortion's gradient.
@@ -52,12 +57,23 @@ class Judge:
         _, gradient = self._original.gradient(made)
         gradient *= -1.5 * self.weights.seen * self._pixels
         gradient += made
-        gradient -= np.float32(self.weights.squares) * (made.astype(np.float32) - self._levels)
+        error: Floats = made.astype(np.float32)
+        error -= self._levels
+        if self.weights.luma:
+            gradient -= (_luma(error) * np.float32(3 * self.weights.luma))[..., None] * _SHARES
+        error *= np.float32(self.weights.squares)
+        gradient -= error
         return gradient
 
     @property
     def _pixels(self) -> int:
         return self._levels.size // 3
+
+
+def _luma(error: npt.NDArray[np.int32] | Floats) -> Floats:
+    """Return the error of luma (H, W) of errors of levels (H, W, 3)."""
+    found: Floats = error.astype(np.float32, copy=False) @ _SHARES
+    return found
 
 
 class Pursuit:
