@@ -11,7 +11,7 @@ https://github.com/cloudinary/ssimulacra2
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -102,8 +102,9 @@ def xyb(levels: Levels) -> Floats:
 
     Distances in it are about as large as they look.
     """
-    colours = _Colours(_linear(levels))
-    return np.stack([colours.channel(channel) for channel in (X, Y, B)])
+    channels = (X, Y, B)
+    colours = _Colours(_linear(levels), channels)
+    return np.stack([colours.channel(channel) for channel in channels])
 
 
 def _shifted(shape: tuple[int, ...]) -> Sequence[Mapping[int, Weights]]:
@@ -162,7 +163,7 @@ class Original:
                 linear = _halved(linear)
             if min(linear.shape[1:]) < MIN_SIDE:
                 break
-            colours = _Colours(linear)
+            colours = _Colours(linear, channels)
             self._scales.append({channel: _of_original(colours.channel(channel)) for channel in channels})
 
     def error(self, second: Levels) -> float:
@@ -189,7 +190,7 @@ class Original:
         for scale, channels in enumerate(self._scales):
             if scale:
                 linear = _halved(linear)
-            colours = _Colours(linear)
+            colours = _Colours(linear, channels)
             gradients = {}
             for channel, original in channels.items():
                 comparison = _Comparison(original, colours.channel(channel))
@@ -205,15 +206,15 @@ class Original:
 class _Colours:
     """XYB of a picture in linear light: each channel as it is asked for."""
 
-    def __init__(self, linear: Floats) -> None:
-        """Take (3, h, w) in 0..1."""
-        cones = _mixed(OPSIN, linear)
+    def __init__(self, linear: Floats, channels: Collection[int]) -> None:
+        """Take (3, h, w) in 0..1, and what will be asked for: only B needs the third cones, and roots take long."""
+        cones = _mixed(OPSIN if B in channels else OPSIN[:2], linear)
         cones += np.float32(BIAS)
         self._roots: Floats = np.cbrt(cones, out=cones)
 
     def channel(self, channel: int) -> Floats:
         """Return X, Y or B, made positive: (h, w)."""
-        first, second, third = self._roots
+        first, second = self._roots[:2]
         least = np.float32(BIAS ** (1 / 3))
         found: Floats
         if channel == X:
@@ -227,7 +228,7 @@ class _Colours:
         if channel == Y:
             found += np.float32(0.01)
         else:
-            np.subtract(third, found, out=found)
+            np.subtract(self._roots[2], found, out=found)
             found += np.float32(0.55) - least
         return found
 
@@ -245,7 +246,7 @@ class _Colours:
                 of_roots[2] += gradient
         of_roots *= np.float32(TOTAL / 3)
         of_roots /= np.square(self._roots)
-        return _mixed(tuple(zip(*OPSIN, strict=True)), of_roots)
+        return _mixed(tuple(zip(*OPSIN[: len(of_roots)], strict=True)), of_roots)
 
 
 def _of_original(values: Floats) -> _Channel:
@@ -394,12 +395,12 @@ def _unhalved(gradient: Floats, shape: tuple[int, ...]) -> Floats:
 
 
 def _mixed(matrix: Sequence[Sequence[float]], planes: Floats) -> Floats:
-    """Sums of planes (3, h, w), one for each row of a 3x3 matrix."""
-    found = np.empty_like(planes)
+    """Sums of planes (n, h, w), one for each row of a matrix (m, n)."""
+    found = np.empty((len(matrix), *planes.shape[1:]), planes.dtype)
     for place, row in enumerate(matrix):
         np.multiply(planes[0], row[0], out=found[place])
-        found[place] += row[1] * planes[1]
-        found[place] += row[2] * planes[2]
+        for plane, factor in zip(planes[1:], row[1:], strict=True):
+            found[place] += factor * plane
     return found
 
 

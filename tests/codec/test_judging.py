@@ -61,6 +61,20 @@ def test_the_squared_error_from_the_target_has_the_distortions_gradient(weights:
         assert 3 * (above - below) == pytest.approx(2 * float((away * step * inside).sum()), rel=0.05)
 
 
+def test_a_target_found_ahead_is_the_one_that_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = tiny_model.photo(96, 80)
+    judge, made, other = Judge(picture, ALL), made_of(picture), made_of(picture[::-1])[::-1]
+    expected, elsewhere = judge.target(made), judge.target(other)
+    distortion = judge.distortion(made)
+    assert judge.distortion(made, ahead=True) == distortion
+    assert np.array_equal(judge.target(other), elsewhere)  # not the one that was prepared for
+    assert judge.distortion(made, ahead=True) == distortion
+    with monkeypatch.context() as patched:
+        patched.delattr(Original, "gradient")
+        assert np.array_equal(judge.target(made.copy()), expected)
+    assert np.array_equal(judge.target(made), expected)  # found anew, as it was taken away
+
+
 def test_a_part_too_small_for_ssimulacra2_is_judged_by_squares() -> None:
     picture = tiny_model.photo(MIN_SIDE - 1, 50)
     judge, made = Judge(picture, BOTH), made_of(picture)

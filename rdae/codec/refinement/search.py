@@ -70,7 +70,7 @@ def refine(
     judges = tuple(Judge(_pixels(levels, window.core), weights) for window in parts)
     code_lengths = CodeLengths.of(model.prior.y_tables)
     scene = _Tile(model, levels, tile, aim, z, features, code_lengths, parts, judges)
-    first, made = _measured(scene, y)
+    first, made = _measured(scene, y, ahead=bool(stages))
     history = [first]
     seconds = [time.perf_counter() - begun]
     plain = now = history[0]
@@ -88,7 +88,7 @@ def refine(
                 if report and report.tell(done, plain, history[-1]):
                     return Refined(tuple(history), tuple(seconds), stopped=True)
             unsort(found, window.prior.cut(y))
-        now, made = _measured(scene, y)
+        now, made = _measured(scene, y, ahead=number + 1 < len(stages))
         best = history[-1]
         history.append(now if better(now.cost, best.cost, best.bits) else best)
         seconds.append(time.perf_counter() - begun)
@@ -117,8 +117,11 @@ def _cost(scene: _Tile, window: Window, judge: Judge, y_hat: Floats, made: Level
     )
 
 
-def _measured(scene: _Tile, y: Floats) -> tuple[Found, Levels]:
-    """Round latents as they are now, and measure what comes of it; return what a decoder makes of it, too."""
+def _measured(scene: _Tile, y: Floats, *, ahead: bool) -> tuple[Found, Levels]:
+    """Round latents as they are now, and measure what comes of it; return what a decoder makes of it, too.
+
+    ahead: a descent follows, whose first target is where these levels lead to.
+    """
     model, index = scene.model, scene.aim.index
     quantised = latents.quantise(scene.tile.cut(y), scene.z, model.prior, index)
     bits = quantised.rate_bits()
@@ -127,7 +130,7 @@ def _measured(scene: _Tile, y: Floats) -> tuple[Found, Levels]:
     bands = model.transforms.synthesise([y64], index)
     made = np.concatenate(list(bands))[: scene.levels.shape[0], : scene.levels.shape[1]]
     distortion = sum(
-        judge.distortion(_pixels(made, window.core))
+        judge.distortion(_pixels(made, window.core), ahead=ahead and window.synthesis == window.core)
         for window, judge in zip(scene.windows, scene.judges, strict=True)
     )
     return Found(quantised, bits, bits + scene.aim.beta * distortion), made
