@@ -46,8 +46,11 @@ class KnownModel:
 
 
 KNOWN = (
-    KnownModel("rdae-visual", "211e0b3fb257c7ccd4932ec337fe40c5f2c8bbda7cf0edbb1b71bc52f6940bbe", "rdae"),
+    KnownModel("rdae-visual", "1644fe1a75c8a5478c738c8999cf5180f9ac3235b2a15ca906fcbf8b7994acb5", "rdae"),
     KnownModel("rdae-base", "f5f3fd046f5beebabef641acc55fd9b9ec6f1ccf150d8fe9625901b01d794d8e", "rdae"),
+    KnownModel(
+        "rdae-visual", "211e0b3fb257c7ccd4932ec337fe40c5f2c8bbda7cf0edbb1b71bc52f6940bbe", HISTORY, "ce6b302"
+    ),
     KnownModel(
         "rdae-base", "8ff1db17729aecd7ead016758140f93de0967503415f725f38190256211e6719", HISTORY, "6d8fbb4"
     ),

@@ -76,7 +76,7 @@ def test_what_they_show_is_the_crop(name: str, file: str, facts: dict[str, Any])
     data = (FOLDER / f"{name}.{file}.rdae").read_bytes()
     shown = decode.decode(data, model_of(MODELS[name]["sha256"])).picture
     error = (shown.astype(float) - picture_of(CROPS[file])) ** 2
-    assert 10 * np.log10(255**2 / error.mean()) > {0: 20, 240: 30, 400: 26, 800: 33}[facts["quality_index"]]
+    assert 10 * np.log10(255**2 / error.mean()) > {0: 20, 240: 30, 400: 26, 800: 32}[facts["quality_index"]]
 
 
 def named(path: Path, name: str) -> KnownModel:
