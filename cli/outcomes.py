@@ -80,7 +80,7 @@ class OutcomePrinter:
         spent_s = max(time.monotonic() - self._began, 1e-9)
         share = self._ended / self._total
         line = f"{self._ended} of {self._total} {bar(share)} {self._pixels / 1e6 / spent_s:.2f} MP/s"
-        done = self._ended - self._skipped - self._failed  # the others took next to no time
+        done = self._ended - self._skipped - self._failed  # most of the others took next to no time
         if done:
             line += f", {clock_time(spent_s * (self._total - self._ended) / done)} left"
         self._line.passing(line)

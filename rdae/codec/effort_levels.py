@@ -20,7 +20,8 @@ def effort_levels(
 ) -> Iterator[tuple[bytes, float]]:
     """Yield the files of the levels of effort 0..highest, and the seconds that `compress` takes for each alone.
 
-    Only of pictures of one tile does that take no longer than the highest.
+    Only of pictures of one tile does that take no longer than the highest.  There the seconds of a level between count
+    the gradient with which the next one begins, too.
     """
     begun = time.perf_counter()
     prepared = prepare(picture, model)

@@ -19,7 +19,7 @@ _LEAST = 1e-3
 
 
 def ms_ssim(first: Tensor, second: Tensor) -> Tensor:
-    """MS-SSIM of pictures in 0..1, float32 (B, 3, H, W) twice -> (B,); the mean over the channels.
+    """MS-SSIM of pictures in 0..1, float32 (B, C, H, W) twice -> (B,); the mean over the channels.
 
     Wang, Simoncelli and Bovik 2003, with the windows and weights of `rdae.metrics`.  ValueError below MIN_SIDE.
     """
@@ -42,7 +42,7 @@ def ms_ssim(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _similarity(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Luminance and contrast-structure terms of SSIM where the window fits: (B, 3, H - 10, W - 10) each."""
+    """Luminance and contrast-structure terms of SSIM where the window fits: (B, C, H - 10, W - 10) each."""
     c1, c2 = 0.01**2, 0.03**2
     # Variances of numbers around zero lose less to rounding: a bright flat area would have little but errors.
     middle = x.mean(dim=(2, 3), keepdim=True).detach()

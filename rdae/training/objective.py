@@ -99,7 +99,8 @@ def _for_the_eye(
 ) -> Tensor:
     """The distortion (B,) of "ssimulacra2", as `terms` says; errors: the MSE and SSIMULACRA2's."""
     squares, seen = errors
-    luma, luma_hat = luma_of(x), luma_of(x_hat)
+    if any(shares.luma) or shares.ms_ssim:
+        luma, luma_hat = luma_of(x), luma_of(x_hat)
     if any(shares.luma):
         squares = squares.lerp(distortion(luma, luma_hat), share_at(index, shares.luma))
     others = ssimulacra2_scales(index) * seen

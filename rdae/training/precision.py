@@ -33,7 +33,7 @@ def use_threads(threads: int | None) -> None:
 
 
 def quick_bfloat16(device: torch.device) -> bool:
-    """Tell if products of bfloat16 matrices are at least as quick as those of float32: oneDNN's, not plain loops."""
+    """Tell if products of bfloat16 matrices are oneDNN's, and not plain loops, which take many times as long."""
     if device.type != "cpu":
         return True
     supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)

@@ -221,7 +221,7 @@ class Trainer:
             return self._train()
         if self.config.precision == "bf16" and not quick_bfloat16(self.device):
             self.report(
-                "bf16: this processor has no instructions for it; float32 is several times as fast", False
+                "bf16: this processor has no quick products for it; float32 is several times as fast", False
             )
         self.run.mkdir(parents=True, exist_ok=True)
         with checkpoint.held(self.run):
@@ -449,6 +449,9 @@ class Trainer:
         if self.validation and not self.group.total([float(done)])[0]:
             self.validate()
 
+    def _tell_of_validation(self, done: int, total: int) -> None:
+        self.report(f"validating: {done} of {total} measurements", True)
+
     def validate(self) -> list[dict[str, Any]]:
         """Measure the averaged weights on the validation pictures, rounded, at six qualities; write and return it.
 
@@ -466,7 +469,7 @@ class Trainer:
             self.config,
             self.group,
             lambda: self._stopping and self.group.world == 1,
-            lambda done, total: self.report(f"validating: {done} of {total} measurements", True),
+            self._tell_of_validation if self.group.leads else lambda _done, _total: None,
         )
         self.model.load_state_dict(trained)
         if rows and self.group.leads:

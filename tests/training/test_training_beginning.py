@@ -79,14 +79,14 @@ def test_a_warm_up_longer_than_the_run_is_refused(pictures: Path, tmp_path: Path
     # In hours it shows when the speed of the run is known.
     timed = training_kit.config(
         pictures,
-        hours=1e-3,
+        hours=1e-2,
         warmup_steps=10**6,
         validation=(),
         decay=1.0,
         checkpoint_every=1000,
         log_every=10**6,
     )
-    with pytest.raises(TrainingError, match=r"run of 0\.001 hours, about \d+ steps at this speed"):
+    with pytest.raises(TrainingError, match=r"run of 0\.01 hours, about \d+ steps at this speed"):
         Trainer(timed, run, report=silent).train()
     assert not (run / "checkpoint.pt").exists()
     # A run that goes on is as it was begun.

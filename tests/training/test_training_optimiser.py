@@ -72,7 +72,11 @@ def test_steps_are_those_of_muon_and_adam(monkeypatch: pytest.MonkeyPatch, quick
             assert torch.allclose(parameter.double(), wanted[key], rtol=1e-5, atol=1e-6)
 
 
-def test_a_step_that_does_not_count_changes_nothing_whatever_its_gradient() -> None:
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_step_that_does_not_count_changes_nothing_whatever_its_gradient(
+    monkeypatch: pytest.MonkeyPatch, quick: bool
+) -> None:
+    monkeypatch.setattr(muon, "quick_bfloat16", lambda _device: quick)
     model = Autoencoder(TINY)
     optimiser = Optimiser(model, CONFIG)
     for counted in (0, 1):  # before the first step too
