@@ -129,11 +129,11 @@ def test_a_real_codecs_largest_file_is_that_of_all_its_qualities(name: str) -> N
 
 def test_rdae_meets_sizes_and_scores_and_says_where_it_cannot() -> None:
     codec = Rdae(open_model(threads=1), effort=0)
-    within = versions.version(codec, PHOTO, Target("size", 1500))
-    assert 1425 <= within.file_bytes <= 1500
+    within = versions.version(codec, PHOTO, Target("size", 1000))
+    assert 950 <= within.file_bytes <= 1000
     assert within.note == ""
-    good = versions.version(codec, EXAMPLE, Target("ssimulacra2", 60))
-    assert good.ssimulacra2 == pytest.approx(60.5, abs=0.5)
+    good = versions.version(codec, EXAMPLE, Target("ssimulacra2", 50))
+    assert good.ssimulacra2 == pytest.approx(50.5, abs=0.5)
     assert 0 < (good.quality or 0) < 100
     assert good.note == ""
     least = versions.version(codec, PHOTO, Target("size", 20))
