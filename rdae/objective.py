@@ -51,8 +51,8 @@ class Objective:
         name = str(training.get("objective", "mse"))
         if name != "ssimulacra2":
             return cls(name)
-        none = (0.0, 0.0)  # of luma, as there was no such share before
-        return cls(name, _ends(training, "mse_share"), _ends({"luma_share": none, **training}, "luma_share"))
+        none = {"luma_share": (0.0, 0.0)}  # in manifests from before there was such a share
+        return cls(name, *(_ends(none | training, share) for share in ("mse_share", "luma_share")))
 
     def weights(self, index: int) -> Weights:
         """Return what an encoder weighs errors by at a quality index 0..800.

@@ -30,9 +30,8 @@ class Judge:
         seen = weights.seen > 0 and min(levels.shape[:2]) >= MIN_SIDE
         self.weights = weights if seen else Weights()
         self._original = Original(levels) if seen else None
-        self._ahead: tuple[Levels, Floats] | None = (
-            None  # levels, and the gradient of what SSIMULACRA2 sees in them
-        )
+        # Levels, and the gradient of what SSIMULACRA2 sees in them.
+        self._ahead: tuple[Levels, Floats] | None = None
 
     @property
     def squares_alone(self) -> bool:
@@ -86,8 +85,11 @@ class Judge:
 
 
 def _luma(error: npt.NDArray[np.int32] | Floats) -> Floats:
-    """Return the error of luma (H, W) of errors of levels (H, W, 3)."""
-    found: Floats = error.astype(np.float32, copy=False) @ _SHARES
+    """Return the error of luma (H, W) of errors of levels (H, W, 3), by no matrix product, as in `rdae.ssimulacra2`."""
+    real: Floats = error.astype(np.float32, copy=False)
+    found: Floats = real[..., 0] * _SHARES[0]
+    for channel in (1, 2):
+        found += real[..., channel] * _SHARES[channel]
     return found
 
 
