@@ -44,6 +44,15 @@ def setting(flag: str, help_text: str, kind: Any = float) -> Callable[[Decorated
     return click.option(flag, name, type=kind, default=DEFAULT[name], show_default=True, help=help_text)
 
 
+def shares(flag: str, help_text: str) -> Callable[[Decorated], Decorated]:
+    """A setting that is a share at quality 0, and another from quality 50 on."""
+    default = DEFAULT[flag.strip("-").replace("-", "_")]
+    kind = click.FloatRange(0, 1)
+    return click.option(
+        flag, type=kind, nargs=2, default=default, show_default=True, metavar="LOW HIGH", help=help_text
+    )
+
+
 @click.command()
 @click.argument("data", nargs=-1)
 # torchrun takes --run for an abbreviation of its own --run-path, wherever it stands: hence -o.
@@ -60,24 +69,8 @@ def setting(flag: str, help_text: str, kind: Any = float) -> Callable[[Decorated
 @click.option("--quality", type=float, nargs=2, metavar="LOW HIGH", help="Train for these qualities only.")
 @click.option("--beta", type=float, help="Train for one trade-off only: bpp + BETA * MSE, 0.0004 to 0.4.")
 @setting("--objective", "The distortion in the loss.", click.Choice(list(OBJECTIVES)))
-@click.option(
-    "--mse-share",
-    type=click.FloatRange(0, 1),
-    nargs=2,
-    default=DEFAULT["mse_share"],
-    show_default=True,
-    metavar="LOW HIGH",
-    help="Of the distortion by ssimulacra2, the MSE's share at quality 0, and from 50 on.",
-)
-@click.option(
-    "--luma-share",
-    type=click.FloatRange(0, 1),
-    nargs=2,
-    default=DEFAULT["luma_share"],
-    show_default=True,
-    metavar="LOW HIGH",
-    help="Of that MSE, the share of luma alone, at the same qualities.",
-)
+@shares("--mse-share", "Of the distortion by ssimulacra2, the MSE's share at quality 0, and from 50 on.")
+@shares("--luma-share", "Of that MSE, the share of luma alone, at the same qualities.")
 @setting(
     "--ms-ssim-share",
     "Of the rest, MS-SSIM's share from quality 60 on; none up to 40.",
