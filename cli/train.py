@@ -45,11 +45,11 @@ def setting(flag: str, help_text: str, kind: Any = float) -> Callable[[Decorated
 
 
 def shares(flag: str, help_text: str) -> Callable[[Decorated], Decorated]:
-    """A setting that is a share at quality 0, and another from quality 50 on."""
+    """A setting that is a share at quality 0, another at 50 to 80, and one at 100."""
     default = DEFAULT[flag.strip("-").replace("-", "_")]
     kind = click.FloatRange(0, 1)
     return click.option(
-        flag, type=kind, nargs=2, default=default, show_default=True, metavar="LOW HIGH", help=help_text
+        flag, type=kind, nargs=3, default=default, show_default=True, metavar="LOW HIGH TOP", help=help_text
     )
 
 
@@ -69,7 +69,7 @@ def shares(flag: str, help_text: str) -> Callable[[Decorated], Decorated]:
 @click.option("--quality", type=float, nargs=2, metavar="LOW HIGH", help="Train for these qualities only.")
 @click.option("--beta", type=float, help="Train for one trade-off only: bpp + BETA * MSE, 0.0004 to 0.4.")
 @setting("--objective", "The distortion in the loss.", click.Choice(list(OBJECTIVES)))
-@shares("--mse-share", "Of the distortion by ssimulacra2, the MSE's share at quality 0, and from 50 on.")
+@shares("--mse-share", "Of the distortion by ssimulacra2, the MSE's share at quality 0, 50 to 80, and 100.")
 @shares("--luma-share", "Of that MSE, the share of luma alone, at the same qualities.")
 @setting(
     "--ms-ssim-share",

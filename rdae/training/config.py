@@ -8,6 +8,7 @@ import math
 from typing import Any, NamedTuple
 
 from rdae.networks.architecture import Architecture
+from rdae.objective import Ends, ends
 from rdae.quality import MAX_INDEX
 
 PARTS: dict[str, tuple[str, ...]] = {
@@ -24,8 +25,8 @@ OBJECTIVES = {"mse": 64, "ms-ssim": 192, "ssimulacra2": 256}
 class Shares(NamedTuple):
     """Shares of a distortion by SSIMULACRA2, as in `TrainingConfig`: `mse_share`, `luma_share`, `ms_ssim_share`."""
 
-    mse: tuple[float, float] = (0.0, 0.0)
-    luma: tuple[float, float] = (0.0, 0.0)
+    mse: Ends = (0.0, 0.0, 0.0)
+    luma: Ends = (0.0, 0.0, 0.0)
     ms_ssim: float = 0.0
 
 
@@ -43,7 +44,7 @@ class TrainingConfig:
     batch, crop: pictures a step, of all processes together, and their side in pixels, a multiple of 64.
     crops: (side, share of the budget until which it is used) of smaller crops that come before.
     objective: the distortion in the loss (OBJECTIVES).
-    mse_share: of a distortion by SSIMULACRA2, the share that the MSE has: at quality 0, and from quality 50 on.
+    mse_share: of a distortion by SSIMULACRA2, the share that the MSE has: at quality 0, at 50 to 80, and at 100.
     luma_share: of that MSE, the share of luma alone, at the same qualities.
     ms_ssim_share: of the rest of it, the share that MS-SSIM of luma has from quality 60 on, rising from none at 40.
     only: parts that are trained, the others being frozen (PARTS); none means all.
@@ -70,8 +71,8 @@ class TrainingConfig:
     crop: int = 256
     crops: tuple[tuple[int, float], ...] = ()
     objective: str = "mse"
-    mse_share: tuple[float, float] = (0.8, 0.3)
-    luma_share: tuple[float, float] = (0.0, 0.0)
+    mse_share: Ends = (0.8, 0.3, 0.3)
+    luma_share: Ends = (0.0, 0.0, 0.0)
     ms_ssim_share: float = 0.0
     only: tuple[str, ...] = ()
     rounded: bool = False
@@ -110,10 +111,10 @@ class TrainingConfig:
             if side < OBJECTIVES[self.objective]:
                 least = OBJECTIVES[self.objective]
                 raise ValueError(f"crop is {side}, expected at least {least} for {self.objective}")
-        if not all(0 <= share <= 1 for share in self.mse_share):
-            raise ValueError(f"mse_share is {self.mse_share}, expected two numbers in 0..1")
-        if not all(0 <= share <= 1 for share in self.luma_share):
-            raise ValueError(f"luma_share is {self.luma_share}, expected two numbers in 0..1")
+        for name in ("mse_share", "luma_share"):
+            shares = getattr(self, name)
+            if len(shares) != 3 or not all(0 <= share <= 1 for share in shares):
+                raise ValueError(f"{name} is {shares}, expected three numbers in 0..1")
         if not 0 <= self.ms_ssim_share <= 1:
             raise ValueError(f"ms_ssim_share is {self.ms_ssim_share}, expected 0..1")
         if self.crops and not all(
@@ -156,7 +157,7 @@ class TrainingConfig:
             values[name] = tuple((first, second) for first, second in values.get(name, ()))
         for name in ("mse_share", "luma_share"):
             if name in values:
-                values[name] = tuple(values[name])
+                values[name] = ends(values[name])
         return cls(**values)
 
     @property

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rdae.metrics import LUMA
-from rdae.objective import MSE_SHARE_UNTIL, SSIMULACRA2_SCALES
+from rdae.objective import SHARES_FROM, SHARES_UNTIL, SSIMULACRA2_SCALES, Ends
 from rdae.quality import BETA_DECADES, BETA_MIN, MAX_INDEX, to_index
 from rdae.training import ssimulacra2
 from rdae.training.autoencoder import Output, distortion
@@ -43,10 +43,12 @@ def betas(index: Tensor) -> Tensor:
     return BETA_MIN * torch.pow(10.0, BETA_DECADES * index.float() / MAX_INDEX)
 
 
-def share_at(index: Tensor, ends: tuple[float, float]) -> Tensor:
-    """A share at quality indices (B,): from the first end at quality 0 linearly to the second at 50, then that."""
-    low, high = ends
-    return low + (high - low) * (index.float() / MSE_SHARE_UNTIL).clamp(max=1)
+def share_at(index: Tensor, ends: Ends) -> Tensor:
+    """`rdae.objective.share_at` of a tensor of quality indices (B,)."""
+    first, middle, last = ends
+    rising = (index.float() / SHARES_UNTIL).clamp(max=1)
+    top = ((index.float() - SHARES_FROM) / (MAX_INDEX - SHARES_FROM)).clamp(min=0)
+    return first + (middle - first) * rising + (last - middle) * top
 
 
 def ms_ssim_shares(index: Tensor, most: float) -> Tensor:

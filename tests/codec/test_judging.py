@@ -90,21 +90,27 @@ def test_a_manifest_says_what_a_model_was_trained_for() -> None:
     assert Objective.of_manifest({"training": {"objective": "mse", "mse_share": [0.8, 0.3]}}) == Objective()
     assert Objective.of_manifest({"training": {"objective": "ms-ssim"}}).weights(400) == (1.0, 0.0, 0.0)
     found = Objective.of_manifest({"training": {"objective": "ssimulacra2", "mse_share": [0.8, 0.3]}})
-    assert found == Objective("ssimulacra2", (0.8, 0.3))
+    assert found == Objective("ssimulacra2", (0.8, 0.3, 0.3))
     assert found.weights(0) == pytest.approx((0.8, 0, 0.2 * 6))
     assert found.weights(200) == pytest.approx((0.55, 0, 0.45 * 6.375))
     assert found.weights(800) == pytest.approx((0.3, 0, 0.7 * 12))
     shares = {"mse_share": [0.8, 0.3], "luma_share": [0, 0.7]}
     found = Objective.of_manifest({"training": {"objective": "ssimulacra2", **shares}})
-    assert found == Objective("ssimulacra2", (0.8, 0.3), (0, 0.7))
+    assert found == Objective("ssimulacra2", (0.8, 0.3, 0.3), (0, 0.7, 0.7))
     assert found.weights(0) == pytest.approx((0.8, 0, 0.2 * 6))
     assert found.weights(200) == pytest.approx((0.55 * 0.65, 0.55 * 0.35, 0.45 * 6.375))
+    shares = {"mse_share": [0.8, 0.3, 0.5], "luma_share": [0, 0.7, 0.4]}
+    found = Objective.of_manifest({"training": {"objective": "ssimulacra2", **shares}})
+    assert found.weights(200) == pytest.approx((0.55 * 0.65, 0.55 * 0.35, 0.45 * 6.375))
+    assert found.weights(640) == pytest.approx((0.3 * 0.3, 0.3 * 0.7, 0.7 * 9.84))
+    assert found.weights(720) == pytest.approx((0.4 * 0.45, 0.4 * 0.55, 0.6 * (6 + 6 * 0.81)))
+    assert found.weights(800) == pytest.approx((0.5 * 0.6, 0.5 * 0.4, 0.5 * 12))
 
 
-@pytest.mark.parametrize("share", [None, [0.5], [0.5, 1.5], ["a", 1]])
+@pytest.mark.parametrize("share", [None, [0.5], [0.5, 1.5], ["a", 1], [0.1, 0.2, -0.1], [0.1, 0.2, 0.3, 0.4]])
 def test_a_manifest_that_says_it_wrongly_is_refused(share: object) -> None:
     with pytest.raises((TypeError, ValueError)):
         Objective.of_manifest({"training": {"objective": "ssimulacra2", "mse_share": share}})
-    shares = {"mse_share": [0, 0], "luma_share": share}
+    shares = {"mse_share": [0, 0, 0], "luma_share": share}
     with pytest.raises((TypeError, ValueError)):
         Objective.of_manifest({"training": {"objective": "ssimulacra2", **shares}})

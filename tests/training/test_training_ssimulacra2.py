@@ -104,11 +104,11 @@ def test_the_loss_mixes_it_with_other_errors_by_quality() -> None:
     from rdae.training.config import Shares
     from rdae.training.objective import terms
 
-    x = tensor(tiny_model.photo(SIDE, SIDE)).repeat(4, 1, 1, 1)
+    x = tensor(tiny_model.photo(SIDE, SIDE)).repeat(5, 1, 1, 1)
     x_hat = (x + 0.05 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
     x_hat = (x_hat * 255).round() / 255
-    output = Output(x_hat, torch.full((4,), float(SIDE**2)), torch.zeros(4))
-    index = torch.tensor([0, 200, 400, 800])
+    output = Output(x_hat, torch.full((5,), float(SIDE**2)), torch.zeros(5))
+    index = torch.tensor([0, 200, 400, 720, 800])
 
     def loss(shares: Shares) -> list[float]:
         return terms(x, output, index, 0.0, "ssimulacra2", shares).loss.tolist()
@@ -116,24 +116,25 @@ def test_the_loss_mixes_it_with_other_errors_by_quality() -> None:
     def expected(place: int, distortion: float) -> Any:
         return pytest.approx(1 + beta(int(index[place])) * distortion, rel=1e-4)
 
-    found = terms(x, output, index, 0.0, "ssimulacra2", Shares((0.9, 0.2)))
+    found = terms(x, output, index, 0.0, "ssimulacra2", Shares((0.9, 0.2, 0.6)))
     seen = ssimulacra2.error(x, x_hat)
     assert found.score is not None
     torch.testing.assert_close(found.score, ssimulacra2.score(seen))
-    by_luma = loss(Shares((0.9, 0.2), (0.0, 0.6)))
-    by_structure = loss(Shares((0.9, 0.2), ms_ssim=0.25))
-    grey_objective = Objective("ssimulacra2", (0.9, 0.2), (0.0, 0.6))  # an encoder's
-    for place, (share, scale) in enumerate(((0.9, 6.0), (0.55, 6.375), (0.2, 7.5), (0.2, 12.0))):
+    by_luma = loss(Shares((0.9, 0.2, 0.6), (0.0, 0.6, 0.2)))
+    by_structure = loss(Shares((0.9, 0.2, 0.6), ms_ssim=0.25))
+    grey_objective = Objective("ssimulacra2", (0.9, 0.2, 0.6), (0.0, 0.6, 0.2))  # an encoder's
+    ends = ((0.9, 6.0), (0.55, 6.375), (0.2, 7.5), (0.4, 6 + 6 * 0.81), (0.6, 12.0))
+    for place, (share, scale) in enumerate(ends):
         mse, error = float(found.mse[place]), float(seen[place])
         assert float(found.loss[place]) == expected(place, share * mse + (1 - share) * scale * error)
         first, second = ((each[place] * 255).round().byte().permute(1, 2, 0).numpy() for each in (x, x_hat))
-        part = (0.0, 0.3, 0.6, 0.6)[place]
+        part = (0.0, 0.3, 0.6, 0.4, 0.2)[place]
         luma = 255**2 * 10 ** (-psnr_y(first, second) / 10)
         mixed = share * ((1 - part) * mse + part * luma) + (1 - share) * scale * error
         assert by_luma[place] == expected(place, mixed)
         weights = grey_objective.weights(int(index[place]))
         assert weights == pytest.approx((share * (1 - part), share * part, (1 - share) * scale))
-        part = (0.0, 0.0, 0.125, 0.25)[place]  # rising between qualities 40 and 60
+        part = (0.0, 0.0, 0.125, 0.25, 0.25)[place]  # rising between qualities 40 and 60
         grey = [np.repeat(luma_levels(each), 3, axis=2) for each in (first, second)]
         similarity = ms_ssim(*grey)
         assert similarity is not None
@@ -141,7 +142,7 @@ def test_the_loss_mixes_it_with_other_errors_by_quality() -> None:
         assert by_structure[place] == pytest.approx(
             1 + beta(int(index[place])) * (share * mse + (1 - share) * others), rel=2e-3
         )  # that measure is of whole levels
-    only_mse = terms(x, output, index, 0.4, "ssimulacra2", Shares((1, 1)))
+    only_mse = terms(x, output, index, 0.4, "ssimulacra2", Shares((1, 1, 1)))
     torch.testing.assert_close(only_mse.loss, terms(x, output, index, 0.4).loss)
 
 

@@ -15,6 +15,8 @@ import { type Tensors, WeightsFile } from "./weights.ts";
 const SUFFIX = ".rdae-model.gz";
 const CACHE = "rdae-models";
 const FORMAT = "rdae-model-1";
+/** How long the browser's cache may think. */
+const PATIENCE_MS = 3000;
 
 export interface Architecture {
   readonly fine: number;
@@ -76,14 +78,13 @@ function tablesOf(tensors: Tensors, name: string): Tables {
 /** Fetches a slice and unpacks it; WeightsError, which names the model, if it is not there or another's. */
 export async function fetchSlice(id: string, folder: URL): Promise<Uint8Array> {
   const url = new URL(id + SUFFIX, folder);
-  // Not there where a page is not secure, or storage is switched off.
-  const cache = await globalThis.caches?.open(CACHE).catch(() => undefined);
-  const kept = await cache?.match(url).catch(() => undefined);
+  const cache = await soon(opened());
+  const kept = await soon(cache?.match(url));
   if (kept) {
     try {
       return await unpacked(await kept.arrayBuffer(), id);
     } catch {
-      await cache!.delete(url).catch(() => false); // damaged, or of another version: it is fetched again
+      await soon(cache!.delete(url)); // damaged, or of another version: it is fetched again
     }
   }
   let bytes: ArrayBuffer;
@@ -104,8 +105,25 @@ export async function fetchSlice(id: string, folder: URL): Promise<Uint8Array> {
 
 /** Takes a slice out of the browser's cache. */
 export async function forgetSlice(id: string, folder: URL): Promise<void> {
-  const cache = await globalThis.caches?.open(CACHE).catch(() => undefined);
-  await cache?.delete(new URL(id + SUFFIX, folder)).catch(() => false);
+  await soon((await soon(opened()))?.delete(new URL(id + SUFFIX, folder)));
+}
+
+/** The browser's cache of models; not there where a page is not secure. */
+function opened(): Promise<Cache> | undefined {
+  return globalThis.caches?.open(CACHE);
+}
+
+/** What the cache says, unless it fails or takes its time: storage that is switched off, full or busy must not keep a picture. */
+async function soon<T>(answer: Promise<T> | undefined): Promise<T | undefined> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<undefined>((resolve) => (timer = setTimeout(resolve, PATIENCE_MS, undefined)));
+  try {
+    return await Promise.race([answer, late]);
+  } catch {
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** A slice, which is gzip unless the server said so and the browser has unpacked it; WeightsError if it is another's. */

@@ -41,7 +41,7 @@ test("latents and pixels in Firefox are those of Python", { skip }, async () => 
   for (const { file, pixels, scale, region, checksum } of told.good) {
     const [most, found] = await page.evaluate(
       async ({ file, pixels, scale, region }) => {
-        const options = { scale, profile: "keep", ...(region && { region }) };
+        const options = { scale, profile: "keep", ...(region && { region }), signal: AbortSignal.timeout(60_000) };
         const { image, latentChecksum } = await rdae.decode(await bytesOf(`/cases/${file}`), options);
         const expected = await bytesOf(`/cases/${pixels}`);
         return [
