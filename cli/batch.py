@@ -21,7 +21,7 @@ from rdae.storage.names import names_folder
 from .options import MODEL_HELP, THREADS_DEFAULT, LocationType, device_option, threads_option
 from .outcomes import OutcomePrinter
 from .progress import JobLine, PassingLine
-from .signals import Interruption, orderly_termination
+from .signals import Interruption
 
 ONE_FILE_AFTER_S, OF_MANY_AFTER_S = 1.0, 5.0
 
@@ -142,7 +142,7 @@ class Request:
         )
         try:
             # Closed here, not when it is collected: processes end before anything else is said.
-            with orderly_termination(), contextlib.closing(outcomes):
+            with contextlib.closing(outcomes):
                 for outcome in outcomes:
                     printer.show(outcome)
         except KeyboardInterrupt:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -33,7 +34,7 @@ def in_bytes(_context: click.Context, _option: click.Parameter, value: str | Non
     if value is None:
         return None
     found = re.fullmatch(r"(\d+|\d*\.\d+)\s*([kmg]?i?)b?", value.strip().lower(), re.ASCII)
-    if found is None or found[2] not in UNITS or float(found[1]) == 0:
+    if found is None or found[2] not in UNITS or not 0 < float(found[1]) < math.inf:
         raise click.BadParameter(f"{value!r} is no size such as 40K, 1.5MB, 32KiB or 1000.")
     return float(found[1]) * UNITS[found[2]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import click
 from rdae.errors import RdaeError
 from rdae.evaluation.five_measures import FIVE
 
+from .messages import complain
 from .options import device_option, effort_option, model_options, threads_option
 from .progress import CountLine
 
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="FILE|NAME",
     help="Give the BD-rate of all that is measured against this result file or published curve "
-    "(rdae plot --list-anchors names them); may be given several times.",
+    "(rdae plot --anchors list names them); may be given several times.",
 )
 @click.option(
     "--anchors",
@@ -143,10 +145,10 @@ def evaluate(
     from rdae.evaluation import memory as memory_of
     from rdae.evaluation.codecs import Codec, Rdae, find_codecs
     from rdae.evaluation.curves import published
-    from rdae.evaluation.result_files import result_file
+    from rdae.evaluation.result_files import is_one_of, result_file, result_path
     from rdae.evaluation.results import Evaluation
     from rdae.evaluation.spreadsheet import to_csv
-    from rdae.storage.files import check_output, encoded, write_atomically
+    from rdae.storage.files import check_output, encoded, identities, write_atomically
 
     # Everything that can be wrong with the request is found before the hours of work.
     pictures = run.collect_pictures(images)
@@ -156,6 +158,18 @@ def evaluate(
     for path in (output, csv_output):
         if path is not None and not path.name:
             raise click.UsageError(f"{path} names a folder, expected a file.")
+    suffixes = [*([] if peers_only else [""]), *(codec.suffix for codec in chosen)]
+    outputs = [] if output is None else [result_path(output, suffix) for suffix in suffixes]
+    checkpoints = [name.partition("=")[2] for name in wanted if "=" in name]
+    inputs = identities([*pictures, *against, *checkpoints, *([] if model is None else [model])])
+    for path in outputs:
+        check_output(path, force=True, inputs=inputs)
+    if csv_output is not None:
+        if is_one_of(csv_output, outputs):
+            raise click.UsageError(
+                f"--csv {csv_output} is where -o writes results: give it a name of its own."
+            )
+        check_output(csv_output, force=force, inputs=inputs)
     references = [_reference(name) for name in against]
     known = [published(name) for name in _names(anchors) if name != "none"]
     opened = None
@@ -177,9 +191,16 @@ def evaluate(
         files[""] = result_file(output, "", opened.identity, labels, at, afresh=force)
     if csv_output is not None:
         csv_output.parent.mkdir(parents=True, exist_ok=True)
-        check_output(csv_output, force=force)
 
     results: list[Evaluation] = []
+    told: set[tuple[str, str]] = set()
+
+    def tell(what: str, line: str) -> None:
+        if (what, line) not in told:  # each codec reads the pictures anew, and has the same to say of them
+            told.add((what, line))
+            if not quiet and sys.stderr.isatty():
+                click.echo("\r\x1b[K", nl=False, err=True)  # the line that says how far all is
+            complain(what, line)
 
     def finish(result: Evaluation, suffix: str, codec: Codec) -> None:
         if memory and result.memory is None:
@@ -187,6 +208,7 @@ def evaluate(
                 middle = result.qualities[len(result.qualities) // 2]
                 result = replace(result, memory=memory_of.measure(codec, pictures, middle))
             except RdaeError as error:  # the rest of a long run is still worth having
+                tell("peak memory", str(error))
                 result = replace(result, failures=(*result.failures, ("peak memory", str(error))))
         results.append(result)
         files[suffix].write(result)  # first: what took hours is not to depend on who reads what is printed
@@ -197,6 +219,7 @@ def evaluate(
 
     with tempfile.TemporaryDirectory(prefix="rdae-eval-") as folder:
         progress = (lambda _done, _total, _what: None) if quiet else CountLine()
+        note = (lambda _picture, _line: None) if quiet else tell
         if opened is not None:
             result = run.evaluate(
                 opened,
@@ -206,13 +229,22 @@ def evaluate(
                 progress=progress,
                 extent=extent(""),
                 fresh_command=fresh.COMMAND if fresh_process else (),
+                note=note,
+                failed=tell,
             )
             finish(result, "", opened)
         for codec in chosen:
             own = Path(folder) / codec.name
             own.mkdir()
             result = run.evaluate(
-                codec, pictures, codec.qualities, folder=own, progress=progress, extent=extent(codec.suffix)
+                codec,
+                pictures,
+                codec.qualities,
+                folder=own,
+                progress=progress,
+                extent=extent(codec.suffix),
+                note=note,
+                failed=tell,
             )
             finish(result, codec.suffix, codec)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rdae.batch.models import ModelOpener
-from rdae.errors import BatchError, describe
+from rdae.errors import BatchError, RdaeError, describe
 
-from .messages import Failure, one_line
+from .messages import Failure, complain, one_line
 from .options import one_of_model_and_tune, threads_option, tune_option
 
 if TYPE_CHECKING:
@@ -70,7 +71,6 @@ def inspect(
     the prior expected; latents.png, the channels of most energy, blue below zero, red above; and maps.json, which
     says what the colours mean, and has bits and energy by channel.
     """
-    from rdae.errors import RdaeError
     from rdae.reporting import inspection
     from rdae.reporting.maps import maps_of
     from rdae.storage.files import check_output, identities, write_atomically
@@ -111,7 +111,7 @@ def _read(
     from rdae.codec.container import MAGIC, parse
     from rdae.codec.reading import read_container
     from rdae.errors import NotRdaeError, StreamError
-    from rdae.pictures import raster_in, read_raster
+    from rdae.pictures import raster_in
     from rdae.storage.files import open_input
 
     with open_input(file, NotRdaeError, StreamError) as opened:
@@ -129,13 +129,31 @@ def _read(
             parsed = parse(data)
             if not parsed.needs_model:
                 raise StreamError("all of it is stored as pixels: there are no latents to look into")
-            picture = None if original is None else _shown(read_raster(original))
+            picture = None if original is None else _original(original)
             return data, opener.for_file(parsed.header), picture
         if original is not None:
             raise click.UsageError("--original is for an .rdae file; a picture is its own original.")
-        raster = raster_in(opened, metadata=False)
+        raster = raster_in(opened, functools.partial(_note, file), metadata=False)
     data = opener.chosen.compress(raster, 50.0 if quality is None else quality, exact=False)
     return data, opener.chosen, _shown(raster)
+
+
+def _original(path: Path) -> Levels:
+    """The levels of the picture that an .rdae file was made of; a Failure that names it if it cannot be read."""
+    from rdae.pictures import read_raster
+
+    try:
+        return _shown(read_raster(path, functools.partial(_note, path)))
+    except (RdaeError, OSError) as error:
+        raise Failure(f"{path}: {describe(error, path)}") from error
+
+
+def _note(path: Path, line: str) -> None:
+    """Tell what of a picture was left out or changed, but nothing of its metadata, which is not looked at here."""
+    from rdae.pictures import NOT_KEPT, SRGB_LEFT_OUT
+
+    if line != SRGB_LEFT_OUT and not line.startswith(NOT_KEPT):
+        complain(str(path), line)
 
 
 def _shown(raster: Any) -> Levels:

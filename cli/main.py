@@ -11,6 +11,7 @@ import rdae
 from rdae.errors import RdaeError, describe
 
 from .messages import Failure
+from .signals import orderly_termination
 from .streams import prepare_streams
 
 # name: (module of this package, which holds the command under the module's own name; short help)
@@ -62,9 +63,10 @@ class LazyGroup(click.Group):
         return super().main(*arguments, **options)
 
     def invoke(self, context: click.Context) -> object:
-        """Run a command. Exit status 1 after an error in the input, 130 after Ctrl-C."""
+        """Run a command. Exit status 1 after an error in the input, 130 after Ctrl-C, 143 after SIGTERM."""
         try:
-            return super().invoke(context)
+            with orderly_termination():
+                return super().invoke(context)
         except KeyboardInterrupt:
             click.echo(err=True)  # the shell's prompt belongs on a line of its own, after ^C
             context.exit(130)
@@ -92,7 +94,7 @@ def main() -> None:
 def _print_versions(context: click.Context) -> None:
     import importlib.metadata
 
-    from rdae.networks import registry
+    from rdae.networks import onnx_runtime, registry
 
     click.echo(f"rdae {rdae.__version__}")
     try:
@@ -103,7 +105,5 @@ def _print_versions(context: click.Context) -> None:
     try:
         click.echo(f"onnxruntime {importlib.metadata.version('onnxruntime')}")  # without loading it
     except importlib.metadata.PackageNotFoundError:  # another distribution of it, such as that for GPUs
-        import onnxruntime
-
-        click.echo(f"onnxruntime {onnxruntime.__version__}")
+        click.echo(f"onnxruntime {onnx_runtime.load().__version__}")
     context.exit()

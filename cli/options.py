@@ -12,9 +12,12 @@ import click
 
 from rdae.effort import DEFAULT_EFFORT, MAX_EFFORT
 from rdae.networks import devices, registry
+from rdae.processors import MAX_THREADS
 
 MODEL_HELP = "An installed model's name (see rdae models) or a weights file."
 MODEL_DEFAULT = "[default: as --tune says]"
+FARTHEST = 1e9
+"""Ends of an axis lie within: a figure does not get further, and nothing that is drawn here comes near."""
 THREADS_DEFAULT = "[default: as many as this process may have processors]"
 
 
@@ -22,6 +25,12 @@ class LocationType(click.ParamType):  # type: ignore[type-arg]
     """A path, a URL, or - : text, which shells complete as a file."""
 
     name = "path"
+
+    def convert(self, value: str, param: click.Parameter | None, context: click.Context | None) -> str:
+        """Refuse an empty text, which would mean the current folder: most likely it is a variable that was not set."""
+        if not value:
+            self.fail("an empty name, expected that of a file or a folder.", param, context)
+        return value
 
     def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> Any:
         """Leave it to the shell."""
@@ -81,7 +90,7 @@ def threads_option(
     text: str = f"Threads that compute.  {THREADS_DEFAULT}",
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The option of all that compute: `threads`, a number or None.  text: its help."""
-    return click.option("--threads", type=click.IntRange(1), help=text)
+    return click.option("--threads", type=click.IntRange(1, MAX_THREADS), help=text)
 
 
 def effort_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -113,7 +122,7 @@ def limits(
         low, high = map(float, value.split(","))
     except ValueError:
         low = high = math.nan
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+    if not (-FARTHEST < low < high < FARTHEST):
         raise click.BadParameter(f"{value!r}, expected two rising numbers such as 0.1,2")
     return low, high
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import sys
 import threading
 import time
+import unicodedata
 from typing import TYPE_CHECKING
 
 from rdae.storage.locations import STANDARD
@@ -24,13 +26,17 @@ if TYPE_CHECKING:
 LOG_EVERY_S = 10.0
 DRAW_EVERY_S = 0.1
 BAR = 24  # cells
+USUAL_COLUMNS = 80
+MOST_OF_NAME = 32
+"""Characters of a file's name in a line that says more of it."""
 
 
 class PassingLine:
     """A line on stderr that stands for those that were there before: the last one counts."""
 
     def __init__(self) -> None:
-        self.terminal = sys.stderr.isatty()
+        # What cannot take a line away is written to as a log is.
+        self.terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._open = False  # a passing line stands there, without its end
         self._last = -math.inf
 
@@ -60,10 +66,38 @@ class PassingLine:
             self._open = False
 
     def _write(self, line: str, *, stays: bool) -> None:
+        if not stays:
+            line = cut(
+                line, _columns() - 1
+            )  # of one that goes on in the next row, only that could be taken away
         # On a terminal another passing line may stand there, that of all files or of one.
         sys.stderr.write(("\r\x1b[K" if self._open or self.terminal else "") + line + ("\n" if stays else ""))
         sys.stderr.flush()
         self._open = not stays
+
+
+def _columns() -> int:
+    """How wide the terminal is just now."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or USUAL_COLUMNS
+    except (OSError, ValueError):  # a stream that is none of the system's
+        return USUAL_COLUMNS
+
+
+def cut(text: str, columns: int) -> str:
+    """The beginning of a text that fits into so many columns, of which some characters take two and some none."""
+    taken = 0
+    for place, character in enumerate(text):
+        wide = unicodedata.east_asian_width(character) in "WF"
+        taken += 0 if unicodedata.combining(character) else 2 if wide else 1
+        if taken > columns:
+            return text[:place]
+    return text
+
+
+def shortened(name: str, most: int = MOST_OF_NAME) -> str:
+    """A name of at most so many characters: of a longer one the end."""
+    return name if len(name) <= most else f"…{name[1 - most :]}"
 
 
 def bar(share: float) -> str:
@@ -109,7 +143,7 @@ class JobLine:
         self, name: str, interruption: Interruption | None = None, *, draw: bool = True, after_s: float = 1.0
     ) -> None:
         """Take the name of what is worked on."""
-        self._name = one_line(name) if name != STANDARD else "standard input"
+        self._name = shortened(one_line(name)) if name != STANDARD else "standard input"
         self._interruption = interruption
         self._after_s = after_s
         self._line = PassingLine()

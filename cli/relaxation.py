@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from .messages import complain
 from .options import model_options, threads_option
 from .options import qualities as list_of_qualities
 from .progress import CountLine
@@ -64,8 +65,8 @@ def relaxation(
     result = measure(path, pictures, qualities, draws=draws, threads=threads, progress=progress)
     if output is not None:
         write_atomically(output, encoded(result.to_json()), force=force)
-    click.echo(
-        "\n".join([*table(result), *(f"failed: {name}: {message}" for name, message in result.failures)])
-    )
+    click.echo("\n".join(table(result)))
+    for name, message in result.failures:
+        complain(name, message)
     if result.failures:
         raise SystemExit(1)

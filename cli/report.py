@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from rdae.errors import BatchError
+
 from .options import threads_option
 from .progress import PassingLine
 
@@ -81,13 +83,17 @@ def report(
     pictures, times, and with --pictures the pictures side by side and where the bits went. It is one file and asks
     nothing of any network.
     """
+    from rdae.evaluation.run import collect_pictures
     from rdae.reporting.page.build import build
     from rdae.reporting.page.choose import choose_pictures, usual_anchors
     from rdae.reporting.page.gather import default_quality, gather
     from rdae.reporting.page.show import show_pictures
     from rdae.storage.files import check_output, identities, write_atomically
 
-    check_output(output, force=force, inputs=identities(results))
+    # Before the minutes of work. Of a folder every picture is an input, as any may be the next to be shown.
+    check_output(output, force=force, inputs=identities([*results, *collect_pictures(pictures)]))
+    if not output.parent.is_dir():
+        raise BatchError(f"{output}: there is no folder {output.parent}")
     curves = usual_anchors(results) if anchors is None else _words(anchors)
     comparison = gather(results, [name for name in curves if name != "none"])
     at = default_quality(comparison.tested) if quality is None else quality

@@ -16,7 +16,6 @@ from rdae.storage.names import SUFFIX
 
 from .messages import complain
 from .options import MODEL_HELP, LocationType
-from .signals import orderly_termination
 
 if TYPE_CHECKING:
     from rdae.viewing.files import ShownFile
@@ -43,7 +42,7 @@ def view(files: tuple[str, ...], *, recursive: bool, model: Path | None, no_open
     shown = [file for file in (_read(each, model) for each in inputs) if file is not None]
     if not shown or len(shown) < len(inputs):
         sys.exit(1)
-    with orderly_termination(), ViewerServer(shown, viewer) as server:
+    with ViewerServer(shown, viewer) as server:
         click.echo(server.url)
         sys.stdout.flush()
         if not no_open:

@@ -91,13 +91,14 @@ class Model:
         listener: is told of each step of that, and ends it by returning True.
         verify: decode all but the pixels again and compare, VerifyError if it differs.
         clock: gets the seconds by stage, and tells its listener how many tiles are done.
-        note: takes a line if the model does not reach the target, and the picture is stored exactly.
+        note: takes a line for each thing that is dropped or changed, such as frames or 16 bits, and one if the model
+        does not reach the target, and the picture is stored exactly.
         ValueError if a quality is out of range or there is no such colour, OSError if a file cannot be read
         (FileNotFoundError if there is none), PictureError if the image cannot be coded, TargetError if no quality
         meets the target.
         """
         index = to_index(quality)
-        raster = _transparent(_raster(image, metadata=metadata), alpha_quality, background)
+        raster = _transparent(_raster(image, note, metadata=metadata), alpha_quality, background)
         clock = clock or Clock()
         if lossless:
             return encode.compress_lossless(raster, effort=effort, verify=verify, clock=clock)
@@ -229,19 +230,19 @@ def open_model(
     return Model(weights.load(name_or_path, device, threads))
 
 
-def _raster(image: Picture, *, metadata: bool | Collection[str]) -> Raster:
+def _raster(image: Picture, note: Note, *, metadata: bool | Collection[str]) -> Raster:
     # An array is a buffer too, but of levels.  Its type is asked, as an image would be decoded for the answer.
     if isinstance(image, Raster) or any(
         hasattr(type(image), name) for name in ("__array_interface__", "__array__")
     ):
-        return to_raster(image, metadata=metadata)  # type: ignore[arg-type] # which is of these three
+        return to_raster(image, note, metadata=metadata)  # type: ignore[arg-type] # which is of these three
     if not is_source(image):
         kind = type(image).__name__
         raise PictureError(
             f"{kind} is given, expected a Pillow image, a uint8 array, or a picture file's bytes, path or open file"
         )
     with opened(image, PictureError, PictureError) as file:
-        return raster_in(file, metadata=metadata)
+        return raster_in(file, note, metadata=metadata)
 
 
 def _transparent(raster: Raster, alpha_quality: float, background: str | Colour | None) -> Raster:
@@ -291,6 +292,7 @@ def compress(
     background: str | Colour | None = None,
     exact: bool = True,
     lossless: bool = False,
+    note: Note = silent,
 ) -> bytes:
     """Return the bytes of an .rdae file: `Model.compress` with the given model, or that of a tune as `open_model` says.
 
@@ -301,7 +303,7 @@ def compress(
         raise ValueError(f"model {model.name} and tune {tune}, expected one of them")
     if lossless:
         to_index(quality)  # which says if there is no such quality, as always
-        raster = _transparent(_raster(image, metadata=metadata), alpha_quality, background)
+        raster = _transparent(_raster(image, note, metadata=metadata), alpha_quality, background)
         return encode.compress_lossless(raster, effort=effort, verify=verify)
     return (model or _tuned_model(tune)).compress(
         image,
@@ -313,6 +315,7 @@ def compress(
         alpha_quality=alpha_quality,
         background=background,
         exact=exact,
+        note=note,
     )
 
 

@@ -68,9 +68,8 @@ class RdaeImageFile(ImageFile.ImageFile):
         if self._decoded or size is None or self._scale > 1:
             return None
         width, height = self.size
-        self._scale = max(
-            each for each in (1, 2, 4, 8) if each <= min(width // size[0], height // size[1]) or each == 1
-        )
+        smaller = min(width // max(1, size[0]), height // max(1, size[1]))
+        self._scale = max(each for each in (1, 2, 4, 8) if each <= smaller or each == 1)
         if self._scale == 1:
             return None
         self._size = (-(-width // self._scale), -(-height // self._scale))

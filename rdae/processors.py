@@ -9,6 +9,9 @@ from pathlib import Path, PurePosixPath
 
 CGROUPS = "sys/fs/cgroup"
 
+MAX_THREADS = 256
+"""Of one network: more help none of ours, and a system that cannot start as many may wait for ever."""
+
 SPINS = "5000"
 """How often a thread of GNU's OpenMP looks for work before it sleeps, where rdae decides."""
 

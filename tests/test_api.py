@@ -44,6 +44,30 @@ def test_a_picture_goes_through_an_opened_model(opened: api.Model) -> None:
     assert np.array_equal(decoded.picture, np.asarray(back))
 
 
+def test_a_note_tells_what_is_dropped_or_changed(opened: api.Model, tmp_path: Path) -> None:
+    deep = tmp_path / "deep.png"
+    Image.fromarray(np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16).save(deep)
+    frames = tmp_path / "frames.gif"
+    Image.new("L", (9, 9)).save(frames, save_all=True, append_images=[Image.new("L", (9, 9), 200)])
+    for picture, words in ((deep, "16"), (frames, "frame"), (Image.new("CMYK", (9, 9)), "CMYK")):
+        notes: list[str] = []
+        opened.compress(picture, note=notes.append)
+        assert len(notes) == 1
+        assert words in notes[0]
+        for lossless in (False, True):
+            again: list[str] = []
+            rdae.compress(picture, model=opened, lossless=lossless, note=again.append)
+            assert again == notes
+
+
+def test_a_buffer_may_have_gaps_and_threads_an_end(opened: api.Model) -> None:
+    data = opened.compress(photo(20, 30))
+    gaps = np.repeat(np.frombuffer(data, np.uint8), 2).tobytes()
+    assert opened.decompress(memoryview(gaps)[::2]).size == (30, 20)
+    with pytest.raises(ValueError, match="expected 1 to 256"):
+        rdae.open_model(threads=257)
+
+
 def test_a_model_says_who_it_is(opened: api.Model) -> None:
     assert opened.name == "tiny"
     assert parse(opened.compress(photo(3, 3))).header.model == opened.model_id == opened.loaded.model_id

@@ -201,7 +201,15 @@ def scales(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize(
     ("asked", "scale"),
-    [((125, 83), 8), ((126, 60), 4), ((500, 10), 2), ((501, 334), 1), ((2000, 2000), 1), ((1, 1), 8)],
+    [
+        ((125, 83), 8),
+        ((126, 60), 4),
+        ((500, 10), 2),
+        ((501, 334), 1),
+        ((2000, 2000), 1),
+        ((1, 1), 8),
+        ((0, 0), 8),
+    ],
 )
 def test_a_draft_is_decoded_at_a_part_of_the_size(
     model: api.Model, scales: list[int], asked: tuple[int, int], scale: int

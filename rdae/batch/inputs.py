@@ -53,7 +53,7 @@ class _Found:
 
 
 def find_inputs(
-    locations: Iterable[str | Path],
+    locations: Iterable[str | Path] | str | Path,
     suffixes: Collection[str],
     *,
     recursive: bool = False,
@@ -61,12 +61,13 @@ def find_inputs(
 ) -> list[Input]:
     """The inputs that are meant, each once; where something is none, an Input with its problem, so that others go on.
 
-    locations: files, patterns such as photos/**/*.jpg, URLs and patterns of URLs, "-" for standard input, and with
-    `recursive` folders: of what is in them, at any depth, all that ends in one of `suffixes` (lower case, with the
-    dot); hidden files, and folders by a link, are left out. left_out: is called with each file in these folders that
-    ends in something else.
+    locations: one or several: files, patterns such as photos/**/*.jpg, URLs and patterns of URLs, "-" for standard
+    input, and with `recursive` folders: of what is in them, at any depth, all that ends in one of `suffixes` (lower
+    case, with the dot); hidden files, and folders by a link, are left out. left_out: is called with each file in these
+    folders that ends in something else.
     """
-    texts = [str(each) for each in locations]
+    several = [locations] if isinstance(locations, (str, os.PathLike)) else locations
+    texts = [str(each) for each in several]
     note = left_out or (lambda _location: None)
     found = [each for text in texts for each in _meant_by(text, suffixes, recursive, note)]
     unique: dict[Place | _Found, _Found] = {}

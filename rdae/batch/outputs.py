@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
-from functools import cached_property
-from pathlib import PurePath
+import os
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, cached_property
+from pathlib import Path, PurePath
 
 from rdae.batch.inputs import Input
 from rdae.batch.tasks import Job, Outcome, failure
 from rdae.errors import OutputExistsError
 from rdae.storage.files import Identity
-from rdae.storage.locations import locate
+from rdae.storage.locations import LocalFile, locate
 from rdae.storage.names import SUFFIX, output_name
 
 
@@ -47,9 +48,11 @@ def plan_jobs(
 
     planned = [(each, goes_to(each)) for each in inputs]
     sharing: dict[str, list[str]] = {}
-    for each, goes in planned:
+    place_of = cache(_place)  # a folder's many files ask for it
+    places = [_named_in(goes, place_of) for _, goes in planned]
+    for (each, goes), place in zip(planned, places, strict=True):
         if goes and not each.problem:
-            sharing.setdefault(goes, []).append(each.location)
+            sharing.setdefault(place, []).append(each.location)
     hint = "" if keep_suffix or suffix != SUFFIX else "; --keep-suffix keeps them apart"
     return [
         Job(
@@ -59,10 +62,22 @@ def plan_jobs(
             only_own=only_own,
             parents=output is None,
             blocked=blocked,
-            problem=each.problem or _collision(sharing.get(goes, []), goes, hint),
+            problem=each.problem or _collision(sharing.get(place, []), goes, hint),
         )
-        for each, goes in planned
+        for (each, goes), place in zip(planned, places, strict=True)
     ]
+
+
+def _named_in(output: str, place_of: Callable[[Path], str]) -> str:
+    """An output by a name that it has alone: a folder may be called in several ways, such as by a link."""
+    location = locate(output) if output else None
+    if not isinstance(location, LocalFile):
+        return output
+    return os.path.join(place_of(location.path.parent), location.path.name)  # noqa: PTH118 - it is text
+
+
+def _place(folder: Path) -> str:
+    return os.path.realpath(folder)
 
 
 def _collision(sharing: Sequence[str], goes_to: str, hint: str) -> str:

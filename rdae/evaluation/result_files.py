@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from rdae.evaluation.results import Evaluation
 from rdae.evaluation.reuse import Known, known_from
-from rdae.storage.files import check_output, encoded, write_atomically
+from rdae.storage.files import check_output, encoded, identities, write_atomically
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,22 @@ class ResultFile:
             write_atomically(self.path, encoded(result.to_json()), force=True)
 
 
+def result_path(output: Path, suffix: str) -> Path:
+    """Where one codec's results go: results.jpeg.json for `output` results.json and suffix .jpeg."""
+    return output.with_suffix(suffix + output.suffix)
+
+
+def is_one_of(path: Path, others: Sequence[Path]) -> bool:
+    """Whether a path leads to the file of another one, be it there or not yet.
+
+    Not so a device or a pipe, which takes all that is written to it.
+    """
+    if path.exists() and not path.is_file():
+        return False
+    same_place = os.path.realpath(path) in map(os.path.realpath, others)
+    return same_place or not identities([path]).isdisjoint(identities(others))
+
+
 def result_file(
     output: Path | None,
     suffix: str,
@@ -34,14 +51,14 @@ def result_file(
     *,
     afresh: bool = False,
 ) -> ResultFile:
-    """The file of one codec of a run, results.jpeg.json for `output` results.json and suffix .jpeg; its folder is made.
+    """The file of one codec of a run, at `result_path`; its folder is made.
 
     codec: all that decides about its numbers, an Evaluation's `codec`. pictures: their labels. afresh: measure again
     what is there. OutputExistsError, before any work, if what is there would be lost; see `known_from`.
     """
     if output is None:
         return ResultFile()
-    path = output.with_suffix(suffix + output.suffix)
+    path = result_path(output, suffix)
     path.parent.mkdir(parents=True, exist_ok=True)
     check_output(path, force=True)
     return ResultFile(path, Known() if afresh else known_from(path, codec, pictures, qualities))

@@ -6,6 +6,7 @@ again, so that what is counted is what is on the disk. What an earlier result fi
 
 from __future__ import annotations
 
+import functools
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,7 +39,10 @@ if TYPE_CHECKING:
 
 # Called with (points measured, points to measure, what is being done); those known before count in neither.
 OnProgress = Callable[[int, int, str], None]
+# Called with the path of a picture, or the name of a step, and a line about it.
+Tell = Callable[[str, str], None]
 KEEP_EVERY_S = 60.0
+FRESH = "fresh process"
 NOT_MEASURED = "not measured: the run was stopped"
 
 
@@ -90,11 +94,14 @@ def evaluate(
     progress: OnProgress,
     extent: Extent | None = None,
     fresh_command: Sequence[str] = (),
+    note: Tell = lambda _picture, _line: None,
+    failed: Tell | None = None,
 ) -> Evaluation:
     """Measure a codec on pictures; folder takes the files and must be empty. A picture that fails is noted.
 
     fresh_command: what to start to decode all files of rdae once more in a process that has seen no encoder, such as
-    fresh.COMMAND; empty: nothing.
+    fresh.COMMAND; empty: nothing. note: told what is left out of a picture or changed. failed: told of each failure at
+    once. ResultsError if no picture can be measured; it says why the first could not, unless `failed` did.
     """
     extent = extent or Extent()
     own = isinstance(codec, Rdae)
@@ -115,6 +122,11 @@ def evaluate(
             codec.title, codec.description, tuple(qualities), tuple(results), failed, stated, codec.identity
         )
 
+    def fail(path: Path, label: str, words: str) -> None:
+        failures.append((label, words))
+        if failed is not None:
+            failed(str(path), words)
+
     def measure(original: Picture, at: float, file: Path, label: str) -> Point:
         nonlocal warm
         if not warm:  # the first call builds tables and thread pools, which is no picture's own time
@@ -133,7 +145,7 @@ def evaluate(
         for i, (path, label) in enumerate(zip(pictures, names, strict=True)):
             points: list[Point] = []
             try:
-                original = read_picture(path)
+                original = read_picture(path, functools.partial(note, str(path)))
                 sha256 = picture_hash(original)
                 for at in qualities:
                     point = extent.known.get(
@@ -156,7 +168,7 @@ def evaluate(
             except (RdaeError, OSError, MemoryError) as error:
                 # Without the file's place on this machine, which an OSError's full text has.
                 words = error.strerror if isinstance(error, OSError) else None
-                failures.append((label, words or str(error) or type(error).__name__))
+                fail(path, label, words or str(error) or type(error).__name__)
             if results and time.monotonic() - kept_at > KEEP_EVERY_S:
                 extent.keep(so_far(names[i + 1 :]))
                 kept_at = time.monotonic()
@@ -170,7 +182,8 @@ def evaluate(
         f"{codec.title}: done" + (f", {reused} points known before" if reused else ""),
     )
     if not results:
-        raise ResultsError("no picture could be measured; the first failed so: " + ": ".join(failures[0]))
+        first = "" if failed is not None else "; the first failed so: " + ": ".join(failures[0])
+        raise ResultsError(f"no picture could be measured{first}")
     known = extent.known.evaluation
     result = replace(so_far(), memory=None if known is None else known.memory)
     if known is not None and reused == total:
@@ -180,7 +193,9 @@ def evaluate(
         try:
             found = fresh.run(list(jobs.values()), codec, fresh_command)
         except RdaeError as error:  # the rest of a long run is still worth having
-            return replace(result, failures=(*result.failures, ("fresh process", str(error))))
+            if failed is not None:
+                failed(FRESH, str(error))
+            return replace(result, failures=(*result.failures, (FRESH, str(error))))
         result = _with_fresh(result, dict(zip(jobs, found, strict=True)))
     return result
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rdae.errors import DeviceError
+from rdae.networks import onnx_runtime
 
 VARIABLE = "RDAE_DEVICE"
 """Environment variable with the name of the device that is used unless another one is asked for."""
@@ -43,11 +44,10 @@ def find(name: str | None = None) -> Device:
     if not NAMES.fullmatch(wanted):
         raise DeviceError(f"device {wanted!r}, expected cpu, cuda, or cuda:1 and so on")
     if wanted != "cpu":
-        import onnxruntime
-
-        if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        runtime = onnx_runtime.load()
+        if "CUDAExecutionProvider" not in runtime.get_available_providers():
             raise DeviceError(
-                f"device {wanted}: ONNX Runtime {onnxruntime.__version__} was built without CUDA; pip install "
+                f"device {wanted}: ONNX Runtime {runtime.__version__} was built without CUDA; pip install "
                 "onnxruntime-gpu brings one that was"
             )
     return Device(wanted)

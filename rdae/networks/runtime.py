@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rdae.networks import memory
+from rdae.networks import memory, onnx_runtime
 from rdae.networks.devices import Device
 
 if TYPE_CHECKING:
@@ -98,10 +98,9 @@ class Graph:
         return session
 
     def _new_session(self) -> onnxruntime.InferenceSession:
-        import onnxruntime
-
+        runtime = onnx_runtime.load()
         graph, tensors = self._read()
-        options = onnxruntime.SessionOptions()
+        options = runtime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         # Freed memory goes back to the C library, which `memory` tells to keep what it will be asked for again: the
@@ -113,10 +112,11 @@ class Graph:
         # Threads that wait by spinning take the processor from the Python code between two graphs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if tensors:
-            values = [onnxruntime.OrtValue.ortvalue_from_numpy(tensor) for tensor in tensors.values()]
+            values = [runtime.OrtValue.ortvalue_from_numpy(tensor) for tensor in tensors.values()]
             options.add_external_initializers(list(tensors), values)
             self._held = [values, tensors]
-        session = onnxruntime.InferenceSession(graph, options, providers=self._device.providers)
+        providers = self._device.providers
+        session: onnxruntime.InferenceSession = runtime.InferenceSession(graph, options, providers=providers)
         self._was_read()
         memory.give_back()  # what folding constants has left
         return session

@@ -31,7 +31,7 @@ from rdae.networks.runtime import Graph
 from rdae.networks.tables import Tables
 from rdae.networks.transforms import Gains, Transforms
 from rdae.objective import Objective
-from rdae.processors import available_processors
+from rdae.processors import MAX_THREADS, available_processors
 from rdae.quality import MAX_INDEX
 
 FORMAT = "rdae-model-1"
@@ -53,9 +53,9 @@ def load(
     """
     path = tuned_path() if name_or_path is None else find(name_or_path)
     on = devices.find(device)
-    count = available_processors() if threads is None else threads
-    if count < 1:
-        raise ValueError(f"threads is {count}, expected 1 or more")
+    count = min(available_processors(), MAX_THREADS) if threads is None else threads
+    if not 1 <= count <= MAX_THREADS:
+        raise ValueError(f"threads is {count}, expected 1 to {MAX_THREADS}")
     try:
         sha256 = sha256_of(path)  # first: of a path that is wrong, the file that was asked for is named
         manifest = manifest_of(path)

@@ -51,6 +51,7 @@ def _in_text_mode(file: object) -> bool:
 
 def _buffer(thing: object) -> memoryview | None:
     try:
-        return memoryview(thing)  # type: ignore[arg-type]
+        view = memoryview(thing)  # type: ignore[arg-type]
+        return view if view.c_contiguous else memoryview(view.tobytes())
     except TypeError:
         return None

@@ -27,6 +27,11 @@ def test_a_folder_means_what_is_in_it_by_suffix_in_order() -> None:
     ]
 
 
+def test_one_text_or_path_is_one_input_and_not_its_characters() -> None:
+    (one,) = find_inputs("in/a.png", SUFFIXES)
+    assert [one] == find_inputs(Path("in/a.png"), SUFFIXES) == find_inputs(["in/a.png"], SUFFIXES)
+
+
 def test_paths_and_texts_mean_the_same_and_an_input_twice_is_one() -> None:
     assert find_inputs([Path("in/a.png"), "in/a.png", "in/*.png"], SUFFIXES) == [
         Input(str(Path("in/a.png")), PurePath("a.png"))

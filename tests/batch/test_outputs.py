@@ -50,6 +50,20 @@ def test_inputs_for_one_output_fail_and_the_others_go_on() -> None:
     assert not any(job.problem for job in plan_jobs(found, ".rdae", directory="out", keep_suffix=True))
 
 
+def test_one_folder_by_two_names_is_one() -> None:
+    """Or the second output would replace the first, and with --rm a picture would be lost."""
+    Path("in").mkdir(exist_ok=True)
+    Path("link").symlink_to("in")
+    places = ["in/a.png", str(Path("in/a.jpg").absolute()), "link/a.gif", "in/../in/b.png"]
+    *three, alone = plan_jobs([Input(place, PurePath(PurePath(place).name)) for place in places], ".rdae")
+    assert all(" would all go to " in each.problem for each in three)
+    assert not alone.problem
+    first, second = (Input(place, PurePath(PurePath(place).name)) for place in places[:2])
+    for directory in ("link", "in"):
+        assert plan_jobs([first, second], ".rdae", directory=directory)[0].problem
+    assert not plan_jobs([first, second], None)[0].problem
+
+
 def test_one_output_is_of_one_input_and_what_has_a_problem_takes_no_name() -> None:
     found = inputs("a.png", "a.jpg")
     with pytest.raises(ValueError, match="one output"):

@@ -15,6 +15,7 @@ from PIL import Image
 
 import rdae as package
 from rdae.cli.main import main
+from rdae.evaluation.codecs import PILLOW_CODECS
 from rdae.objective import Objective
 from rdae.training import full_reference
 
@@ -191,7 +192,7 @@ def test_eval_against_an_earlier_file_prints_its_bd_rate(pictures: Path, tmp_pat
 def trained_for_ssimulacra2(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let open_model give a model of this objective."""
     model = FakeModel()
-    model.loaded.objective = Objective("ssimulacra2", (0.8, 0.3))
+    model.loaded.objective = Objective("ssimulacra2", (0.8, 0.3, 0.3))
     opens(monkeypatch, model)
 
 
@@ -287,8 +288,97 @@ def test_eval_goes_on_past_a_bad_picture_and_ends_with_status_1(pictures: Path) 
     (pictures / "aa.png").write_bytes(b"no picture")
     done = rdae("eval", pictures, "-q", "20,80")
     assert done.code == 1
-    assert "failed: aa.png" in done.stdout
+    assert f"rdae: {pictures / 'aa.png'}: not a picture in a known format\n" in done.stderr
     assert "mean of 2 pictures" in done.stdout
+
+
+def test_eval_tells_each_failure_once_and_on_standard_error_alone(pictures: Path) -> None:
+    """Though with --quiet, and though each codec meets the same ones."""
+    bad, gone = pictures / "aa.png", pictures / "none.png"
+    bad.write_bytes(b"no picture")
+    lines = [f"rdae: {bad}: not a picture in a known format", f"rdae: {gone}: No such file or directory"]
+    done = rdae("eval", pictures, gone, "-q", "20,80", "--peers", "jpeg", "--quiet")
+    assert done.code == 1
+    assert done.stderr.splitlines() == lines
+    assert "aa.png" not in done.stdout
+    assert "none.png" not in done.stdout
+    done = rdae("eval", bad, gone, "-q", "20", "--quiet")
+    assert (done.code, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [*lines, "rdae: no picture could be measured"]
+
+
+def test_eval_tells_what_it_leaves_out_of_pictures_or_changes(pictures: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    grey = Image.fromarray(np.arange(48 * 32, dtype=np.uint16).reshape(32, 48) * 41)
+    grey.save(folder / "g16.png")
+    frames = [Image.new("L", (48, 32), level) for level in (10, 200)]
+    frames[0].save(folder / "anim.gif", save_all=True, append_images=frames[1:])
+    Image.new("CMYK", (48, 32), (9, 99, 0, 30)).save(folder / "cmyk.tif")
+    odd = [folder / name for name in ("anim.gif", "cmyk.tif", "g16.png")]
+    line = ("eval", *odd, pictures / "a.png", "-q", "20", "--peers", "jpeg")
+    done = rdae(*line)
+    assert done.code == 0
+    notes = [line for line in done.stderr.splitlines() if line.startswith("rdae: ")]
+    assert [note.partition(": ")[2].partition(": ")[::2] for note in notes] == [
+        (str(odd[0]), "only the first of 2 frames taken"),
+        (str(odd[1]), "CMYK converted to RGB without a profile"),
+        (str(odd[2]), "16 bits rounded to 8"),
+    ]
+    assert rdae(*line, "--quiet").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "victim"),
+    [
+        (("-o", "a.png"), "a.png"),
+        (("--csv", "a.png"), "a.png"),
+        (("--csv", "link.csv"), "link.csv"),
+        (("-o", "shots.png", "--peers-only", "--peers", "jpeg"), "shots.jpeg.png"),
+        (("--csv", "earlier.json", "--against", "earlier.json"), "earlier.json"),
+        (("--csv", "w.pth", "--peers", "compressai:mbt2018:1=w.pth"), "w.pth"),
+        (("-o", "w.safetensors", "--model", "w.safetensors"), "w.safetensors"),
+    ],
+)
+def test_eval_never_writes_over_what_it_reads(
+    arguments: tuple[str, ...], victim: str, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pictures)
+    Path("shots.jpeg.png").write_bytes(Path("b.png").read_bytes())
+    Path("link.csv").symlink_to("a.png")
+    for name in ("earlier.json", "w.pth", "w.safetensors"):
+        Path(name).write_bytes(b"of hours")
+    monkeypatch.setattr("rdae.evaluation.codecs.find_codecs", known_codecs)
+    before = Path(victim).read_bytes()
+    there = sorted(Path().iterdir())
+    done = rdae("eval", ".", "-q", "20,50", *arguments, "-f")
+    assert (done.code, done.stdout) == (1, "")
+    assert done.stderr == f"rdae: the output {victim} is an input as well, which is never overwritten\n"
+    assert Path(victim).read_bytes() == before
+    assert sorted(Path().iterdir()) == there
+
+
+def known_codecs(names: list[str]) -> list[Any]:
+    """Of these those that Pillow writes: others need PyTorch to be found."""
+    return [PILLOW_CODECS[name] for name in names if name in PILLOW_CODECS]
+
+
+@pytest.mark.parametrize("table", ["r.json", "./r.json", "r.jpeg.json", "link.json"])
+def test_eval_refuses_one_file_for_results_and_table_before_any_work(
+    table: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("link.json").symlink_to("r.json")
+    done = rdae("eval", pictures, "-q", "20", "--peers", "jpeg", "-o", "r.json", "--csv", table, "-f")
+    assert (done.code, done.stdout) == (2, "")
+    assert f"--csv {Path(table)} is where -o writes results" in done.stderr
+    assert not Path("r.json").exists()
+
+
+def test_eval_names_an_option_that_lists_curves() -> None:
+    text = " ".join(rdae("eval", "--help").stdout.split())
+    (command,) = re.findall(r"\(rdae (plot .*?) names them\)", text)
+    assert "bpg444" in rdae(*command.split()).stdout
 
 
 @pytest.mark.parametrize("qualities", ["", "fine", "101", "-1", "20,nan", "20;30"])

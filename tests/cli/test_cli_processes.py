@@ -228,6 +228,21 @@ def test_an_interrupted_run_takes_its_workers_with_it(stuck: Path, number: int, 
 
 
 @linux
+def test_a_measurement_that_is_terminated_leaves_nothing_behind(stuck: Path) -> None:
+    Path("tmp").mkdir()
+    command = [*RDAE, "eval", str(stuck), "--peers-only", "--peers", "jpeg", "--quiet"]
+    with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(Path("tmp").resolve())}) as process:
+        try:
+            wait_for(lambda: reads(process.pid, stuck))
+            assert len(list(Path("tmp").glob("rdae-*"))) == 1
+            process.terminate()
+            assert process.wait(60) == 143
+        finally:
+            process.kill()
+    assert not list(Path("tmp").glob("rdae-*"))
+
+
+@linux
 def test_an_interrupted_run_says_how_far_it_came_and_how_to_go_on(stuck: Path) -> None:
     Path("junk.png").touch()
     running = Running(stuck, "in/0.png", "in/1.png", "junk.png")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -18,7 +21,7 @@ from tiny_model import photo
 from rdae import batch
 from rdae.cli import progress
 from rdae.cli.batch import OF_MANY_AFTER_S, ONE_FILE_AFTER_S, Request
-from rdae.cli.progress import JobLine
+from rdae.cli.progress import JobLine, PassingLine, cut, shortened
 from rdae.clock import Clock
 from rdae.codec import decode, encode
 from rdae.codec.refinement import Progress
@@ -123,6 +126,36 @@ def test_the_line_says_what_is_done_and_how_much_of_it() -> None:
     line.told("verifying", 1, 1)
     assert line._text() == f"a b.png  verifying [{'#' * 24}] 1 of 1 tile, 0:00 left"
     assert JobLine("-", draw=False)._text().startswith("standard input  ")
+
+
+def test_a_line_is_cut_to_the_cells_of_the_terminal() -> None:
+    assert cut("abcdef", 4) == "abcd"
+    assert cut("abc", 4) == "abc"
+    assert cut("a\u0301bcd", 3) == "a\u0301bc"
+    assert cut("写真写真", 5) == "写真"
+    assert shortened("a" * 32) == "a" * 32
+    assert shortened("folder/" * 9 + "name.png", 12) == "…er/name.png"
+
+
+@pytest.mark.parametrize(("term", "drawn"), [("xterm", True), ("dumb", False)])
+def test_what_passes_is_cut_where_it_can_be_taken_away(
+    term: str, drawn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 30, 0, 0))
+    monkeypatch.setenv("TERM", term)
+    with os.fdopen(theirs, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        line = PassingLine()
+        assert line.terminal is drawn
+        line.passing("x" * 100)
+        line.lasting("y" * 100)
+        text = os.read(ours, 4096).decode()
+    os.close(ours)
+    if drawn:
+        assert text == f"\r\x1b[K{'x' * 29}\r\x1b[K{'y' * 100}\r\n"
+    else:
+        assert text == f"{'x' * 100}\r\n{'y' * 100}\r\n"
 
 
 def test_a_clock_tells_how_many_tiles_are_done(tiny: Model) -> None:

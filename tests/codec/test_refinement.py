@@ -66,7 +66,7 @@ def searched(model: Model, picture: Levels, plan: Plan, report: Report | None = 
 @pytest.fixture(scope="module")
 def seeing(model: Model) -> Model:
     """The same, as if it had been trained by SSIMULACRA2."""
-    return dataclasses.replace(model, objective=Objective("ssimulacra2", (0.8, 0.3)))
+    return dataclasses.replace(model, objective=Objective("ssimulacra2", (0.8, 0.3, 0.3)))
 
 
 def cost_of(model: Model, picture: Levels, found: latents.Quantised, aim: Aim) -> float:

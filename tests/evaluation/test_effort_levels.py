@@ -103,7 +103,7 @@ def test_a_model_trained_to_be_looked_at_is_measured_by_what_is_seen(
     pictures: list[Path], tmp_path: Path
 ) -> None:
     loaded = replace(
-        open_model(tune="psnr", threads=1).loaded, objective=Objective("ssimulacra2", (0.8, 0.3))
+        open_model(tune="psnr", threads=1).loaded, objective=Objective("ssimulacra2", (0.8, 0.3, 0.3))
     )
     others = chosen_codecs(["webp"], {"webp": [0]})
     found = measure(Rdae(Model(loaded)), pictures, QUALITIES, 1, others=others, progress=silent)

@@ -114,15 +114,25 @@ def test_the_result_file_reads_as_compressais_and_repeats_the_points(
 
 def test_a_picture_that_fails_is_noted_and_the_others_go_on(pictures: list[Path], work: Path) -> None:
     pictures[0].unlink()
-    result = evaluate(Rdae(FakeModel()), pictures, QUALITIES, folder=work, progress=silent)
+    told: list[tuple[str, str]] = []
+
+    def failed(what: str, line: str) -> None:
+        told.append((what, line))
+
+    result = evaluate(Rdae(FakeModel()), pictures, QUALITIES, folder=work, progress=silent, failed=failed)
     assert [picture.name for picture in result.pictures] == ["b.png"]
     ((name, message),) = result.failures
     assert name == "a.png"
     assert message == "No such file or directory"
-    assert any(line.startswith("failed: a.png") for line in tables.checks(result))
+    assert told == [(str(pictures[0]), message)]
     pictures[1].write_bytes(b"")
-    with pytest.raises(ResultsError, match="no picture could be measured"):
+    with pytest.raises(
+        ResultsError, match=r"measured; the first failed so: a.png: No such file or directory$"
+    ):
         evaluate(Rdae(FakeModel()), pictures, QUALITIES, folder=work, progress=silent)
+    with pytest.raises(ResultsError, match=r"^no picture could be measured$"):  # all else was told
+        evaluate(Rdae(FakeModel()), pictures, QUALITIES, folder=work, progress=silent, failed=failed)
+    assert told[1:] == [(str(pictures[0]), message), (str(pictures[1]), "the file is empty")]
 
 
 def test_a_decoder_that_differs_from_its_encoder_is_reported(pictures: list[Path], work: Path) -> None:
@@ -155,9 +165,19 @@ def test_a_fresh_process_that_dies_is_a_failure_but_keeps_the_measurements(
     pictures: list[Path], work: Path
 ) -> None:
     command = (sys.executable, "-c", "raise SystemExit('no such model')")
-    result = evaluate(Rdae(FakeModel()), pictures, (30,), folder=work, progress=silent, fresh_command=command)
+    told: list[tuple[str, str]] = []
+    result = evaluate(
+        Rdae(FakeModel()),
+        pictures,
+        (30,),
+        folder=work,
+        progress=silent,
+        fresh_command=command,
+        failed=lambda what, line: told.append((what, line)),
+    )
     assert len(result.pictures) == 2
     assert result.failures == (("fresh process", "decoding in a fresh process failed: no such model"),)
+    assert tuple(told) == result.failures
 
 
 def test_a_peer_is_measured_by_the_same_loop(pictures: list[Path], work: Path) -> None:

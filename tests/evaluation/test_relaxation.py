@@ -100,7 +100,7 @@ def test_the_command_writes_what_the_figure_is_drawn_from(
     options = ("--model", str(weights), "-q", "20,80", "--draws", "1", "--quiet", "-o", str(output))
     done = rdae_command("relaxation", str(pictures), *options)
     assert done.exit_code == 1  # of b.png
-    assert "failed: b.png: " in done.stdout
+    assert "rdae: b.png: " in done.stderr
     assert "small: mean of 1 picture, noise drawn 1 x" in done.stdout
     found = read_relaxation(output)
     assert [point.quality for point in found.means()] == [20, 80]

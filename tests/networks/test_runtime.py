@@ -297,3 +297,36 @@ def test_settings_of_pytorch_do_not_matter(tiny_path: Path) -> None:
     print("same")
     """
     assert run_with_model(tiny_path, code) == "same"
+
+
+@pytest.mark.parametrize("said", [None, "0"])
+def test_the_runtime_reports_nothing_and_leaves_nothing_at_home(
+    said: str | None, tiny_path: Path, tmp_path: Path
+) -> None:
+    """Unless it was told to before; a number of the machine and a database are what ONNX Runtime 1.29 leaves."""
+    home, temporary = tmp_path / "home", tmp_path / "temporary"
+    home.mkdir()
+    temporary.mkdir()
+    silencing = {"CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "XDG_CACHE_HOME"}
+    env = {name: value for name, value in os.environ.items() if name not in silencing}
+    env |= {"HOME": str(home), "TMPDIR": str(temporary)} | (
+        {} if said is None else {"ORT_DISABLE_TELEMETRY": said}
+    )
+    code = f"""
+        import os, numpy, rdae
+        model = rdae.open_model({str(tiny_path)!r})
+        noise = numpy.random.default_rng(0).integers(0, 256, (64, 64, 3), numpy.uint8)
+        model.decompress(model.compress(noise, exact=False))
+        print(os.environ["ORT_DISABLE_TELEMETRY"])
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=LIMIT_S,
+    )
+    assert done.stdout.strip() == (said or "1")
+    if said is None:
+        assert [*home.iterdir(), *temporary.iterdir()] == []

@@ -124,6 +124,7 @@ function started(): Worker {
     event.preventDefault();
     stop(new errors.RdaeError(`the worker failed: ${event.message || "it could not be loaded"}`));
   };
+  made.onmessageerror = () => stop(new errors.RdaeError("the worker's answer could not be read"));
   made.postMessage({ kind: "setup", assets: assets.href, models: models.href, threads: configuration.threads ?? 0 });
   return made;
 }

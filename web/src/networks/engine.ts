@@ -46,6 +46,8 @@ const CONTROL_LENGTH = 32;
 const MOST_CHUNKS = 0xffff;
 /** How often a thread looks for work before it sleeps: about 50 µs. */
 const PATIENCE = 2000;
+/** What a thread that has taken a chunk, some milliseconds of work, may need for it on a machine that is very busy. */
+const LONGEST_MS = 60_000;
 
 /** What a thread is told to begin with. */
 export interface Thread {
@@ -225,6 +227,7 @@ export class Engine {
     for (let look = 0, done; (done = Atomics.load(control, DONE)) < chunks; look++) {
       if (look > PATIENCE) Atomics.wait(control, DONE, done, 1);
       if (Atomics.load(control, BROKEN)) throw new RdaeError("a thread has failed");
+      if (look > PATIENCE + LONGEST_MS) throw new RdaeError("a thread does not answer");
     }
   }
 }

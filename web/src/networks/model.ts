@@ -82,7 +82,8 @@ export async function fetchSlice(id: string, folder: URL): Promise<Uint8Array> {
   const kept = await soon(cache?.match(url));
   if (kept) {
     try {
-      return await unpacked(await kept.arrayBuffer(), id);
+      const bytes = await soon(kept.arrayBuffer());
+      if (bytes) return await unpacked(bytes, id);
     } catch {
       await soon(cache!.delete(url)); // damaged, or of another version: it is fetched again
     }

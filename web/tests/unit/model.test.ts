@@ -23,6 +23,9 @@ for (const [what, caches] of Object.entries({
   "refuses to open": { open: fails },
   "does not look": { open: () => Promise.resolve({ match: never, put: never, delete: never }) },
   "fails to look": { open: () => Promise.resolve({ match: fails, put: fails, delete: fails }) },
+  "finds it and does not read it": {
+    open: () => Promise.resolve({ match: () => Promise.resolve({ arrayBuffer: never }), put: never, delete: never }),
+  },
   "has nothing": { open: () => Promise.resolve({ match: nothing, put: nothing, delete: nothing }) },
 })) {
   test(`a model is fetched where the cache ${what}`, async (context) => {
