@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -192,14 +191,14 @@ def evaluate(
     if csv_output is not None:
         csv_output.parent.mkdir(parents=True, exist_ok=True)
 
+    count = CountLine()
     results: list[Evaluation] = []
     told: set[tuple[str, str]] = set()
 
     def tell(what: str, line: str) -> None:
         if (what, line) not in told:  # each codec reads the pictures anew, and has the same to say of them
             told.add((what, line))
-            if not quiet and sys.stderr.isatty():
-                click.echo("\r\x1b[K", nl=False, err=True)  # the line that says how far all is
+            count.clear()
             complain(what, line)
 
     def finish(result: Evaluation, suffix: str, codec: Codec) -> None:
@@ -218,7 +217,7 @@ def evaluate(
         return run.Extent(files[suffix].known, ssimulacra2, perceptual, exact, files[suffix].write)
 
     with tempfile.TemporaryDirectory(prefix="rdae-eval-") as folder:
-        progress = (lambda _done, _total, _what: None) if quiet else CountLine()
+        progress = (lambda _done, _total, _what: None) if quiet else count
         note = (lambda _picture, _line: None) if quiet else tell
         if opened is not None:
             result = run.evaluate(

@@ -66,10 +66,8 @@ class PassingLine:
             self._open = False
 
     def _write(self, line: str, *, stays: bool) -> None:
-        if not stays:
-            line = cut(
-                line, _columns() - 1
-            )  # of one that goes on in the next row, only that could be taken away
+        if not stays:  # of one that goes on in the next row, only that row could be taken away
+            line = cut(line, _columns() - 1)
         # On a terminal another passing line may stand there, that of all files or of one.
         sys.stderr.write(("\r\x1b[K" if self._open or self.terminal else "") + line + ("\n" if stays else ""))
         sys.stderr.flush()
@@ -130,6 +128,10 @@ class CountLine:
             self._line.passing(line)
         else:
             self._line.lasting(line)
+
+    def clear(self) -> None:
+        """Take the line away, for others to write here."""
+        self._line.clear()
 
 
 class JobLine:

@@ -76,6 +76,7 @@ def shares(flag: str, help_text: str) -> Callable[[Decorated], Decorated]:
     "Of the rest, MS-SSIM's share from quality 60 on; none up to 40.",
     click.FloatRange(0, 1),
 )
+@setting("--ms-ssim-k2", "K2 of that MS-SSIM: with less, fainter texture counts.", click.FloatRange(0.001, 1))
 @click.option("--only", metavar="PART,…", help=f"Train these alone, of {', '.join(PARTS)}; the rest stays.")
 @click.option("--rounded", is_flag=True, help="Train on truly rounded latents, without noise.")
 @click.option(

@@ -23,11 +23,12 @@ OBJECTIVES = {"mse": 64, "ms-ssim": 192, "ssimulacra2": 256}
 
 
 class Shares(NamedTuple):
-    """Shares of a distortion by SSIMULACRA2, as in `TrainingConfig`: `mse_share`, `luma_share`, `ms_ssim_share`."""
+    """What counts in a distortion by SSIMULACRA2, as in `TrainingConfig`: the three shares, and `ms_ssim_k2`."""
 
     mse: Ends = (0.0, 0.0, 0.0)
     luma: Ends = (0.0, 0.0, 0.0)
     ms_ssim: float = 0.0
+    k2: float = 0.03
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,7 @@ class TrainingConfig:
     mse_share: of a distortion by SSIMULACRA2, the share that the MSE has: at quality 0, at 50 to 80, and at 100.
     luma_share: of that MSE, the share of luma alone, at the same qualities.
     ms_ssim_share: of the rest of it, the share that MS-SSIM of luma has from quality 60 on, rising from none at 40.
+    ms_ssim_k2: of that MS-SSIM, the paper's K2: a smaller one sees fainter texture.
     only: parts that are trained, the others being frozen (PARTS); none means all.
     rounded: rate and distortion of truly rounded latents, with noise only for gradients that rounding lacks, and the
         prior rounded from the start.
@@ -74,6 +76,7 @@ class TrainingConfig:
     mse_share: Ends = (0.8, 0.3, 0.3)
     luma_share: Ends = (0.0, 0.0, 0.0)
     ms_ssim_share: float = 0.0
+    ms_ssim_k2: float = 0.03
     only: tuple[str, ...] = ()
     rounded: bool = False
     weights: tuple[tuple[str, float], ...] = ()
@@ -117,6 +120,8 @@ class TrainingConfig:
                 raise ValueError(f"{name} is {shares}, expected three numbers in 0..1")
         if not 0 <= self.ms_ssim_share <= 1:
             raise ValueError(f"ms_ssim_share is {self.ms_ssim_share}, expected 0..1")
+        if not 0.001 <= self.ms_ssim_k2 <= 1:
+            raise ValueError(f"ms_ssim_k2 is {self.ms_ssim_k2}, expected 0.001..1")
         if self.crops and not all(
             a < b for a, b in itertools.pairwise((0, *(until for _, until in self.crops), 1))
         ):
@@ -163,7 +168,7 @@ class TrainingConfig:
     @property
     def shares(self) -> Shares:
         """What errors count in the distortion of the objective "ssimulacra2"."""
-        return Shares(self.mse_share, self.luma_share, self.ms_ssim_share)
+        return Shares(self.mse_share, self.luma_share, self.ms_ssim_share, self.ms_ssim_k2)
 
     @property
     def largest_crop(self) -> int:

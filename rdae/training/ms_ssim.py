@@ -14,14 +14,18 @@ from rdae.metrics import MS_SSIM_WEIGHTS, WINDOW, WINDOW_SIGMA
 MIN_SIDE = (WINDOW - 1) * 2 ** (len(MS_SSIM_WEIGHTS) - 1) + 1
 """Pixels of the shorter side, below which the window does not fit into the coarsest scale."""
 
+K2 = 0.03
+"""Of the measure: contrasts far below this share of white's level count as none."""
+
 _LEAST = 1e-3
 """Smallest term of a scale: below it the power's slope grows without bound."""
 
 
-def ms_ssim(first: Tensor, second: Tensor) -> Tensor:
+def ms_ssim(first: Tensor, second: Tensor, k2: float = K2) -> Tensor:
     """MS-SSIM of pictures in 0..1, float32 (B, C, H, W) twice -> (B,); the mean over the channels.
 
     Wang, Simoncelli and Bovik 2003, with the windows and weights of `rdae.metrics`.  ValueError below MIN_SIDE.
+    k2: the paper's K2; a smaller one sees fainter texture.
     """
     if min(first.shape[2:]) < MIN_SIDE:
         raise ValueError(
@@ -32,7 +36,7 @@ def ms_ssim(first: Tensor, second: Tensor) -> Tensor:
         product = torch.ones(x.shape[:2], device=x.device)
         last = len(MS_SSIM_WEIGHTS) - 1
         for scale, weight in enumerate(MS_SSIM_WEIGHTS):
-            luminance, structure = _similarity(x, y)
+            luminance, structure = _similarity(x, y, k2)
             term = (luminance * structure if scale == last else structure).mean(dim=(2, 3))
             product = product * term.clamp(min=_LEAST) ** weight
             if scale != last:
@@ -41,9 +45,9 @@ def ms_ssim(first: Tensor, second: Tensor) -> Tensor:
         return product.mean(dim=1)
 
 
-def _similarity(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def _similarity(x: Tensor, y: Tensor, k2: float) -> tuple[Tensor, Tensor]:
     """Luminance and contrast-structure terms of SSIM where the window fits: (B, C, H - 10, W - 10) each."""
-    c1, c2 = 0.01**2, 0.03**2
+    c1, c2 = 0.01**2, k2**2
     # Variances of numbers around zero lose less to rounding: a bright flat area would have little but errors.
     middle = x.mean(dim=(2, 3), keepdim=True).detach()
     p, q = x - middle, y - middle

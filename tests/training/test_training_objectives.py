@@ -28,6 +28,14 @@ def test_it_is_the_measure_that_pictures_are_judged_by() -> None:
     assert float(ms_ssim(tensor(first), tensor(first))) == pytest.approx(1.0, abs=1e-6)
 
 
+def test_a_smaller_k2_sees_fainter_texture() -> None:
+    smooth = np.full((MIN_SIDE, MIN_SIDE, 3), 128, np.uint8)
+    grain = np.random.default_rng(0).normal(0, 1.5, (MIN_SIDE, MIN_SIDE, 1))
+    textured = (smooth + grain).round().astype(np.uint8)
+    usual, fine = (1 - float(ms_ssim(tensor(textured), tensor(smooth), k2)) for k2 in (0.03, 0.01))
+    assert fine > 4 * usual
+
+
 def test_each_picture_of_a_batch_has_its_own() -> None:
     a, b = tensor(tiny_model.photo(MIN_SIDE, MIN_SIDE)), tensor(tiny_model.noise(1, MIN_SIDE, MIN_SIDE))
     both = ms_ssim(torch.cat([a, b]), torch.cat([b, b]))

@@ -142,6 +142,9 @@ def test_the_loss_mixes_it_with_other_errors_by_quality() -> None:
         assert by_structure[place] == pytest.approx(
             1 + beta(int(index[place])) * (share * mse + (1 - share) * others), rel=2e-3
         )  # that measure is of whole levels
+    faint = loss(Shares((0.9, 0.2, 0.6), ms_ssim=0.25, k2=0.01))
+    assert faint[:2] == by_structure[:2]  # no MS-SSIM below quality 40
+    assert all(a != b for a, b in zip(faint[2:], by_structure[2:], strict=True))
     only_mse = terms(x, output, index, 0.4, "ssimulacra2", Shares((1, 1, 1)))
     torch.testing.assert_close(only_mse.loss, terms(x, output, index, 0.4).loss)
 
