@@ -122,7 +122,7 @@ def test_the_verdict_is_the_bd_rate_of_the_files(kit: Kit, page: str) -> None:
 def scored(path: Path, folder: Path, objective: str = "") -> Path:
     """A result file of one picture with a SSIMULACRA2 and the five measures for each point, rising with the rate."""
     content = json.loads(path.read_text(encoding="utf-8"))
-    del content["pictures"][1:]
+    content["pictures"] = content["pictures"][1:2]  # whose rates the codecs share most of
     if objective:
         content["meta"]["objective"] = objective
     for picture in content["pictures"]:
