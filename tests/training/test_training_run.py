@@ -525,7 +525,7 @@ def test_a_short_run_shows_its_steps_and_says_that_its_warm_up_was_not_left(
     run = tmp_path / "run"
     options = [*training_kit.options(pictures, run), "--log-every", "1000"]
     options[options.index("--warmup-steps") + 1] = "1000000"
-    done = rdae(*options, "--hours", "0.0001")  # ends before its speed can be told
+    done = rdae(*options, "--hours", "0.00002")  # 72 ms: ends before its speed can be told
     assert done.exit_code == 0, done.stderr
     steps = checkpoint.load(run)["step"]
     assert f"step {steps}  loss " in done.stderr
