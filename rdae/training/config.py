@@ -22,13 +22,17 @@ OBJECTIVES = {"mse": 64, "ms-ssim": 192, "ssimulacra2": 256}
 """The distortions that a loss can have, and the smallest crop that each can measure."""
 
 
+K2 = 0.03
+"""Of MS-SSIM, as its authors have it: contrasts far below this share of white's level count as none."""
+
+
 class Shares(NamedTuple):
     """What counts in a distortion by SSIMULACRA2, as in `TrainingConfig`: the three shares, and `ms_ssim_k2`."""
 
     mse: Ends = (0.0, 0.0, 0.0)
     luma: Ends = (0.0, 0.0, 0.0)
     ms_ssim: float = 0.0
-    k2: float = 0.03
+    k2: float = K2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,7 +80,7 @@ class TrainingConfig:
     mse_share: Ends = (0.8, 0.3, 0.3)
     luma_share: Ends = (0.0, 0.0, 0.0)
     ms_ssim_share: float = 0.0
-    ms_ssim_k2: float = 0.03
+    ms_ssim_k2: float = K2
     only: tuple[str, ...] = ()
     rounded: bool = False
     weights: tuple[tuple[str, float], ...] = ()

@@ -10,12 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rdae.metrics import MS_SSIM_WEIGHTS, WINDOW, WINDOW_SIGMA
+from rdae.training.config import K2
 
 MIN_SIDE = (WINDOW - 1) * 2 ** (len(MS_SSIM_WEIGHTS) - 1) + 1
 """Pixels of the shorter side, below which the window does not fit into the coarsest scale."""
-
-K2 = 0.03
-"""Of the measure: contrasts far below this share of white's level count as none."""
 
 _LEAST = 1e-3
 """Smallest term of a scale: below it the power's slope grows without bound."""

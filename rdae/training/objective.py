@@ -12,8 +12,8 @@ from rdae.objective import SHARES_FROM, SHARES_UNTIL, SSIMULACRA2_SCALES, Ends
 from rdae.quality import BETA_DECADES, BETA_MIN, MAX_INDEX, to_index
 from rdae.training import ssimulacra2
 from rdae.training.autoencoder import Output, distortion
-from rdae.training.config import Shares
-from rdae.training.ms_ssim import K2, ms_ssim
+from rdae.training.config import K2, Shares
+from rdae.training.ms_ssim import ms_ssim
 
 MS_SSIM_SCALE = 1280.0
 """1 - MS-SSIM counts this many times as much as the MSE, so that a β means about the same quality for both.  The
