@@ -208,6 +208,39 @@ def test_a_block_that_one_file_lacks_works_by_half_in_their_mean(
         )
 
 
+def test_a_run_is_exported_as_a_mean_with_other_weights(run: Path, exported: Path, tmp_path: Path) -> None:
+    other = trained_by(run)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(0.9)
+    path, mixed = tmp_path / "other.safetensors", tmp_path / "mixed.safetensors"
+    freeze.write(other, tables.join(tables.gaussian_rows()), path, {}, force=False)
+    freeze.export(run, mixed, mean=path, share=0.75)
+    name = "analysis.to_coarse.weight"
+    one, two, mean = (safetensors.torch.load_file(each)[name].float() for each in (exported, path, mixed))
+    assert not torch.equal(one, two)
+    assert torch.allclose(mean, 0.75 * one + 0.25 * two, atol=float(one.abs().max()) / 500)
+    manifest = json.loads(mixed.with_suffix(".json").read_text())
+    assert manifest["mean"] == {"with": [f"other {weights.load(path).model_id.hex()}"], "share": 0.75}
+    assert manifest["steps"] == 150
+    picture = tiny_model.photo(70, 51)
+    encoded = encode.encode(picture, weights.load(mixed), 400)
+    assert np.array_equal(decode.decode(encoded.data, weights.load(mixed)).picture, encoded.reconstruction)
+
+
+def test_a_share_of_nothing_and_a_deeper_file_are_refused(run: Path, tmp_path: Path) -> None:
+    deeper = tmp_path / "deeper.safetensors"
+    model = Autoencoder(dataclasses.replace(TINY, analysis_fine=2))
+    freeze.write(model, tables.join(tables.gaussian_rows()), deeper, {}, force=False)
+    output = tmp_path / "mean.safetensors"
+    with pytest.raises(TrainingError, match=r"deeper\.safetensors: it has more blocks"):
+        freeze.export(run, output, mean=deeper)
+    for share in (0, 1.5, math.nan):
+        with pytest.raises(ValueError, match="expected one above 0"):
+            freeze.export(run, output, mean=deeper, share=share)
+    assert not output.exists()
+
+
 def test_no_mean_is_taken_of_other_widths(exported: Path, tmp_path: Path) -> None:
     path = tmp_path / "wider.safetensors"
     wider = Autoencoder(dataclasses.replace(TINY, hyper_width=12))

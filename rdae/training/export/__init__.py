@@ -7,13 +7,21 @@ from pathlib import Path
 from rdae.training import missing
 
 
-def export(run: Path, path: Path, *, data: tuple[str, ...] = (), force: bool = False) -> str:
+def export(
+    run: Path,
+    path: Path,
+    *,
+    data: tuple[str, ...] = (),
+    mean: Path | None = None,
+    share: float = 0.5,
+    force: bool = False,
+) -> str:
     """Freeze a run's last checkpoint: `rdae.training.export.freeze.export`; MissingExtraError without PyTorch."""
     try:
         from rdae.training.export import freeze
     except ModuleNotFoundError as error:
         raise missing(error, "rdae export") from error
-    return freeze.export(run, path, data=data, force=force)
+    return freeze.export(run, path, data=data, mean=mean, share=share, force=force)
 
 
 def graphs_of(weights: Path) -> int:

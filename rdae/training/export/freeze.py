@@ -24,7 +24,7 @@ from rdae.networks.normaliser import integer_tables
 from rdae.networks.tables import Tables
 from rdae.quality import MAX_INDEX, from_index
 from rdae.storage.files import check_output, write_atomically
-from rdae.training import checkpoint
+from rdae.training import checkpoint, weight_averaging
 from rdae.training.autoencoder import Autoencoder
 from rdae.training.config import TrainingConfig
 from rdae.training.data.pool import Pictures, Pool
@@ -181,25 +181,32 @@ def count_residuals(model: Model, pictures: list[Tensor], indices: list[int]) ->
     return histogram
 
 
-def export(run: Path, path: Path, *, data: tuple[str, ...] = (), force: bool = False) -> str:
+def export(
+    run: Path,
+    path: Path,
+    *,
+    data: tuple[str, ...] = (),
+    mean: Path | None = None,
+    share: float = 0.5,
+    force: bool = False,
+) -> str:
     """Freeze the averaged weights of a run's checkpoint into a weights file; return its SHA-256.
 
+    mean: a weights file to take the mean with, in which the run counts by `share`, above 0 and at most 1.
     data: where the training pictures are, if not where they were.  The tables of the residuals are fitted to crops of
     them, coded with the frozen model itself.
-    TrainingError if the checkpoint or the data cannot be used, OutputExistsError without `force`.
+    TrainingError if the checkpoint, the data or the other weights cannot be used, OutputExistsError without `force`,
+    ValueError if there is no such share.
     """
+    if not 0 < share <= 1:
+        raise ValueError(f"share is {share}, expected one above 0 and at most 1")
     if path.suffix != ".safetensors":
         raise TrainingError(f"{path}: a weights file's name ends with .safetensors")
     for output in (path, path.with_suffix(".json")):
         check_output(output, force=force)
     state = checkpoint.load(run)
     config = checkpoint.config(run, state)
-    model = Autoencoder(config.architecture)
-    try:
-        model.load_state_dict(state["average"])
-    except (KeyError, RuntimeError) as error:
-        message = f"{run / checkpoint.NAME}: not a checkpoint of this version ({error})"
-        raise TrainingError(message.splitlines()[0]) from error
+    model = averaged(run, state)
     facts = {
         "steps": state["step"],
         "pixels": state["pixels"],
@@ -208,6 +215,8 @@ def export(run: Path, path: Path, *, data: tuple[str, ...] = (), force: bool = F
         "training": config.to_dict()
         | {name: [Path(each).name for each in getattr(config, name)] for name in ("data", "validation")},
     }
+    if mean is not None:
+        facts["mean"] = {"with": list(weight_averaging.mix(model, mean, share)), "share": share}
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / path.name
         write(model, tables.join(tables.gaussian_rows()), draft, facts, force=False)
@@ -216,6 +225,17 @@ def export(run: Path, path: Path, *, data: tuple[str, ...] = (), force: bool = F
         indices = [config.quality_low + round(span * i / (len(crops) - 1)) for i in range(len(crops))]
         histogram = count_residuals(weights.load(draft), crops, indices)
     return write(model, tables.join(tables.fitted_rows(histogram)), path, facts, force=force)
+
+
+def averaged(run: Path, state: dict[str, Any]) -> Autoencoder:
+    """Return the network with the averaged weights of a run's checkpoint; TrainingError if it does not fit."""
+    model = Autoencoder(checkpoint.config(run, state).architecture)
+    try:
+        model.load_state_dict(state["average"])
+    except (KeyError, RuntimeError) as error:
+        message = f"{run / checkpoint.NAME}: not a checkpoint of this version ({error})"
+        raise TrainingError(message.splitlines()[0]) from error
+    return model
 
 
 def _calibration_crops(data: tuple[str, ...], config: TrainingConfig) -> list[Tensor]:
