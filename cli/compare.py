@@ -170,6 +170,11 @@ def compare(
 
     own = Rdae(open_model(model, device=device, threads=threads), effort, model)
     progress = PassingLine()
+
+    def complain_of(path: Path, line: str) -> None:
+        progress.clear()
+        complain(str(path), line)
+
     found = []
     places = []
     for i, (path, name) in enumerate(zip(pictures, labels(pictures), strict=True)):
@@ -179,7 +184,7 @@ def compare(
             [own, *others],
             target,
             tell=(lambda _line: None) if quiet else progress.passing,
-            note=(lambda _line: None) if quiet else functools.partial(complain, str(path)),
+            note=(lambda _line: None) if quiet else functools.partial(complain_of, path),
         )
         found.append(each)
         places.append(_place(each, crops[min(i, len(crops) - 1)] if crops else WINDOW))

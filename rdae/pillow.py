@@ -4,7 +4,7 @@
     image.load()                            # decodes, as does all that needs pixels
     image.thumbnail((256, 256))             # decodes at 1/2, 1/4 or 1/8 of the size, if that is enough
     image.save("x.rdae", quality=40)        # also: tune, effort, alpha_quality, background, exif, icc_profile,
-                                            # xmp, model, verify
+                                            # xmp, model, verify, note
 
 Errors are Pillow's: UnidentifiedImageError for what is no .rdae file, OSError for one that cannot be decoded and for
 pictures that cannot be coded.
@@ -24,7 +24,7 @@ from rdae.codec.sections import metadata
 from rdae.effort import DEFAULT_EFFORT
 from rdae.errors import CorruptError, RdaeError, StreamError
 from rdae.limits import MAX_PIXELS
-from rdae.pictures.raster import info_of, mode_of
+from rdae.pictures.raster import info_of, mode_of, silent
 from rdae.pictures.transparency import EXACT
 from rdae.storage.files import read_bounded
 
@@ -162,6 +162,7 @@ def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:  
             lossless=bool(options.get("lossless", False)),
             alpha_quality=EXACT if options.get("alpha_quality") is None else options["alpha_quality"],
             background=options.get("background"),
+            note=options.get("note") or silent,
         )
     except RdaeError as error:
         raise OSError(f"cannot write as {FORMAT}: {error}") from error

@@ -52,6 +52,12 @@ def picture(mode: str = "RGB") -> Image.Image:
     return image.convert(mode)
 
 
+def test_what_is_dropped_is_told_to_whoever_asks() -> None:
+    told: list[str] = []
+    saved(picture("RGB").convert("HSV"), note=told.append)
+    assert told == ["HSV converted to RGB without a profile"]
+
+
 def test_alpha_may_have_fewer_levels_or_a_background() -> None:
     exact, few, none = (
         Image.open(saved(picture("RGBA"), **options))

@@ -175,7 +175,10 @@ def _from_url(
 def _below(
     folder: Path, suffixes: Collection[str], root: Path, left_out: Callable[[str], None]
 ) -> Iterator[_Found]:
-    """Files with one of the suffixes, in order; hidden ones, pipes, and folders by a link are left out."""
+    """Files with one of the suffixes, in order, and links to what is not there, as a problem each.
+
+    Hidden files, pipes, and folders by a link are left out.
+    """
     unreadable: list[OSError] = []
     found = []
     for at, folders, names in os.walk(folder, onerror=unreadable.append):
@@ -185,7 +188,11 @@ def _below(
                 found.append(Path(at, name))
             elif not _is_hidden(PurePath(name)):
                 left_out(str(Path(at, name)))
-    yield from (_Found(str(path), _place(path), _place(root)) for path in sorted(found) if path.is_file())
+    for path in sorted(found):
+        if path.is_file():
+            yield _Found(str(path), _place(path), _place(root))
+        elif path.is_symlink() and not path.exists():
+            yield _Found(str(path), _place(path), problem=f"a link to {path.readlink()}, which is not there")
     for error in unreadable:
         name = str(error.filename)
         yield _Found(name, (name,), problem=describe(error, name))

@@ -61,7 +61,7 @@ def to_raster(
 ) -> Raster:
     """A picture in memory, of whatever kind: the raster itself, or `from_pillow` or `from_array` of it.
 
-    PictureError for a raster that says it is grey and is not.
+    PictureError for a raster that says it is grey and is not, and for an array of which something is masked.
     """
     if isinstance(image, Raster):
         kept = kept_kinds(metadata)
@@ -76,6 +76,8 @@ def to_raster(
         )
     if isinstance(image, Image.Image):
         return from_pillow(image, note, metadata=metadata)
+    if np.ma.is_masked(image):  # asarray would show what lies under the mask
+        raise PictureError("an array with masked pixels, expected filled ones")
     return from_array(np.asarray(image))
 
 

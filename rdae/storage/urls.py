@@ -36,6 +36,10 @@ _WHOLE_OBJECTS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "ad
 _READ_ONLY = frozenset({"http", "https", "zip", "tar", "libarchive", "github", "git", "data"})
 
 
+# Stores that end with the program.
+_PASSING = frozenset({"memory"})
+
+
 def is_url(text: str) -> bool:
     """Whether `text` is for fsspec; file:// URLs are paths."""
     return _URL.match(text) is not None and not text.lower().startswith("file://")
@@ -69,6 +73,12 @@ def is_read_only(url: str) -> bool:
     """Whether nothing can be written beside what a URL leads to: on the web, and behind a chained URL."""
     before, _, after = _split(url)
     return bool(after) or "::" in before or before.partition("://")[0].lower() in _READ_ONLY
+
+
+def is_passing(url: str) -> bool:
+    """Whether what is written at a URL is gone when this program ends."""
+    before, _, _ = _split(url)
+    return before.partition("://")[0].rpartition("::")[2].lower() in _PASSING
 
 
 def _split(url: str) -> tuple[str, str, str]:

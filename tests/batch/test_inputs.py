@@ -127,6 +127,14 @@ def test_a_file_is_one_input_whatever_way_leads_to_it() -> None:
     assert [each.location for each in found] == [str(Path("in/a.png"))]
 
 
+def test_a_link_to_what_is_not_there_is_a_problem_and_no_silence() -> None:
+    Path("in/gone.png").symlink_to("nowhere.png")
+    found = {each.location: each.problem for each in find_inputs(["in"], SUFFIXES, recursive=True)}
+    assert found.pop(str(Path("in/gone.png"))) == "a link to nowhere.png, which is not there"
+    assert str(Path("in/a.png")) in found
+    assert not any(found.values())
+
+
 def test_files_that_are_left_out_of_folders_are_told_but_hidden_ones() -> None:
     make("in/deep/x.cr2", "in/.y.cr2", "in/.folder/z.cr2")
     told: list[str] = []

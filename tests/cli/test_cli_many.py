@@ -302,6 +302,9 @@ def test_urls_are_inputs_and_outputs() -> None:
     assert result.code == 1
     assert result.stderr.count("is already there; --force replaces it") == 3
     assert rdae("compress", "-r", "in", "-d", "memory://made", "--skip-existing").code == 0
+    result = rdae("compress", "in/a.png", "-d", "memory://other", "--rm")  # nobody could ever read that
+    assert "in/a.png: not removed: memory://other/a.rdae ends with this program" in result.stderr
+    assert Path("in/a.png").exists()
     assert rdae("decompress", "-r", "memory://made", "-d", "back").code == 0
     assert tree("back") == ["a.png", "deep/b.png", "deep/er/c.png"]
     assert rdae("decompress", "memory://made/deep/*.rdae").code == 0  # beside it

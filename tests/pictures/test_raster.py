@@ -320,3 +320,11 @@ def test_a_picture_for_measuring_has_neither_alpha_nor_profile(tmp_path: Path) -
 def test_arrays_are_checked_as_before() -> None:
     with pytest.raises(PictureError, match="expected uint8"):
         to_raster(np.zeros((2, 2)))
+
+
+def test_masked_pixels_are_refused_and_not_shown() -> None:
+    levels = np.ma.masked_greater(np.full((4, 5), 7, np.uint8), 7)
+    np.testing.assert_array_equal(to_raster(levels).levels[:, :, 0], 7)
+    levels[1, 2] = np.ma.masked
+    with pytest.raises(PictureError, match="masked pixels, expected filled ones"):
+        to_raster(levels)
