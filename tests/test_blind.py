@@ -7,6 +7,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from PIL import Image
+from tiny_model import photo
 
 from rdae.errors import ResultsError
 
@@ -53,6 +55,25 @@ def test_preferences_are_counted_by_rate_and_ties_for_nobody(
         "| all | 2 : 0 | 3 : 1 | 3 : 1 |",
     ]
     assert json.loads(output.read_text())["judges"] == verdicts
+
+
+def test_sheets_of_two_other_models_are_made_and_counted_by_their_titles(
+    blind: ModuleType, tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(photo(64, 96)).save(tmp_path / "a.png")
+    monkeypatch.setattr(blind, "RATES", (2.0,))
+    models = [f"--model={title}={tiny_path}" for title in ("old", "new")]
+    command = ["blind", "sheets", f"{tmp_path / 'a.png'}:0,0", "-o", str(tmp_path / "out"), *models]
+    monkeypatch.setattr(sys, "argv", command)
+    assert blind.main() == 0
+    key = json.loads((tmp_path / "out" / "key.json").read_text())
+    assert set(key["0.0"]["order"]) == {"old", "new", "avif"}
+    with Image.open(tmp_path / "out" / "0.0.png") as sheet:
+        assert sheet.size == (4 * (2 * blind.SIDE + 4), 2 * blind.SIDE + 20)
+    verdict = "".join("ABC"[key["0.0"]["order"].index(codec)] + "," for codec in ("new", "old", "avif"))
+    lines = blind.table({"sheets": key, "judges": [{"0.0": verdict.rstrip(",")}]})
+    assert lines[0] == "| bits per pixel | new : old | new : AVIF | old : AVIF |"
+    assert lines[-1] == "| all | 1 : 0 | 1 : 0 | 1 : 0 |"
 
 
 def test_a_sheet_that_was_not_judged_is_an_error_in_one_line(

@@ -4,9 +4,9 @@
     python tools/blind.py tally blind/key.json mine.json hers.json -o weights/rdae-visual.blind.json
 
 A sheet shows at 200 % a crop of the original and three decoded ones, A, B and C: of --tune visual, of --tune psnr and
-of AVIF (4:4:4, speed 6), in an order drawn for each sheet.  AVIF has the file nearest above a rate, the others one of
-as many bytes or less.  Verdicts are a JSON object with a ranking for each sheet, the best first, ties side by side:
-{"0.0": "C,AB"}.
+of AVIF (4:4:4, speed 6), in an order drawn for each sheet; with --model new=weights/new.safetensors, given twice, of
+two other models.  AVIF has the file nearest above a rate, the others one of as many bytes or less.  Verdicts are a JSON
+object with a ranking for each sheet, the best first, ties side by side: {"0.0": "C,AB"}.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from rdae.errors import ResultsError
 from rdae.evaluation.codecs import PILLOW_CODECS
 from rdae.pictures import read_picture
 
-CODECS = ("visual", "psnr", "avif")
+TUNES = ("visual", "psnr")
+AVIF = "avif"
 LETTERS = "ABC"
 RATES = (0.15, 0.4, 0.9)
 """Bits per pixel."""
@@ -39,19 +40,23 @@ SEED = 25
 
 
 def sheets(
-    crops: Sequence[tuple[Path, int, int]], folder: Path, rates: Sequence[float], seed: int
+    crops: Sequence[tuple[Path, int, int]],
+    models: Mapping[str, rdae.Model],
+    folder: Path,
+    rates: Sequence[float],
+    seed: int,
 ) -> dict[str, Any]:
     """Write sheets of crops, (picture, left, top) each, to a folder; return the key: what the letters stand for."""
-    models = {tune: rdae.open_model(tune=tune) for tune in CODECS[:2]}
     source = random.Random(seed)
     key = {}
     for (number, (path, left, top)), (row, rate) in itertools.product(enumerate(crops), enumerate(rates)):
         original = Image.fromarray(read_picture(path))
         avif = _avif(original, rate)
-        shown: dict[str, Image.Image] = {"avif": Image.open(io.BytesIO(avif))}
-        for tune, model in models.items():
-            shown[tune] = model.decompress(model.compress(original, target=rdae.Target("size", len(avif))))
-        order = source.sample(CODECS, len(CODECS))
+        shown: dict[str, Image.Image] = {}
+        for title, model in models.items():
+            shown[title] = model.decompress(model.compress(original, target=rdae.Target("size", len(avif))))
+        shown[AVIF] = Image.open(io.BytesIO(avif))
+        order = source.sample(list(shown), len(shown))
         name = f"{number}.{row}"
         _sheet([original, *(shown[codec] for codec in order)], left, top).save(folder / f"{name}.png")
         bpp = 8 * len(avif) / (original.width * original.height)
@@ -100,10 +105,13 @@ def ranks(verdict: str, order: Sequence[str]) -> dict[str, int]:
 
 def table(content: Mapping[str, Any]) -> list[str]:
     """A Markdown table of a tally's file: how often each was preferred to another, by rate."""
-    pairs = list(itertools.combinations(CODECS, 2))
-    titles = {"visual": "visual", "psnr": "psnr", "avif": "AVIF"}
+    # Those of the published models, or whatever the sheets were made of, and AVIF last.
+    shown = set(next(iter(content["sheets"].values()))["order"])
+    codecs = [*(tune for tune in TUNES if tune in shown), *sorted(shown - {*TUNES, AVIF}), AVIF]
+    pairs = list(itertools.combinations(codecs, 2))
+    titles = {AVIF: "AVIF"}
     lines = [
-        f"| bits per pixel | {' | '.join(f'{titles[a]} : {titles[b]}' for a, b in pairs)} |",
+        f"| bits per pixel | {' | '.join(' : '.join(titles.get(each, each) for each in pair) for pair in pairs)} |",
         "|---:" * (1 + len(pairs)) + "|",
     ]
     rates = sorted({each["rate"] for each in content["sheets"].values()})
@@ -135,6 +143,13 @@ def main() -> int:
     making = commands.add_parser("sheets", help="make sheets")
     making.add_argument("crops", nargs="+", type=_crop, metavar="PICTURE:LEFT,TOP")
     making.add_argument("-o", "--output", type=Path, required=True, help="folder for the sheets and the key")
+    making.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="TITLE=WEIGHTS",
+        help="a model in the place of the published ones; given twice",
+    )
     making.add_argument("--seed", type=int, default=SEED, help="of the orders")
     counting = commands.add_parser("tally", help="count verdicts")
     counting.add_argument("key", type=Path)
@@ -146,7 +161,12 @@ def main() -> int:
     try:
         if arguments.command == "sheets":
             arguments.output.mkdir(parents=True, exist_ok=True)
-            key = sheets(arguments.crops, arguments.output, RATES, arguments.seed)
+            if len(arguments.model) not in (0, 2):
+                parser.error("--model is given twice, or not at all")
+            named = (each.partition("=") for each in arguments.model)
+            models = {title: rdae.open_model(path) for title, _, path in named}
+            models = models or {tune: rdae.open_model(tune=tune) for tune in TUNES}
+            key = sheets(arguments.crops, models, arguments.output, RATES, arguments.seed)
             (arguments.output / "key.json").write_text(json.dumps(key, indent=1) + "\n")
             return 0
         judges = [json.loads(path.read_text()) for path in arguments.verdicts]
