@@ -102,7 +102,8 @@ def kept_kinds(
 def words_of(facts: Facts, target: Target | None = None) -> str:
     """Size and rate; and where these may be larger than the best quality makes them, that."""
     words = f"{facts.rdae_bytes:,} bytes  {facts.bpp:.3f} bpp"
-    if target is None or not target.at_most or facts.quality != 100:
+    stored = not facts.model  # as pixels, exactly: no quality has more
+    if target is None or not target.at_most or facts.quality != 100 or stored:
         return words
     found = facts.rdae_bytes if target.kind == "size" else facts.bpp
     return words if target.close(found) else f"{words}  quality 100, the best, takes no more"
@@ -252,6 +253,7 @@ def compress(
     'photos/**/*.jpg', a URL that fsspec knows, or - for standard input, which goes to standard output.
     """
     from rdae.pictures import formats
+    from rdae.pictures.transparency import EXACT
 
     wanted: dict[Kind, float | None] = {
         "bpp": bpp,
@@ -270,6 +272,12 @@ def compress(
         raise click.UsageError("--background is for --no-alpha.")
     if lossless and (targets or chosen or no_exact):
         raise click.UsageError("--lossless leaves no quality, size or distortion to choose, nor how.")
+    if lossless and (model is not None or tune is not None):
+        raise click.UsageError("--lossless takes no model: leave out --model and --tune.")
+    fewer_levels = alpha_quality != EXACT
+    if fewer_levels and (lossless or no_alpha):
+        other = "--lossless keeps alpha exactly" if lossless else "--no-alpha leaves no alpha"
+        raise click.UsageError(f"{other}: leave out --alpha-quality.")
     target = targets[0] if targets else None
     one_of_model_and_tune(model, tune)
     if remove and not verify:

@@ -87,17 +87,23 @@ class Model:
         has no more to do. alpha_quality: 100 keeps alpha exactly, less leaves it fewer levels, down to 0 and 255.
         background: a colour such as "white", "#ffcc00" or (255, 204, 0), over which the picture is put: no alpha then.
         exact: store graphics as pixels, exactly or with fewer colours, where that costs less than latents do.
-        lossless: keep the picture exactly, whatever quality and target say; `rdae.compress` needs no model for that.
+        lossless: keep the picture exactly, over a background if there is one, whatever quality and target say;
+        `rdae.compress` needs no model for that.
         listener: is told of each step of that, and ends it by returning True.
         verify: decode all but the pixels again and compare, VerifyError if it differs.
         clock: gets the seconds by stage, and tells its listener how many tiles are done.
         note: takes a line for each thing that is dropped or changed, such as frames or 16 bits, and one if the model
         does not reach the target, and the picture is stored exactly.
-        ValueError if a quality is out of range or there is no such colour, OSError if a file cannot be read
+        ValueError if a quality is out of range, a lossless file is to have less than alpha_quality 100, or there is no
+        such colour, OSError if a file cannot be read
         (FileNotFoundError if there is none), PictureError if the image cannot be coded, TargetError if no quality
         meets the target.
         """
         index = to_index(quality)
+        if target is not None and not isinstance(target, Target):
+            raise TypeError(f"target is {type(target).__name__}, expected rdae.Target")
+        if lossless:
+            _check_lossless(alpha_quality)
         raster = _transparent(_raster(image, note, metadata=metadata), alpha_quality, background)
         clock = clock or Clock()
         if lossless:
@@ -252,6 +258,12 @@ def _transparent(raster: Raster, alpha_quality: float, background: str | Colour 
     return quantised(raster, alpha_quality)
 
 
+def _check_lossless(alpha_quality: float) -> None:
+    """ValueError where what is to be kept exactly would lose levels of alpha."""
+    if alpha_quality != EXACT:
+        raise ValueError(f"alpha_quality {alpha_quality} of a lossless file, expected {EXACT}")
+
+
 def _bytes(data: Source) -> bytes:
     if not is_source(data):
         kind = type(data).__name__
@@ -303,6 +315,7 @@ def compress(
         raise ValueError(f"model {model.name} and tune {tune}, expected one of them")
     if lossless:
         to_index(quality)  # which says if there is no such quality, as always
+        _check_lossless(alpha_quality)
         raster = _transparent(_raster(image, note, metadata=metadata), alpha_quality, background)
         return encode.compress_lossless(raster, effort=effort, verify=verify)
     return (model or _tuned_model(tune)).compress(

@@ -8,6 +8,6 @@ DEFAULT_EFFORT = 1
 
 
 def check_effort(effort: int) -> None:
-    """Raise ValueError if a level is not 0..9."""
-    if not 0 <= effort <= MAX_EFFORT:
+    """Raise ValueError if a level is no whole number of 0..9."""
+    if effort != int(effort) or not 0 <= effort <= MAX_EFFORT:
         raise ValueError(f"effort {effort}, expected 0 to {MAX_EFFORT}")

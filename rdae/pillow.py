@@ -148,9 +148,9 @@ def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:  
             if data:
                 image.info[key] = data.encode() if isinstance(data, str) else bytes(data)
     quality, effort, model = (options.get(name) for name in ("quality", "effort", "model"))
-    if isinstance(model, str | os.PathLike):
-        model = rdae.open_model(os.fspath(model))
     try:
+        if isinstance(model, str | os.PathLike):
+            model = rdae.open_model(os.fspath(model))
         data = rdae.compress(
             image,
             DEFAULT_QUALITY if quality is None else quality,

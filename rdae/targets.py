@@ -27,6 +27,9 @@ FIRST_INDEX = 400
 _EQUAL = {"ms-ssim": 1.0, "ssimulacra2": 100.0}
 """What a similarity is of equal pictures."""
 
+_MOST_PSNR = 1000.0
+"""In dB: what infinity, the PSNR of equal pictures, counts as where straight lines are drawn."""
+
 _USUAL_SLOPE = {"size": 0.0048, "bpp": 0.0048, "psnr": 0.022, "ms-ssim": 0.0046, "ssimulacra2": 0.003}
 """How much a measure, on its straight scale, grows from one quality index to the next on average pictures."""
 
@@ -56,18 +59,20 @@ class Target:
         """Bring a measure to a scale on which it grows nearly linearly with quality."""
         if self.at_most:
             return math.log(measure)
-        return -math.log(max(_EQUAL[self.kind] - measure, 1e-12)) if self.kind in _EQUAL else measure
+        if self.kind in _EQUAL:
+            return -math.log(max(_EQUAL[self.kind] - measure, 1e-12))
+        return min(measure, _MOST_PSNR)
 
-    def words(self, measure: float) -> str:
-        """Name a measure of this kind, with its unit: "36.00 dB"."""
-        form = {
-            "size": "{:,.0f} bytes",
-            "bpp": "{:.4f} bpp",
-            "psnr": "{:.2f} dB",
-            "ms-ssim": "MS-SSIM {:.5f}",
-            "ssimulacra2": "SSIMULACRA2 {:.2f}",
+    def words(self, measure: float, digits: int = 0) -> str:
+        """Name a measure of this kind, with its unit: "36.00 dB"; digits: more of them."""
+        places, form = {
+            "size": (0, "{:,.{}f} bytes"),
+            "bpp": (4, "{:.{}f} bpp"),
+            "psnr": (2, "{:.{}f} dB"),
+            "ms-ssim": (5, "MS-SSIM {:.{}f}"),
+            "ssimulacra2": (2, "SSIMULACRA2 {:.{}f}"),
         }[self.kind]
-        return form.format(measure)
+        return form.format(measure, places + digits)
 
     def meets(self, measure: float) -> bool:
         """Tell if a measure is on the right side of the target."""
@@ -140,7 +145,7 @@ def meet(target: Target, trial: Callable[[int], tuple[Made, float]], first: int 
     while True:
         made, measure = trial(index)
         trials += 1
-        nearer = best is None or abs(measure - target.value) < abs(best.measure - target.value)
+        nearer = best is None or (measure > best.measure if target.at_most else index < best.index)
         if target.meets(measure) and nearer:
             best = Met(made, index, measure, trials)
         search.add(index, target.straight(measure))
@@ -158,5 +163,9 @@ def meet(target: Target, trial: Callable[[int], tuple[Made, float]], first: int 
 
 def _unreachable(target: Target, measure: float, index: int) -> str:
     best = "the smallest file" if target.at_most else "the best picture"
-    wanted, found = target.words(target.value), target.words(measure)
+    # As many digits as tell them apart.
+    for digits in range(0, 8, 2):
+        wanted, found = target.words(target.value, digits), target.words(measure, digits)
+        if wanted != found:
+            break
     return f"{wanted} is not possible: {best}, at quality {from_index(index):g}, has {found}"

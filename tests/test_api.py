@@ -349,6 +349,39 @@ def test_what_is_seen_counts_for_targets(opened: api.Model) -> None:
     assert abs(len(two) / len(one) - 1) < 0.05
 
 
+@pytest.mark.parametrize(("kind", "value"), [("psnr", 38.0), ("ssimulacra2", 50.0)])
+def test_invisible_pixels_do_not_count_as_good_ones(kind: targets.Kind, value: float) -> None:
+    with Image.open(EXAMPLE) as opened:
+        sprite = np.asarray(opened.convert("RGB"))[100:196, 100:196]
+    picture = np.zeros((300, 320, 4), np.uint8)
+    picture[120:216, 90:186, :3], picture[120:216, 90:186, 3] = sprite, 255
+    data = rdae.compress(picture, tune="psnr", target=rdae.Target(kind, value), effort=0)
+    seen = np.asarray(rdae.decompress(data))[120:216, 90:186, :3]
+    measure = metrics.psnr if kind == "psnr" else ssimulacra2.ssimulacra2
+    assert value <= (measure(sprite, seen) or 0) <= value + 2
+
+
+@pytest.mark.parametrize(("kind", "value"), [("psnr", 30.0), ("ssimulacra2", 90.0), ("ms-ssim", 0.9)])
+def test_a_picture_that_nobody_sees_meets_any_distortion_at_the_lowest_quality(
+    opened: api.Model, kind: targets.Kind, value: float
+) -> None:
+    picture = np.dstack([photo(170, 180), np.zeros((170, 180), np.uint8)])
+    assert opened.compress(picture, target=rdae.Target(kind, value), exact=False) == opened.compress(
+        picture, 0, exact=False
+    )
+
+
+def test_arguments_that_mean_nothing_are_refused(opened: api.Model) -> None:
+    with pytest.raises(ValueError, match="alpha_quality 50 of a lossless file, expected 100"):
+        rdae.compress(photo(20, 30), lossless=True, alpha_quality=50)
+    with pytest.raises(ValueError, match=r"effort 1\.5, expected 0 to 9"):
+        opened.compress(photo(20, 30), effort=1.5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"expected rdae\.Target"):
+        opened.compress(photo(20, 30), target=("size", 300))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"scale is 2\.0, expected 1, 2, 4 or 8"):
+        opened.decompress(opened.compress(photo(20, 30)), scale=2.0)  # type: ignore[arg-type]
+
+
 def test_similarity_needs_a_picture_of_some_size(opened: api.Model) -> None:
     with pytest.raises(rdae.TargetError, match="SSIMULACRA2 of 30 x 7 pixels: it needs sides of 8 or more"):
         opened.compress(photo(7, 30), target=rdae.Target("ssimulacra2", 10.0))

@@ -52,6 +52,11 @@ def picture(mode: str = "RGB") -> Image.Image:
     return image.convert(mode)
 
 
+def test_a_model_that_is_not_there_is_an_error_of_pillows_kind() -> None:
+    with pytest.raises(OSError, match="cannot write as RDAE: no model is called nope"):
+        saved(picture(), model="nope")
+
+
 def test_what_is_dropped_is_told_to_whoever_asks() -> None:
     told: list[str] = []
     saved(picture("RGB").convert("HSV"), note=told.append)

@@ -106,6 +106,11 @@ def test_what_cannot_be_had_is_an_error_that_says_what_can(kind: Kind, value: fl
         meet(Target(kind, value), Curve(kind, *RANGES[kind], 0.0, 0.0).trial)
 
 
+def test_numbers_that_differ_little_have_the_digits_that_tell_them_apart() -> None:
+    with pytest.raises(TargetError, match=r"^0\.072500 bpp is not possible: .* has 0\.072504 bpp$"):
+        meet(Target("bpp", 0.0725), lambda _index: ("", 0.072504))
+
+
 @pytest.mark.parametrize(
     ("kind", "value"),
     [("size", 0.0), ("bpp", -1.0), ("ms-ssim", 1.0), ("psnr", math.nan), ("ssimulacra2", 100.0)],

@@ -12,25 +12,22 @@ from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from rdae.clock import Clock
 from rdae.codec import latents, sections
 from rdae.codec.container import Container, Header, Section, SectionType, parse
 from rdae.codec.latents import Digest
 from rdae.codec.sections import AuxiliaryData, pixels
-from rdae.codec.sections.alpha import means
 from rdae.codec.sections.pixels import Rectangle
 from rdae.codec.tiles import Grid, Region, window
 from rdae.errors import CorruptError, PictureError, WeightsError
 from rdae.limits import MAX_PIXELS
-from rdae.networks import exact_synthesis
 from rdae.networks.architecture import PATCH
-from rdae.networks.graphs import SCALES
 from rdae.networks.model import Model
 from rdae.networks.transforms import Span
 from rdae.pictures.bands import Bands
 from rdae.pictures.raster import Raster, info_of, mode_of
+from rdae.pictures.reduction import SCALES, means
 
 Int32s = npt.NDArray[np.int32]
 Levels = npt.NDArray[np.uint8]
@@ -73,7 +70,7 @@ class View:
 def view_of(parsed: Container, region: Region | None, scale: int, *, exact: bool) -> View:
     """Return a view of a file's picture, of all of it without a region; ValueError if there is none such."""
     header = parsed.header
-    if scale not in SCALES:
+    if scale not in SCALES or not isinstance(scale, int):
         raise ValueError(f"scale is {scale}, expected 1, 2, 4 or 8")
     if region is None:
         region = Region(0, 0, header.width, header.height)
@@ -318,17 +315,12 @@ def _with_pixels(
                 continue
             if rectangle not in held:
                 with clock.stage("pixels"):
-                    held[rectangle] = _means(pixels.decode(section, header).levels, scale)
+                    held[rectangle] = means(pixels.decode(section, header).levels, scale)
             y, x = rectangle.top // scale, rectangle.left // scale
             found = held[rectangle][first - y : last - y, left - x : right - x]
             band[first - top : last - top, left - boxes.x : right - boxes.x] = found[:, :, : band.shape[2]]
         yield band
         top = bottom
-
-
-def _means(levels: Levels, scale: int) -> Levels:
-    """(h, w, 3) at 1/scale, rounded up: the mean of each box of scale x scale, as far as it has pixels."""
-    return levels if scale == 1 else np.asarray(Image.fromarray(np.ascontiguousarray(levels)).reduce(scale))
 
 
 def _cut(made: Iterator[Levels], view: View, origin: tuple[int, int], clock: Clock) -> Iterator[Levels]:
@@ -347,12 +339,13 @@ def _cut(made: Iterator[Levels], view: View, origin: tuple[int, int], clock: Clo
 
 
 def _synthesised(model: Model, rows: Iterable[Int32s], index: int, view: View) -> Iterator[Levels]:
-    """Yield bands of levels at the view's scale; of an exact synthesis the means of its levels, halves up."""
-    if not view.exact:
-        return model.transforms.synthesise(rows, index, scale=view.scale)
+    """Yield bands of levels at the view's scale; their heights are multiples of PATCH, so that no box is cut."""
     gains = model.transforms.gains
-    exact = model.exact_synthesis.run(rows, gains.restore[index], gains.synthesis[index])
-    return (exact_synthesis.means(levels, view.scale) for levels in exact)
+    if view.exact:
+        bands = model.exact_synthesis.run(rows, gains.restore[index], gains.synthesis[index])
+    else:
+        bands = model.transforms.synthesise(rows, index)
+    return (means(levels, view.scale) for levels in bands)
 
 
 def _grey(levels: Levels) -> Levels:

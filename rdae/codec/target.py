@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +17,25 @@ from rdae.codec.container import pack
 from rdae.codec.encoding import Encoding, Prepared, file_of, prepare, reconstruct, searched_encoding
 from rdae.codec.refinement import Listener
 from rdae.errors import TargetError
-from rdae.pictures.raster import Note, silent
+from rdae.pictures.raster import Note, Raster, silent
 from rdae.quality import MAX_INDEX
 from rdae.targets import FIRST_INDEX, Met, Target, meet
+
+Levels = npt.NDArray[np.uint8]
+
+
+class _Similarity(NamedTuple):
+    """A measure by which pictures are compared; least: the shortest side, in pixels, that it needs."""
+
+    name: str
+    least: int
+    measure: Callable[[Levels, Levels], float | None]
+
+
+_SIMILARITIES: Mapping[str, _Similarity] = {
+    "ms-ssim": _Similarity("MS-SSIM", metrics.MS_SSIM_MIN_SIDE, metrics.ms_ssim),
+    "ssimulacra2": _Similarity("SSIMULACRA2", ssimulacra2.MIN_SIDE, ssimulacra2.ssimulacra2),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,26 +65,52 @@ class _Trials:
         with self.clock.stage("synthesis"):
             seen = reconstruct(encoding)
         with self.clock.stage("metric"):
-            return encoding, likeness(self.target, raster.levels, graphics.visible(raster, seen))
+            return encoding, likeness_in_sight(self.target, raster, seen)
 
     def best(self, first: int = FIRST_INDEX) -> Met[Encoding]:
         """Find the encoding that comes closest to the target on its right side, from the quality index `first` on."""
         return meet(self.target, self.measure, first)
 
 
-def likeness(target: Target, wanted: npt.NDArray[np.uint8], seen: npt.NDArray[np.uint8]) -> float:
+def likeness(target: Target, wanted: Levels, seen: Levels) -> float:
     """Return what a target is about, of pictures uint8 (h, w, 3); TargetError if they are too small for it."""
     if target.kind == "psnr":
         return metrics.psnr(wanted, seen)
-    if target.kind == "ms-ssim":
-        name, least, similarity = "MS-SSIM", metrics.MS_SSIM_MIN_SIDE, metrics.ms_ssim(wanted, seen)
-    else:
-        name, least = "SSIMULACRA2", ssimulacra2.MIN_SIDE
-        similarity = ssimulacra2.ssimulacra2(wanted, seen)
+    name, least, measure = _SIMILARITIES[target.kind]
+    similarity = measure(wanted, seen)
     if similarity is None:
         size = f"{seen.shape[1]} x {seen.shape[0]}"
         raise TargetError(f"{name} of {size} pixels: it needs sides of {least} or more")
     return similarity
+
+
+def likeness_in_sight(target: Target, raster: Raster, seen: Levels) -> float:
+    """Return `likeness` of what is visible of a picture and of what became of its levels, uint8 (h, w, 3).
+
+    Pixels of alpha 0 do not count: a PSNR is of the others, and a similarity of the smallest rectangle with all of
+    these, in which pixels of alpha 0 count as unchanged.
+    """
+    if raster.alpha is None:
+        return likeness(target, raster.levels, seen)
+    if target.kind == "psnr":
+        visible = raster.alpha > 0
+        if not visible.any():
+            return math.inf
+        return likeness(target, raster.levels[visible][None], seen[visible][None])
+    rows, columns = _in_sight(raster.alpha, _SIMILARITIES[target.kind].least)
+    return likeness(target, raster.levels[rows, columns], graphics.visible(raster, seen)[rows, columns])
+
+
+def _in_sight(alpha: Levels, least: int) -> tuple[slice, slice]:
+    """Return the rows and columns with pixels that are visible, and around them as many as `least` asks for."""
+    found = []
+    for axis, whole in enumerate(alpha.shape):
+        visible = np.flatnonzero(alpha.any(axis=1 - axis))
+        first, last = (int(visible[0]), int(visible[-1]) + 1) if visible.size else (0, 0)
+        length = max(last - first, min(least, whole))
+        first = min(max(0, (first + last - length) // 2), whole - length)
+        found.append(slice(first, first + length))
+    return found[0], found[1]
 
 
 def compress_to(
@@ -95,9 +138,9 @@ def compress_to(
             raise
         best = _best(found, prepared, target)
         if best.exact:
-            note(
-                f"the model does not reach {target.words(target.value)} at any quality: the picture is stored exactly"
-            )
+            fails = "keep to" if target.at_most else "reach"
+            wanted = target.words(target.value)
+            note(f"the model does not {fails} {wanted} at any quality: the picture is stored exactly")
         return best.data
     if not choose:
         return latents.data
@@ -112,7 +155,7 @@ class _Found(NamedTuple):
     """
 
     data: bytes
-    seen: Callable[[], npt.NDArray[np.uint8]]
+    seen: Callable[[], Levels]
     at: int
     exact: bool = False
 
@@ -160,7 +203,7 @@ def _stored_to(prepared: Prepared, target: Target, effort: int, *, always: bool)
             good.append((data, each, number == 0))
             break  # what has more colours is better
         if not target.at_most:
-            if likeness(target, raster.levels, graphics.visible(raster, each.levels)) < target.value:
+            if likeness_in_sight(target, raster, each.levels) < target.value:
                 break
             good.append((data, each, number == 0))
     if not good:
@@ -213,18 +256,24 @@ def _closest(
     prepared: Prepared, target: Target, effort: int, listener: Listener | None, clock: Clock
 ) -> Met[Encoding]:
     trials = _Trials(prepared, target, 0, None, clock)
+    found: Met[Encoding] | None = None
     try:
         found = trials.best()
     except TargetError:
         if not effort:
             raise
-        first = 0 if target.at_most else MAX_INDEX  # with effort it may be met there
-    else:
-        if not effort:
-            return found
-        first = found.index
+    if not effort:
+        assert found is not None
+        return found
+    # What was not met without effort may be met with it, at the end.
+    first = found.index if found else 0 if target.at_most else MAX_INDEX
     wanted = dataclasses.replace(trials, effort=effort, listener=listener)
-    return wanted.best(first)
+    try:
+        return wanted.best(first)
+    except TargetError:
+        if found is None:
+            raise
+        return found  # a search may end a few bytes above what it began with, for a better picture
 
 
 def _share_of_metadata(prepared: Prepared, target: Target) -> str:

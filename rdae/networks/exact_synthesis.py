@@ -410,15 +410,6 @@ class ExactSynthesis:
         return made
 
 
-def means(levels: Levels, scale: int) -> Levels:
-    """Average boxes of scale x scale levels, uint8 (h, w, 3) with whole boxes, halves up: (h / scale, w / scale, 3)."""
-    height, width, channels = levels.shape
-    boxes = levels.reshape(height // scale, scale, width // scale, scale, channels)
-    total = boxes.sum(axis=(1, 3), dtype=np.uint32)
-    found: Levels = ((total + scale**2 // 2) // scale**2).astype(np.uint8)
-    return found
-
-
 def _square(x: Float64s, side: int) -> Float64s:
     """(h, w, side * side * C) -> (h, side, w, side, C): what a position becomes, in its place."""
     height, width, channels = x.shape

@@ -17,11 +17,11 @@ from rdae.networks.architecture import GROUPS, Architecture
 
 SUFFIX = ".onnx"
 
-SCALES = (1, 2, 4, 8)
-"""How many pixels to a side one pixel of a reduced decode stands for."""
-
 STEPS = range(GROUPS)
 """The steps of the context model."""
+
+LEVELS = "levels.1"
+"""Features to levels; older models have others of this kind, for reduced decodes, which nothing reads any more."""
 
 CHECK = "check"
 """Sums of known integers, by which a runtime shows that it is exact."""
@@ -47,7 +47,7 @@ def names(architecture: Architecture) -> dict[str, re.Pattern[str]]:
         "hyper_synthesis": r"prior\.hyper\.",
         **{f"context.{step}": prior[step] for step in STEPS},
         "synthesis": synthesis,
-        **{f"levels.{scale}": r"synthesis\.to_pixels\." for scale in SCALES},
+        LEVELS: r"synthesis\.to_pixels\.",
         "gradient.synthesis": r"synthesis\.",
         **{f"gradient.context.{step}": prior[step] for step in STEPS},
         # What the first step knows has no gradient: nothing is known yet.

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rdae.networks.architecture import HYPER_STRIDE, PATCH, Architecture
-from rdae.networks.graphs import SCALES
+from rdae.networks.graphs import LEVELS
 from rdae.networks.runtime import Graph
 
 Array = npt.NDArray[Any]
@@ -168,17 +168,11 @@ class Transforms:
         found: npt.NDArray[np.int32] = z[0]
         return found
 
-    def synthesise(self, y64: Iterable[Array], index: int, *, scale: int = 1) -> Iterator[Levels]:
-        """Turn bands of ŷ·64, int32 (latents, k, w), into bands of levels: uint8 (16 k / scale, 16 w / scale, 3), RGB.
-
-        scale: 1, 2, 4 or 8, for the means of so many by so many pixels.
-        """
-        if scale not in SCALES:
-            raise ValueError(f"scale is {scale}, expected 1, 2, 4 or 8")
+    def synthesise(self, y64: Iterable[Array], index: int) -> Iterator[Levels]:
+        """Turn bands of ŷ·64, int32 (latents, k, w), into bands of levels: uint8 (16 k, 16 w, 3), RGB."""
         restore = self.gains.restore[index] / np.float32(64)
         named = {"restore": _vector(restore), "gain": _vector(self.gains.synthesis[index])}
-        stage, levels = self._synthesis, self._graphs[f"levels.{scale}"]
-        side = PATCH // scale
+        stage, levels = self._synthesis, self._graphs[LEVELS]
         columns: list[_Column] = []
         carried: list[list[Array] | None] = []
         for chunk, last_chunk in _regrouped((rows[None] for rows in y64), stage.first_rows, 1):
@@ -202,8 +196,8 @@ class Transforms:
                         whole = made
                         continue
                     if whole is None:
-                        whole = np.empty((len(made), side * width, 3), np.uint8)
-                    whole[:, side * column.core[0] : side * column.core[1]] = made
+                        whole = np.empty((len(made), PATCH * width, 3), np.uint8)
+                    whole[:, PATCH * column.core[0] : PATCH * column.core[1]] = made
                 assert whole is not None
                 yield whole
 

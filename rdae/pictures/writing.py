@@ -47,7 +47,21 @@ LARGEST_SIDE |= dict.fromkeys(("AVIF", "GIF", "PCX", "SGI", "TGA"), 65535)
 
 # What each has a place for, of those that have it and that Pillow writes it to.
 WITH_ALPHA = frozenset(
-    {"PNG", "WEBP", "AVIF", "TIFF", "JPEG2000", "TGA", "ICO", "ICNS", "QOI", "JXL", "HEIF"}
+    {
+        "PNG",
+        "WEBP",
+        "AVIF",
+        "TIFF",
+        "JPEG2000",
+        "TGA",
+        "ICO",
+        "ICNS",
+        "QOI",
+        "JXL",
+        "HEIF",
+        "DDS",
+        "SGI",
+    }
 )
 WITH_GREY_ALPHA = frozenset({"PNG", "TIFF", "JPEG2000", "TGA"})  # Pillow takes LA as it is
 WITH_METADATA = frozenset({"PNG", "JPEG", "MPO", "WEBP", "AVIF", "TIFF", "JXL", "HEIF"})

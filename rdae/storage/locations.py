@@ -108,8 +108,11 @@ class LocalFile:
         """See `rdae.storage.files.check_output`."""
         known = frozenset(each for each in inputs if not isinstance(each, str))
         check_output(self.path, force=force, only_own=terms.only_own, inputs=known)
-        if not terms.parents and not self.path.parent.exists():
-            raise FileNotFoundError(errno.ENOENT, "no such folder; -d makes one", str(self.path.parent))
+        folder = self.path.parent
+        if not terms.parents and not folder.exists():
+            raise FileNotFoundError(errno.ENOENT, "no such folder; -d makes one", str(folder))
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "is no folder", str(folder))
 
     def identity(self) -> frozenset[Identity | str]:
         """Device and inode."""

@@ -274,6 +274,9 @@ def test_standard_streams_carry_a_picture_there_and_back() -> None:
         ("compress", "in/a.png", "--force", "--skip-existing"),
         ("compress", "-r", "in", "-o", "x.rdae"),
         ("compress", "in/a.png", "-j", "-1"),
+        ("compress", "in/a.png", "--lossless", "--alpha-quality", "0"),
+        ("compress", "in/a.png", "--lossless", "--tune", "psnr"),
+        ("compress", "in/a.png", "--no-alpha", "--alpha-quality", "0"),
         ("decompress", "in/a.png", "--format", "xyz"),
     ],
 )
@@ -281,6 +284,12 @@ def test_options_that_contradict_each_other_are_wrong_usage(arguments: tuple[str
     result = rdae(*arguments)
     assert (result.code, result.raw) == (2, b"")
     assert "Usage: " in result.stderr
+
+
+def test_a_folder_that_is_a_file_is_said_to_be_none() -> None:
+    Path("there").write_bytes(b"x")
+    result = rdae("compress", "in/a.png", "-d", "there")
+    assert (result.code, result.stderr) == (1, "rdae: in/a.png: there: is no folder\n")
 
 
 def test_format_chooses_the_suffix_of_many() -> None:

@@ -220,6 +220,38 @@ def test_a_photograph_that_latents_do_not_reach_is_as_short_as_a_lossless_file_a
     assert notes == []
 
 
+def test_a_size_that_latents_do_not_keep_to_is_said_to_be_so(tiny: Model) -> None:
+    levels = np.zeros((64, 64, 3), np.uint8)
+    levels[::2] = (200, 30, 60)
+    prepared = prepare(Raster(levels), tiny, keep=True)
+    size = len(encode.compress_lossless(Raster(levels)))
+    with pytest.raises(TargetError):
+        target.compress_to(prepared, Target("size", size))
+    notes: list[str] = []
+    data = target.compress_to(prepared, Target("size", size), choose=True, note=notes.append)
+    assert len(data) <= size
+    assert notes == [f"the model does not keep to {size} bytes at any quality: the picture is stored exactly"]
+
+
+def test_what_was_met_without_effort_is_not_lost_where_effort_misses_it(
+    tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = prepare(Raster(photo(64, 96)), tiny, keep=True)
+    size = Target("size", 600)
+    plain = target.compress_to(prepared, size)
+    best = target._Trials.best
+
+    def without_effort(
+        trials: target._Trials, first: int = target.FIRST_INDEX
+    ) -> target.Met[target.Encoding]:
+        if trials.effort:
+            raise TargetError("missed by a byte")
+        return best(trials, first)
+
+    monkeypatch.setattr(target._Trials, "best", without_effort)
+    assert target.compress_to(prepared, size, effort=1) == plain
+
+
 def test_targets_do_not_ask_for_colours_that_nobody_sees(tiny: Model) -> None:
     levels = drawing(64, 64)
     alpha = np.full((64, 64), 255, np.uint8)

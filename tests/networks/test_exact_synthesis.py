@@ -230,14 +230,3 @@ def test_products_of_matrices_that_are_not_exact_are_noticed(monkeypatch: pytest
     monkeypatch.setattr(np, "matmul", coarse)
     with pytest.raises(ArithmeticError, match="not exact"):
         exact.check_float64.__wrapped__()
-
-
-@pytest.mark.parametrize("scale", [1, 2, 4, 8])
-def test_means_are_rounded_halves_up(scale: int) -> None:
-    levels = np.random.default_rng(scale).integers(0, 256, (16, 24, 3), dtype=np.uint8)
-    levels[:8, :8] = 255
-    found = exact.means(levels, scale)
-    assert found.dtype == np.uint8
-    for i, j, c in np.ndindex(*found.shape):
-        box = levels[scale * i : scale * (i + 1), scale * j : scale * (j + 1), c]
-        assert found[i, j, c] == slow_synthesis.halves_up(Fraction(int(box.astype(int).sum()), scale**2))

@@ -15,7 +15,6 @@ from tiny_model import noise, photo
 
 from rdae.networks import transforms, weights
 from rdae.networks.architecture import TINY
-from rdae.networks.graphs import SCALES
 from rdae.networks.model import Model
 
 DEEP = dataclasses.replace(
@@ -99,20 +98,6 @@ def test_the_synthesis_is_that_of_the_whole_picture(
     assert expected.std() > 10
     assert_levels(np.concatenate(bands), expected)
     assert len(bands) > 1 or "bands" not in cut or size[0] < 20
-
-
-@pytest.mark.parametrize("scale", SCALES)
-def test_a_reduced_synthesis_gives_means_of_boxes(model: Model, cut: str, scale: int) -> None:
-    index, y64, gains = 500, draw_y64(model, 9, 7, 500), model.transforms.gains
-    full = slow_transforms.synthesis(y64, model.tensors, gains.restore[index], gains.synthesis[index])
-    found = np.concatenate(list(model.transforms.synthesise([y64], index, scale=scale)))
-    assert_levels(found, slow_transforms.box_means(full, scale))
-    assert cut
-
-
-def test_there_are_no_other_scales(model: Model) -> None:
-    with pytest.raises(ValueError, match="scale is 3, expected 1, 2, 4 or 8"):
-        list(model.transforms.synthesise([draw_y64(model, 1, 1, 0)], 0, scale=3))
 
 
 def split(x: npt.NDArray[Any], axis: int, lengths: Sequence[int]) -> Iterator[npt.NDArray[Any]]:

@@ -297,3 +297,14 @@ def test_a_pipe_is_written_to_not_replaced(tmp_path: Path) -> None:
     finally:
         os.close(reader)
     assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("suffix", [".dds", ".sgi", ".tga"])
+def test_alpha_is_kept_where_there_is_a_place_for_it(suffix: str) -> None:
+    image = Image.fromarray(gradient(20, 32))
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    notes: list[str] = []
+    data = pictures.picture_bytes(image, pictures.format_of(f"x{suffix}"), notes.append)
+    with Image.open(io.BytesIO(data)) as found:
+        assert found.convert("RGBA").tobytes() == image.tobytes()
+    assert notes == []

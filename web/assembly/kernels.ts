@@ -289,7 +289,7 @@ export function halve(
 
 /**
  * Panels of 3 * 64 values, [colour][8][8] of the picture at each position, to pixels: red, green, blue and 255, means of
- * scale x scale, for panels first..last of consecutive rows.
+ * scale x scale levels, halves up, for panels first..last of consecutive rows.
  *
  * out: pixels, rows of `width` of them; positions: of a row.
  */
@@ -297,7 +297,7 @@ export function pixels(
   x: usize, xStride: usize, out: usize, width: i32, scale: i32, positions: i32, across: i32, first: i32, last: i32,
 ): void {
   const side = 8 / scale;
-  const share = <f32>255 / <f32>(scale * scale);
+  const shift = 2 * ctz(scale), half = (1 << shift) >> 1;
   for (let panel = first; panel < last; panel++) {
     const row = panel / across, left = (panel % across) * 8;
     const lanes = min(8, positions - left);
@@ -307,13 +307,15 @@ export function pixels(
         for (let j: i32 = 0; j < side; j++) {
           const to = out + (<usize>((row * side + i) * width + (left + lane) * side + j) << 2);
           for (let colour: i32 = 0; colour < 3; colour++) {
-            let sum: f32 = 0;
+            let sum = half;
             for (let y: i32 = 0; y < scale; y++) {
               const at = from + <usize>(colour * 64 + (i * scale + y) * 8 + j * scale) * LANES + (<usize>lane << 2);
-              for (let z: i32 = 0; z < scale; z++) sum += load<f32>(at + <usize>z * LANES);
+              for (let z: i32 = 0; z < scale; z++) {
+                const level = nearest<f32>(load<f32>(at + <usize>z * LANES) * 255 + <f32>127.5);
+                sum += <i32>max<f32>(0, min<f32>(255, level));
+              }
             }
-            const level = nearest<f32>(sum * share + <f32>127.5);
-            store<u8>(to + colour, <u8>max<f32>(0, min<f32>(255, level)));
+            store<u8>(to + colour, <u8>(sum >> shift));
           }
           store<u8>(to + 3, 255);
         }

@@ -77,11 +77,6 @@ def decode(payload: bytes, width: int, height: int) -> Plane:
     return plane
 
 
-def means(alpha: Plane, scale: int) -> Plane:
-    """The plane at 1/scale, rounded up: the mean of each box of scale x scale, as far as it has pixels."""
-    return alpha if scale == 1 else np.asarray(Image.fromarray(alpha).reduce(scale))
-
-
 def fill(levels: Levels, alpha: Plane) -> Levels:
     """The picture with other colours where alpha is 0: such that they cost next to nothing.
 

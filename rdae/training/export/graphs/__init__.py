@@ -26,8 +26,7 @@ def all_graphs(architecture: Architecture, stored: Mapping[str, Stored]) -> dict
     for step in graphs.STEPS:
         makers[f"context.{step}"] = lambda draft, step=step: prior.context(draft, architecture, step)  # type: ignore[misc]
     makers["synthesis"] = lambda draft: transforms.synthesis(draft, architecture)
-    for scale in graphs.SCALES:
-        makers[f"levels.{scale}"] = lambda draft, scale=scale: transforms.levels(draft, architecture, scale)  # type: ignore[misc]
+    makers[graphs.LEVELS] = lambda draft: transforms.levels(draft, architecture)
     makers["gradient.synthesis"] = lambda draft: transform_gradient.synthesis_gradient(draft, architecture)
     for step in graphs.STEPS:
         makers[f"gradient.context.{step}"] = lambda draft, step=step: prior_gradient.context(

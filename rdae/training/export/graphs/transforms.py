@@ -11,7 +11,6 @@ import dataclasses
 
 from onnx import TensorProto
 
-from rdae.networks import graphs
 from rdae.networks.architecture import Architecture
 from rdae.networks.layers import (
     VALUE_MAX,
@@ -70,29 +69,15 @@ def synthesis(draft: Draft, architecture: Architecture) -> None:
     draft.output("features", h)
 
 
-def levels(draft: Draft, architecture: Architecture, scale: int) -> None:
-    """Features -> levels, (h, n, w, n, 3) of h·n by w·n pixels: patches of n = 8 / scale pixels to a side.
-
-    The last layer is linear, so that means of its rows give means of boxes of its 8x8 pixels.
-    """
+def levels(draft: Draft, architecture: Architecture) -> None:
+    """Features -> levels, (h, 8, w, 8, 3) of 8 h by 8 w pixels."""
     h = draft.input("features", [1, architecture.fine, "height", "width"])
-    side = graphs.SCALES[-1] // scale
     weight, bias = draft.real("synthesis.to_pixels.weight"), draft.real("synthesis.to_pixels.bias")
-    if scale > 1:
-        boxes = (3, side, scale, side, scale, -1)
-        weight = draft.op(
-            "ReduceMean", draft.op("Reshape", weight, draft.integers(*boxes)), draft.integers(2, 4)
-        )
-        weight = draft.op("Reshape", weight, draft.integers(3 * side**2, -1, 1, 1))
-        bias = draft.op(
-            "ReduceMean", draft.op("Reshape", bias, draft.integers(*boxes[:-1])), draft.integers(2, 4)
-        )
-        bias = draft.op("Reshape", bias, draft.integers(-1))
     h = draft.op("Add", draft.op("Conv", h, weight, bias), draft.constant(0.5))
     h = draft.clip(draft.op("Round", draft.op("Mul", h, draft.constant(255))), 0, 255)
     h = draft.cast(h, TensorProto.UINT8)
     sizes = draft.op("Shape", h, start=2)
-    h = draft.op("Reshape", h, draft.op("Concat", draft.integers(3, side, side), sizes, axis=0))
+    h = draft.op("Reshape", h, draft.op("Concat", draft.integers(3, 8, 8), sizes, axis=0))
     draft.output("levels", draft.op("Transpose", h, perm=[3, 1, 4, 2, 0]), TensorProto.UINT8)
 
 
