@@ -94,16 +94,13 @@ class Model:
         clock: gets the seconds by stage, and tells its listener how many tiles are done.
         note: takes a line for each thing that is dropped or changed, such as frames or 16 bits, and one if the model
         does not reach the target, and the picture is stored exactly.
-        ValueError if a quality is out of range, a lossless file is to have less than alpha_quality 100, or there is no
-        such colour, OSError if a file cannot be read
+        ValueError if a quality is out of range, alpha_quality is below 100 of what is lossless or has a background, or
+        there is no such colour, TypeError for a target of another class, OSError if a file cannot be read
         (FileNotFoundError if there is none), PictureError if the image cannot be coded, TargetError if no quality
         meets the target.
         """
         index = to_index(quality)
-        if target is not None and not isinstance(target, Target):
-            raise TypeError(f"target is {type(target).__name__}, expected rdae.Target")
-        if lossless:
-            _check_lossless(alpha_quality)
+        _check(target, alpha_quality, background, lossless=lossless)
         raster = _transparent(_raster(image, note, metadata=metadata), alpha_quality, background)
         clock = clock or Clock()
         if lossless:
@@ -258,10 +255,15 @@ def _transparent(raster: Raster, alpha_quality: float, background: str | Colour 
     return quantised(raster, alpha_quality)
 
 
-def _check_lossless(alpha_quality: float) -> None:
-    """ValueError where what is to be kept exactly would lose levels of alpha."""
-    if alpha_quality != EXACT:
-        raise ValueError(f"alpha_quality {alpha_quality} of a lossless file, expected {EXACT}")
+def _check(
+    target: Target | None, alpha_quality: float, background: str | Colour | None, *, lossless: bool
+) -> None:
+    """ValueError where one argument leaves another no meaning, TypeError for a target that is none."""
+    if target is not None and not isinstance(target, Target):
+        raise TypeError(f"target is {type(target).__name__}, expected rdae.Target")
+    if alpha_quality != EXACT and (lossless or background is not None):
+        what = "a lossless file" if lossless else "a picture over a background"
+        raise ValueError(f"alpha_quality {alpha_quality} of {what}, expected {EXACT}")
 
 
 def _bytes(data: Source) -> bytes:
@@ -315,7 +317,7 @@ def compress(
         raise ValueError(f"model {model.name} and tune {tune}, expected one of them")
     if lossless:
         to_index(quality)  # which says if there is no such quality, as always
-        _check_lossless(alpha_quality)
+        _check(target, alpha_quality, background, lossless=lossless)
         raster = _transparent(_raster(image, note, metadata=metadata), alpha_quality, background)
         return encode.compress_lossless(raster, effort=effort, verify=verify)
     return (model or _tuned_model(tune)).compress(

@@ -27,9 +27,6 @@ FIRST_INDEX = 400
 _EQUAL = {"ms-ssim": 1.0, "ssimulacra2": 100.0}
 """What a similarity is of equal pictures."""
 
-_MOST_PSNR = 1000.0
-"""In dB: what infinity, the PSNR of equal pictures, counts as where straight lines are drawn."""
-
 _USUAL_SLOPE = {"size": 0.0048, "bpp": 0.0048, "psnr": 0.022, "ms-ssim": 0.0046, "ssimulacra2": 0.003}
 """How much a measure, on its straight scale, grows from one quality index to the next on average pictures."""
 
@@ -61,7 +58,7 @@ class Target:
             return math.log(measure)
         if self.kind in _EQUAL:
             return -math.log(max(_EQUAL[self.kind] - measure, 1e-12))
-        return min(measure, _MOST_PSNR)
+        return measure
 
     def words(self, measure: float, digits: int = 0) -> str:
         """Name a measure of this kind, with its unit: "36.00 dB"; digits: more of them."""
@@ -118,7 +115,9 @@ class _Search:
     def next(self) -> int:
         """Choose an index strictly between low and high: where a straight line through what is known meets the aim."""
         at, low, high = self._at, self.low, self.high
-        if low in at and high in at:
+        if math.isinf(at.get(high, 0.0)):  # the PSNR of equal pictures, to which no line leads
+            guess = (low + high) / 2 if low in at else 0.0
+        elif low in at and high in at:
             guess = low + (self._aim - at[low]) / (at[high] - at[low]) * (high - low)
             # A curve that bends leaves one end where it is: a step towards the middle moves it.
             guess += (0.5 - (guess - low) / (high - low)) * min(4.0, 0.1 * (high - low))

@@ -374,8 +374,11 @@ def test_a_picture_that_nobody_sees_meets_any_distortion_at_the_lowest_quality(
 def test_arguments_that_mean_nothing_are_refused(opened: api.Model) -> None:
     with pytest.raises(ValueError, match="alpha_quality 50 of a lossless file, expected 100"):
         rdae.compress(photo(20, 30), lossless=True, alpha_quality=50)
-    with pytest.raises(ValueError, match=r"effort 1\.5, expected 0 to 9"):
-        opened.compress(photo(20, 30), effort=1.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="alpha_quality 50 of a picture over a background, expected 100"):
+        opened.compress(photo(20, 30), background="white", alpha_quality=50)
+    for effort in (1.0, 1.5, float("inf"), None):
+        with pytest.raises(ValueError, match=f"effort {effort}, expected 0 to 9"):
+            opened.compress(photo(20, 30), effort=effort)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"expected rdae\.Target"):
         opened.compress(photo(20, 30), target=("size", 300))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"scale is 2\.0, expected 1, 2, 4 or 8"):

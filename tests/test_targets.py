@@ -77,6 +77,19 @@ def test_more_than_the_best_quality_needs_is_not_spent() -> None:
     assert met.index == 800
 
 
+@pytest.mark.parametrize("perfect", [60, 150, 399, 800])
+def test_a_psnr_that_becomes_infinite_is_met_where_it_is_met_first(perfect: int) -> None:
+    """A flat sprite, say: from some quality on its levels are those of the original."""
+
+    def trial(index: int) -> tuple[str, float]:
+        return "", math.inf if index >= perfect else 28 + 0.02 * index
+
+    met = meet(Target("psnr", 31.0), trial)
+    lowest = min(perfect, 150)
+    assert met.trials <= MAX_TRIALS
+    assert lowest <= met.index <= lowest + 8
+
+
 def test_a_target_of_another_kind_is_refused() -> None:
     with pytest.raises(
         ValueError, match=r"^target 'foo', expected one of size, bpp, psnr, ms-ssim, ssimulacra2$"

@@ -11,7 +11,13 @@ import pytest
 import tiny_model
 from PIL import Image
 
+from rdae.errors import ResultsError
 from rdae.evaluation.five_measures import FIVE
+
+NEEDS_BOTH = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None or importlib.util.find_spec("piq") is None,
+    reason="torch and piq are not here: pip install 'rdae[train,perceptual]'",
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 PATH = ROOT / "tools" / "trials.py"
@@ -51,15 +57,31 @@ def test_half_the_contrast_is_six_decibels_less_and_mean_levels_count_nothing(tr
     assert table[2] == f"| x |{' -6.0 dB |' * 6}"
 
 
+def test_a_measure_that_one_curve_lacks_is_a_dash_and_the_others_stay(trials: ModuleType) -> None:
+    def rows(**other: float) -> list[dict[str, float]]:
+        return [{"bpp": 0.1 * 2.0**i, **dict.fromkeys(trials.MEASURES, 30.0 + i), **other} for i in range(6)]
+
+    table = trials.bd_table({"first": [rows()], "other": [rows(fsimc=float("nan"))]})
+    *others, five = [cell.strip() for cell in table[2].strip("|").split("|")][1:]
+    assert [cell for cell in others if cell != "+0.0 %"] == ["-"]
+    assert five == "-"
+
+
+def test_shares_are_above_0_and_at_most_1(trials: ModuleType) -> None:
+    assert trials.parsed("runs/one") == ("runs/one", 1.0)
+    assert trials.parsed("runs/one@0.6") == ("runs/one", 0.6)
+    for wrong in ("runs/one@0", "runs/one@6", "runs/one@nan", "runs/one@half"):
+        with pytest.raises(ResultsError, match="expected one above 0"):
+            trials.parsed(wrong)
+
+
 def test_the_rate_that_is_met_is_the_lowest_above(trials: ModuleType) -> None:
     assert trials.at_rate(lambda index: (index / 100, index), 100, 0.415) == 42
     assert trials.at_rate(lambda index: (index / 100, index), 100, 7.0) == 100
+    assert trials.at_rate(lambda index: (0.5 + index / 100, index), 100, 0.3) == 0
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("torch") is None or importlib.util.find_spec("piq") is None,
-    reason="torch and piq are not here: pip install 'rdae[train,perceptual]'",
-)
+@NEEDS_BOTH
 def test_the_published_models_differ_as_their_objectives_do(tmp_path: Path) -> None:
     Image.fromarray(tiny_model.photo(200, 130)).save(tmp_path / "photo.png")
     base, visual = (str(ROOT / "weights" / f"rdae-{name}.safetensors") for name in ("base", "visual"))
@@ -71,6 +93,7 @@ def test_the_published_models_differ_as_their_objectives_do(tmp_path: Path) -> N
     assert len(changes) == 3 + len(FIVE) + 1
 
 
+@NEEDS_BOTH
 def test_a_folder_without_pictures_is_an_error_in_one_line(
     trials: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

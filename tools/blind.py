@@ -74,7 +74,7 @@ def sheets(
 def _avif(image: Image.Image, rate: float) -> bytes:
     """The smallest AVIF file of at least a rate, in bits per pixel."""
     codec, picture = PILLOW_CODECS["avif-speed6"], np.asarray(image)
-    low, high = 0, 100
+    low, high = -1, 100
     while high - low > 1:
         middle = (low + high) // 2
         if 8 * len(codec.encode(picture, middle)) < rate * image.width * image.height:
@@ -134,6 +134,18 @@ def _crop(text: str) -> tuple[Path, int, int]:
     return Path(name), left, top
 
 
+def _models(given: Sequence[str]) -> dict[str, rdae.Model]:
+    """The published models by their tunes, or two others, each given as TITLE=WEIGHTS; ResultsError if they are not."""
+    if not given:
+        return {tune: rdae.open_model(tune=tune) for tune in TUNES}
+    named = dict(each.partition("=")[::2] for each in given)
+    if len(named) != 2 or len(given) != 2 or AVIF in named or not all(named.values()):
+        raise ResultsError(
+            f"models {', '.join(given)}, expected two of different titles, as in new=new.safetensors"
+        )
+    return {title: rdae.open_model(path) for title, path in named.items()}
+
+
 def main() -> int:
     """Make sheets, or count verdicts; exit status 1 for what cannot be read."""
     parser = argparse.ArgumentParser(
@@ -160,12 +172,8 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         if arguments.command == "sheets":
+            models = _models(arguments.model)
             arguments.output.mkdir(parents=True, exist_ok=True)
-            if len(arguments.model) not in (0, 2):
-                parser.error("--model is given twice, or not at all")
-            named = (each.partition("=") for each in arguments.model)
-            models = {title: rdae.open_model(path) for title, _, path in named}
-            models = models or {tune: rdae.open_model(tune=tune) for tune in TUNES}
             key = sheets(arguments.crops, models, arguments.output, RATES, arguments.seed)
             (arguments.output / "key.json").write_text(json.dumps(key, indent=1) + "\n")
             return 0

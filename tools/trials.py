@@ -7,7 +7,8 @@ Weights are weights files and runs, of which the averaged ones of the last check
 mean of these, by 0.6, and of the first weights, by the rest, as `rdae export --mean` takes it.  Prints a Markdown table
 of the change of bits (BD-rate), by SSIMULACRA2, PSNR, PSNR of luma, the five measures that nothing is trained for, and
 the mean of these five.  The middles of the pictures are measured, without a search, at six qualities, with rounded
-latents and estimated rates: they rank weights, but `rdae eval` measures files.
+latents and estimated rates: they rank weights, but `rdae eval` measures files.  A dash is for a measure by which curves
+cannot be compared.  This needs pip install 'rdae[train,perceptual]'.
 
 --texture prints another table, of luma's energy after decoding, relative to the original's, at such a rate: by bands of
 8x8 DCT coefficients, in blocks that have faint texture.  AVIF (4:4:4, speed 6) stands there too.
@@ -23,6 +24,8 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +33,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rdae.errors import RdaeError, ResultsError
+from rdae.evaluation import five_measures as five
 from rdae.evaluation.bdrate import bd_rate
 from rdae.evaluation.codecs import PILLOW_CODECS
-from rdae.evaluation.five_measures import FIVE, five_measures
+from rdae.evaluation.five_measures import FIVE
 from rdae.metrics import LUMA, psnr, psnr_y
 from rdae.pictures import read_picture
 from rdae.pictures.formats import SUFFIXES
 from rdae.quality import MAX_INDEX
 from rdae.ssimulacra2 import ssimulacra2
+from rdae.training import need_packages
 
 Picture = NDArray[np.uint8]
 
@@ -47,6 +52,9 @@ SIDE = 384
 UNIT = 64
 
 MEASURES = {"ssimulacra2": "SSIMULACRA2", "psnr": "PSNR", "psnr-y": "PSNR of luma", **FIVE}
+
+AVIF = "avif"
+"""What stands for AVIF among the names of weights."""
 
 BANDS = {"2-3": (2, 3), "4-5": (4, 5), "6-7": (6, 7)}
 """Of 8x8 DCT coefficients, by the larger of their two frequencies."""
@@ -65,21 +73,35 @@ def middle(picture: Picture) -> Picture:
     return np.ascontiguousarray(picture[top : top + sides[0], left : left + sides[1]])
 
 
+def parsed(name: str) -> tuple[str, float]:
+    """The path and the share of RUN@SHARE, or any other path and 1; ResultsError for a share that there is not."""
+    if Path(name).exists() or "@" not in name:
+        return name, 1.0
+    path, _, text = name.rpartition("@")
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 < share <= 1:
+        raise ResultsError(f"{name}: a share of {text}, expected one above 0 and at most 1")
+    return path, share
+
+
 def weights_of(name: str, first: str) -> Any:
-    """The network of a weights file, a run, or a mean of a run and the first weights, RUN@SHARE."""
+    """The network of a weights file, a run, or a mean of a run and the first weights file, RUN@SHARE."""
     from rdae.training import checkpoint, warm_start, weight_averaging
     from rdae.training.autoencoder import Autoencoder
     from rdae.training.export.freeze import averaged
 
-    path, _, share = name.rpartition("@") if "@" in name and not Path(name).exists() else (name, "", "")
+    path, share = parsed(name)
     if Path(path).is_dir():
         model = averaged(Path(path), checkpoint.load(Path(path)))
     else:
         start = warm_start.read(Path(path))
         model = Autoencoder(start.architecture)
         model.load_state_dict(start.state)
-    if share:
-        weight_averaging.mix(model, Path(first), float(share))
+    if share < 1:
+        weight_averaging.mix(model, Path(first), share)
     return model.eval()
 
 
@@ -102,7 +124,7 @@ def measured(name: str, first: str, path: Path) -> list[dict[str, float]]:
     rows = []
     for i in range(QUALITIES):
         bpp, levels = decoded(model, picture, round(MAX_INDEX * i / (QUALITIES - 1)))
-        five = five_measures(picture, levels) or {}
+        others = five.five_measures(picture, levels) or {}
         seen = ssimulacra2(picture, levels)
         rows.append(
             {
@@ -110,7 +132,7 @@ def measured(name: str, first: str, path: Path) -> list[dict[str, float]]:
                 "ssimulacra2": math.nan if seen is None else seen,
                 "psnr": psnr(picture, levels),
                 "psnr-y": psnr_y(picture, levels),
-                **{key: five.get(key, math.nan) for key in FIVE},
+                **{key: others.get(key, math.nan) for key in FIVE},
             }
         )
     return rows
@@ -119,7 +141,7 @@ def measured(name: str, first: str, path: Path) -> list[dict[str, float]]:
 def texture(name: str, first: str, rate: float, path: Path) -> dict[str, list[float]]:
     """Luma's energy before and after, by class of blocks and band, at about a rate in bits per pixel."""
     picture = middle(read_picture(path))
-    if name == "avif":
+    if name == AVIF:
         codec = PILLOW_CODECS["avif-speed6"]
         levels = at_rate(lambda quality: _avif(codec, picture, quality), 100, rate)
     else:
@@ -138,7 +160,7 @@ def texture(name: str, first: str, rate: float, path: Path) -> dict[str, list[fl
 
 def at_rate(encode: Callable[[int], tuple[float, Picture]], most: int, rate: float) -> Picture:
     """The picture of the quality, a whole number up to `most`, whose rate is the lowest of at least `rate`."""
-    low, high = 0, most
+    low, high = -1, most
     while high - low > 1:
         between = (low + high) // 2
         if encode(between)[0] < rate:
@@ -157,12 +179,24 @@ def bd_table(found: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]) -> li
         f"|---|{'---:|' * (len(MEASURES) + 1)}",
     ]
     for name, curve in list(curves.items())[1:]:
-        changes = {
-            key: bd_rate(anchor["bpp"], anchor[key], curve["bpp"], curve[key]).value for key in MEASURES
-        }
-        five = sum(changes[key] for key in FIVE) / len(FIVE)
-        lines.append(f"| {name} | {' | '.join(f'{each:+.1f} %' for each in (*changes.values(), five))} |")
+        changes = [_change(anchor, curve, key) for key in MEASURES]
+        of_five = [
+            each for each, key in zip(changes, MEASURES, strict=True) if key in FIVE and each is not None
+        ]
+        mean = sum(of_five) / len(FIVE) if len(of_five) == len(FIVE) else None
+        cells = ["-" if each is None else f"{each:+.1f} %" for each in (*changes, mean)]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
+
+
+def _change(
+    anchor: Mapping[str, Sequence[float]], curve: Mapping[str, Sequence[float]], key: str
+) -> float | None:
+    """The BD-rate by a measure, in percent; None where these curves have none."""
+    try:
+        return bd_rate(anchor["bpp"], anchor[key], curve["bpp"], curve[key]).value
+    except ResultsError:
+        return None
 
 
 def texture_table(found: Mapping[str, Sequence[Mapping[str, Sequence[float]]]]) -> list[str]:
@@ -180,7 +214,7 @@ def texture_table(found: Mapping[str, Sequence[Mapping[str, Sequence[float]]]]) 
 
 
 def _means(pictures: Sequence[Sequence[Mapping[str, float]]]) -> dict[str, list[float]]:
-    """Columns of means over the pictures; a measure that one of them lacks is nobody's."""
+    """Columns of means over the pictures; not a number where one of them lacks a measure."""
     return {
         key: [float(np.mean([rows[i][key] for rows in pictures])) for i in range(QUALITIES)]
         for key in ("bpp", *MEASURES)
@@ -244,28 +278,32 @@ def main() -> int:
     arguments = parser.parse_args()
     os.environ["GOMP_SPINCOUNT"] = "0"  # threads that spin take time from the other process
     try:
+        need_packages("tools/trials.py")
+        five.load()
         paths = sorted(each for each in arguments.pictures.iterdir() if each.suffix.lower() in SUFFIXES)
         if not paths:
             raise ResultsError(f"{arguments.pictures}: no picture in it")
+        for name in arguments.weights:
+            parsed(name)
         first = arguments.weights[0]
-        names = arguments.weights if arguments.texture is None else ["avif", *arguments.weights]
-        found: dict[str, list[Any]] = {}
+        if arguments.texture is None:
+            names, table = arguments.weights, bd_table
+            works = [functools.partial(measured, name, first) for name in names]
+        else:
+            names, table = [AVIF, *arguments.weights], texture_table
+            works = [functools.partial(texture, name, first, arguments.texture) for name in names]
         # Processes are started and not forked: torch's threads do not survive a fork.
-        with multiprocessing.get_context("spawn").Pool(arguments.processes, _begin) as pool:
-            for name in names:
-                work: Callable[[Path], Any] = (
-                    functools.partial(measured, name, first)
-                    if arguments.texture is None
-                    else functools.partial(texture, name, first, arguments.texture)
-                )
-                found[name] = pool.map(work, paths, chunksize=1)
-        table = bd_table(found) if arguments.texture is None else texture_table(found)
+        spawn = multiprocessing.get_context("spawn")
+        found: dict[str, list[Any]] = {}
+        with ProcessPoolExecutor(arguments.processes, mp_context=spawn, initializer=_begin) as pool:
+            for name, work in zip(names, works, strict=True):
+                found[name] = list(pool.map(work, paths))
         if arguments.output is not None:
             arguments.output.write_text(json.dumps(found) + "\n")
-    except (RdaeError, OSError, ValueError) as error:
+    except (RdaeError, OSError, ValueError, BrokenProcessPool) as error:
         sys.stderr.write(f"trials: {error}\n")
         return 1
-    sys.stdout.write("\n".join([*table, ""]))
+    sys.stdout.write("\n".join([*table(found), ""]))
     return 0
 
 

@@ -63,8 +63,8 @@ def find_inputs(
 
     locations: one or several: files, patterns such as photos/**/*.jpg, URLs and patterns of URLs, "-" for standard
     input, and with `recursive` folders: of what is in them, at any depth, all that ends in one of `suffixes` (lower
-    case, with the dot); hidden files, and folders by a link, are left out. left_out: is called with each file in these
-    folders that ends in something else.
+    case, with the dot); hidden files, and folders by a link, are left out, and a link to nothing is a problem.
+    left_out: is called with each file in these folders that ends in something else.
     """
     several = [locations] if isinstance(locations, (str, os.PathLike)) else locations
     texts = [str(each) for each in several]

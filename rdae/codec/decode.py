@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from numbers import Integral
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +71,7 @@ class View:
 def view_of(parsed: Container, region: Region | None, scale: int, *, exact: bool) -> View:
     """Return a view of a file's picture, of all of it without a region; ValueError if there is none such."""
     header = parsed.header
-    if scale not in SCALES or not isinstance(scale, int):
+    if scale not in SCALES or not isinstance(scale, Integral):
         raise ValueError(f"scale is {scale}, expected 1, 2, 4 or 8")
     if region is None:
         region = Region(0, 0, header.width, header.height)
@@ -239,8 +240,8 @@ def picture_of(rows: Iterable[Int32s], model: Model, header: Header) -> Levels:
     view = View(Region(0, 0, header.width, header.height), 1, exact=False)
     picture = np.empty((header.height, header.width, 3), np.uint8)
     top = 0
-    for band in _cut(_synthesised(model, rows, header.quality_index, view), view, (0, 0), Clock()):
-        picture[top : top + len(band)] = _grey(band) if header.grey else band
+    for band in _cut(_synthesised(model, rows, header, view), view, (0, 0), Clock()):
+        picture[top : top + len(band)] = band  # of a grey picture one channel three times
         top += len(band)
     return picture
 
@@ -268,12 +269,12 @@ def _of_latents(
     vertical = window(region.y, region.height, grid.height, model.reach)
     horizontal = window(region.x, region.width, grid.width, model.reach)
     rows = decoded_rows(parsed, model, vertical, horizontal, digest, clock)
-    made = _synthesised(model, rows, header.quality_index, view)
+    made = _synthesised(model, rows, header, view)
     tiles = _meeting(grid.rows(), vertical) * _meeting(grid.columns(), horizontal)
     done = 0
     clock.tell("decoding", 0, tiles)
     for band in _cut(made, view, (vertical[0], horizontal[0]), clock):
-        yield _grey(band) if header.grey else band
+        yield band
         done += len(band)
         # Of a row of tiles all latents come first: its tiles are done as their pixels are.
         clock.tell("decoding", tiles * done // view.boxes.height, tiles)
@@ -338,14 +339,17 @@ def _cut(made: Iterator[Levels], view: View, origin: tuple[int, int], clock: Clo
         top += len(band)
 
 
-def _synthesised(model: Model, rows: Iterable[Int32s], index: int, view: View) -> Iterator[Levels]:
-    """Yield bands of levels at the view's scale; their heights are multiples of PATCH, so that no box is cut."""
-    gains = model.transforms.gains
+def _synthesised(model: Model, rows: Iterable[Int32s], header: Header, view: View) -> Iterator[Levels]:
+    """Yield bands of levels at the view's scale, of one channel if the picture is grey.
+
+    Before they are reduced, bands have heights that are multiples of 8, so that no box is cut.
+    """
+    gains, index = model.transforms.gains, header.quality_index
     if view.exact:
         bands = model.exact_synthesis.run(rows, gains.restore[index], gains.synthesis[index])
     else:
         bands = model.transforms.synthesise(rows, index)
-    return (means(levels, view.scale) for levels in bands)
+    return (means(_grey(levels) if header.grey else levels, view.scale) for levels in bands)
 
 
 def _grey(levels: Levels) -> Levels:

@@ -88,7 +88,7 @@ def likeness_in_sight(target: Target, raster: Raster, seen: Levels) -> float:
     """Return `likeness` of what is visible of a picture and of what became of its levels, uint8 (h, w, 3).
 
     Pixels of alpha 0 do not count: a PSNR is of the others, and a similarity of the smallest rectangle with all of
-    these, in which pixels of alpha 0 count as unchanged.
+    these that it can be of, in which pixels of alpha 0 count as unchanged.
     """
     if raster.alpha is None:
         return likeness(target, raster.levels, seen)
@@ -97,8 +97,9 @@ def likeness_in_sight(target: Target, raster: Raster, seen: Levels) -> float:
         if not visible.any():
             return math.inf
         return likeness(target, raster.levels[visible][None], seen[visible][None])
-    rows, columns = _in_sight(raster.alpha, _SIMILARITIES[target.kind].least)
-    return likeness(target, raster.levels[rows, columns], graphics.visible(raster, seen)[rows, columns])
+    place = _in_sight(raster.alpha, _SIMILARITIES[target.kind].least)
+    wanted = raster.levels[place]
+    return likeness(target, wanted, np.where(raster.alpha[place][:, :, None] > 0, seen[place], wanted))
 
 
 def _in_sight(alpha: Levels, least: int) -> tuple[slice, slice]:

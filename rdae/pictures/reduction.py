@@ -13,9 +13,13 @@ SCALES = (1, 2, 4, 8)
 
 
 def means(levels: Levels, scale: int) -> Levels:
-    """Return uint8 (h, w) or (h, w, 3) at 1/scale, its size rounded up: the mean of each box of scale x scale pixels.
+    """Return uint8 (h, w), (h, w, 1) or (h, w, 3) at 1/scale: the mean of each box of scale x scale pixels.
 
     Boxes begin at the left upper corner; those at the other borders are of the pixels that there are.  Whole ones are
     rounded halves up, the others within a level: Pillow counts in integers, by reciprocals.
     """
-    return levels if scale == 1 else np.asarray(Image.fromarray(np.ascontiguousarray(levels)).reduce(scale))
+    if scale == 1:
+        return levels
+    if levels.ndim == 3 and levels.shape[2] == 1:
+        return means(levels[:, :, 0], scale)[:, :, None]
+    return np.asarray(Image.fromarray(np.ascontiguousarray(levels)).reduce(scale))

@@ -111,8 +111,9 @@ class LocalFile:
         folder = self.path.parent
         if not terms.parents and not folder.exists():
             raise FileNotFoundError(errno.ENOENT, "no such folder; -d makes one", str(folder))
-        if folder.exists() and not folder.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "is no folder", str(folder))
+        there = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+        if there.exists() and not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "is no folder", str(there))
 
     def identity(self) -> frozenset[Identity | str]:
         """Device and inode."""

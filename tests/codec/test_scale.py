@@ -29,6 +29,13 @@ def test_it_is_the_average_of_the_levels_of_the_full_decode(tiny: Model, scale: 
     np.testing.assert_array_equal(found, np.floor(box_means(levels.astype(float), scale) + 0.5))
 
 
+def test_of_a_grey_picture_too(tiny: Model) -> None:
+    grey = np.repeat(photo(64, 96)[:, :, :1], 3, axis=2)
+    data = encode.compress(Raster(grey, grey=True), tiny, 200, choose=False)
+    levels, found = (decode.decode(data, tiny, scale=scale).picture for scale in (1, 4))
+    np.testing.assert_array_equal(found, np.floor(box_means(levels.astype(float), 4) + 0.5))
+
+
 def test_an_odd_picture_is_reduced_with_its_size_rounded_up(tiny: Model) -> None:
     found = decode.decode(encode.compress(photo(70, 90), tiny, 700), tiny, scale=8).picture
     assert found.shape == (9, 12, 3)

@@ -195,8 +195,8 @@ def export(
     mean: a weights file to take the mean with, in which the run counts by `share`, above 0 and at most 1.
     data: where the training pictures are, if not where they were.  The tables of the residuals are fitted to crops of
     them, coded with the frozen model itself.
-    TrainingError if the checkpoint, the data or the other weights cannot be used, OutputExistsError without `force`,
-    ValueError if there is no such share.
+    TrainingError if the checkpoint or the data cannot be used, that or WeightsError if the other weights cannot,
+    OutputExistsError without `force`, ValueError if there is no such share.
     """
     if not 0 < share <= 1:
         raise ValueError(f"share is {share}, expected one above 0 and at most 1")
