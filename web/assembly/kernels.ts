@@ -287,17 +287,25 @@ export function halve(
   }
 }
 
+/** The level, 0 to 255, of a pixel's value around 0. */
+// @ts-ignore: a decorator of AssemblyScript's
+@inline
+function level(at: usize): i32 {
+  return <i32>max<f32>(0, min<f32>(255, nearest<f32>(load<f32>(at) * 255 + <f32>127.5)));
+}
+
 /**
  * Panels of 3 * 64 values, [colour][8][8] of the picture at each position, to pixels: red, green, blue and 255, means of
  * scale x scale levels, halves up, for panels first..last of consecutive rows.
  *
- * out: pixels, rows of `width` of them; positions: of a row.
+ * out: pixels, rows of `width` of them; positions: of a row; grey: 1 if pixels are grey, the mean of their colours, else 0.
  */
 export function pixels(
-  x: usize, xStride: usize, out: usize, width: i32, scale: i32, positions: i32, across: i32, first: i32, last: i32,
+  x: usize, xStride: usize, out: usize, width: i32, scale: i32, grey: i32, positions: i32, across: i32, first: i32, last: i32,
 ): void {
   const side = 8 / scale;
   const shift = 2 * ctz(scale), half = (1 << shift) >> 1;
+  const colours: usize = 64 * LANES;
   for (let panel = first; panel < last; panel++) {
     const row = panel / across, left = (panel % across) * 8;
     const lanes = min(8, positions - left);
@@ -306,18 +314,18 @@ export function pixels(
       for (let lane: i32 = 0; lane < lanes; lane++) {
         for (let j: i32 = 0; j < side; j++) {
           const to = out + (<usize>((row * side + i) * width + (left + lane) * side + j) << 2);
-          for (let colour: i32 = 0; colour < 3; colour++) {
-            let sum = half;
-            for (let y: i32 = 0; y < scale; y++) {
-              const at = from + <usize>(colour * 64 + (i * scale + y) * 8 + j * scale) * LANES + (<usize>lane << 2);
-              for (let z: i32 = 0; z < scale; z++) {
-                const level = nearest<f32>(load<f32>(at + <usize>z * LANES) * 255 + <f32>127.5);
-                sum += <i32>max<f32>(0, min<f32>(255, level));
-              }
+          let red = half, green = half, blue = half;
+          for (let y: i32 = 0; y < scale; y++) {
+            for (let z: i32 = 0; z < scale; z++) {
+              const at = from + <usize>((i * scale + y) * 8 + j * scale + z) * LANES + (<usize>lane << 2);
+              const r = level(at), g = level(at + colours), b = level(at + 2 * colours);
+              const mean = (r + g + b + 1) / 3;
+              red += grey ? mean : r;
+              green += grey ? mean : g;
+              blue += grey ? mean : b;
             }
-            store<u8>(to + colour, <u8>(sum >> shift));
           }
-          store<u8>(to + 3, 255);
+          store<u32>(to, <u32>(red >> shift) | (<u32>(green >> shift) << 8) | (<u32>(blue >> shift) << 16) | 0xff000000);
         }
       }
     }

@@ -144,7 +144,7 @@ async function ofLatents(
             left: left - origin - seen[0] * side,
             width: right - left,
           };
-          write(pixels, from, header.grey, rgba, boxes.width, start - boxes.y, left - boxes.x);
+          write(pixels, from, rgba, boxes.width, start - boxes.y, left - boxes.x);
           const [first, behind] = [start, end].map((row) => (row - boxes.y) * boxes.width * 4);
           if (last) surroundings.rows?.(rgba.subarray(first, behind), start - boxes.y, boxes.width);
         }
@@ -154,7 +154,8 @@ async function ofLatents(
     };
     const mark = engine.mark();
     try {
-      const synthesis = new Synthesis(model.synthesis, header.qualityIndex, seen[1] - seen[0], scale);
+      const { qualityIndex, grey } = header;
+      const synthesis = new Synthesis(model.synthesis, qualityIndex, seen[1] - seen[0], scale, grey);
       for await (const band of parts) await take(synthesis.push(band));
       await take(synthesis.end());
     } finally {
@@ -262,7 +263,6 @@ function columnsOf(width: number, reach: number): Column[] {
 function write(
   made: Pixels,
   from: { readonly rows: Span; readonly left: number; readonly width: number },
-  grey: boolean,
   rgba: Uint8ClampedArray,
   across: number,
   top: number,
@@ -272,10 +272,6 @@ function write(
     const start = (row * made.width + from.left) * 4;
     const to = ((top + row - from.rows[0]) * across + left) * 4;
     rgba.set(made.rgba.subarray(start, start + 4 * from.width), to);
-    if (!grey) continue;
-    for (let at = to; at < to + 4 * from.width; at += 4) {
-      rgba[at] = rgba[at + 1] = rgba[at + 2] = Math.floor((rgba[at] + rgba[at + 1] + rgba[at + 2] + 1) / 3);
-    }
   }
 }
 

@@ -67,7 +67,7 @@ const RANGES: Partial<Record<Kernel, readonly [first: number, last: number]>> = 
   spread: [11, 12],
   shuffle: [7, 8],
   halve: [8, 9],
-  pixels: [7, 8],
+  pixels: [8, 9],
 };
 
 function call(kernels: Kernels, kernel: Kernel, numbers: number[], first: number, last: number): void {

@@ -189,12 +189,16 @@ export class Synthesis {
   private readonly pixels: number;
   private rows = 0;
 
-  /** width: in latents.  scale: 1, 2, 4 or 8, for means of so many by so many pixels. Takes memory of the engine. */
+  /**
+   * width: in latents.  scale: 1, 2, 4 or 8, for means of so many by so many pixels.  grey: whether pixels are, the mean
+   * of their colours. Takes memory of the engine.
+   */
   constructor(
     private readonly layers: SynthesisLayers,
     index: number,
     private readonly width: number,
     private readonly scale: number,
+    private readonly grey: boolean,
   ) {
     const { engine, architecture } = layers;
     const { latents, fine } = architecture;
@@ -285,7 +289,8 @@ export class Synthesis {
     const panels = rows * large.across;
     this.layers.toPixels.run(large.place, large.stride, patches.place, patches.stride, panels);
     const [width, side] = [(2 * this.width * EIGHTH) / scale, EIGHTH / scale];
-    const numbers = [patches.place, patches.stride, this.pixels, width, scale, 2 * this.width, patches.across, 0, 0];
+    const how = [width, scale, Number(this.grey), 2 * this.width, patches.across];
+    const numbers = [patches.place, patches.stride, this.pixels, ...how, 0, 0];
     engine.run("pixels", numbers, panels);
     this.rows += rows * side;
     yield { rgba: engine.bytes(this.pixels, 4 * rows * side * width), rows: rows * side, width };
