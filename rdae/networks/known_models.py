@@ -46,8 +46,11 @@ class KnownModel:
 
 
 KNOWN = (
-    KnownModel("rdae-visual", "d574b84eb7da4e5243881b5e1b9df0be3a76433af2ea61731f78719cea880547", "rdae"),
+    KnownModel("rdae-visual", "c02e32fa9834d14e5c8e6d3ae60667276bb10a10c3bd9003631de44198f04a12", "rdae"),
     KnownModel("rdae-base", "f5f3fd046f5beebabef641acc55fd9b9ec6f1ccf150d8fe9625901b01d794d8e", "rdae"),
+    KnownModel(
+        "rdae-visual", "d574b84eb7da4e5243881b5e1b9df0be3a76433af2ea61731f78719cea880547", HISTORY, "e0d2125"
+    ),
     KnownModel(
         "rdae-visual", "1644fe1a75c8a5478c738c8999cf5180f9ac3235b2a15ca906fcbf8b7994acb5", HISTORY, "49bcee5"
     ),
