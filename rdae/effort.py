@@ -1,7 +1,5 @@
 """Levels of effort: how long an encoder may look for latents that fit a picture better (`rdae.codec.refinement`)."""
 
-from numbers import Integral
-
 MAX_EFFORT = 9
 """0 is the analysis alone, 9 some four hundred steps of descent."""
 
@@ -11,5 +9,5 @@ DEFAULT_EFFORT = 1
 
 def check_effort(effort: int) -> None:
     """Raise ValueError if a level is no whole number of 0..9."""
-    if not isinstance(effort, Integral) or not 0 <= effort <= MAX_EFFORT:
+    if not hasattr(effort, "__index__") or not 0 <= effort <= MAX_EFFORT:  # as numpy's integers have
         raise ValueError(f"effort {effort}, expected 0 to {MAX_EFFORT}")

@@ -286,12 +286,14 @@ def main() -> int:
         for name in arguments.weights:
             parsed(name)
         first = arguments.weights[0]
-        if arguments.texture is None:
-            names, table = arguments.weights, bd_table
-            works = [functools.partial(measured, name, first) for name in names]
-        else:
-            names, table = [AVIF, *arguments.weights], texture_table
-            works = [functools.partial(texture, name, first, arguments.texture) for name in names]
+        rate = arguments.texture
+        names = arguments.weights if rate is None else [AVIF, *arguments.weights]
+        works: list[Callable[[Path], Any]] = [
+            functools.partial(measured, name, first)
+            if rate is None
+            else functools.partial(texture, name, first, rate)
+            for name in names
+        ]
         # Processes are started and not forked: torch's threads do not survive a fork.
         spawn = multiprocessing.get_context("spawn")
         found: dict[str, list[Any]] = {}
@@ -303,7 +305,8 @@ def main() -> int:
     except (RdaeError, OSError, ValueError, BrokenProcessPool) as error:
         sys.stderr.write(f"trials: {error}\n")
         return 1
-    sys.stdout.write("\n".join([*table(found), ""]))
+    table = bd_table(found) if arguments.texture is None else texture_table(found)
+    sys.stdout.write("\n".join([*table, ""]))
     return 0
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from numbers import Integral
 
 import numpy as np
 import numpy.typing as npt
@@ -71,7 +70,7 @@ class View:
 def view_of(parsed: Container, region: Region | None, scale: int, *, exact: bool) -> View:
     """Return a view of a file's picture, of all of it without a region; ValueError if there is none such."""
     header = parsed.header
-    if scale not in SCALES or not isinstance(scale, Integral):
+    if scale not in SCALES or not hasattr(scale, "__index__"):  # as numpy's integers have
         raise ValueError(f"scale is {scale}, expected 1, 2, 4 or 8")
     if region is None:
         region = Region(0, 0, header.width, header.height)

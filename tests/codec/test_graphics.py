@@ -11,12 +11,12 @@ from tiny_model import noise, photo
 from rdae import metrics
 from rdae.codec import decode, encode, graphics, target
 from rdae.codec.container import pack, parse
-from rdae.codec.encoding import prepare
+from rdae.codec.encoding import Encoding, prepare
 from rdae.codec.sections import pixels
 from rdae.errors import TargetError
 from rdae.networks.model import Model
 from rdae.pictures.raster import Raster
-from rdae.targets import Target
+from rdae.targets import FIRST_INDEX, Met, Target
 
 
 def cost(data: bytes, model: Model, picture: Raster, index: int) -> float:
@@ -241,9 +241,7 @@ def test_what_was_met_without_effort_is_not_lost_where_effort_misses_it(
     plain = target.compress_to(prepared, size)
     best = target._Trials.best
 
-    def without_effort(
-        trials: target._Trials, first: int = target.FIRST_INDEX
-    ) -> target.Met[target.Encoding]:
+    def without_effort(trials: target._Trials, first: int = FIRST_INDEX) -> Met[Encoding]:
         if trials.effort:
             raise TargetError("missed by a byte")
         return best(trials, first)
