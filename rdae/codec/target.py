@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
@@ -257,20 +258,15 @@ def _closest(
     prepared: Prepared, target: Target, effort: int, listener: Listener | None, clock: Clock
 ) -> Met[Encoding]:
     trials = _Trials(prepared, target, 0, None, clock)
-    found: Met[Encoding] | None = None
-    try:
-        found = trials.best()
-    except TargetError:
-        if not effort:
-            raise
     if not effort:
-        assert found is not None
-        return found
+        return trials.best()
+    found: Met[Encoding] | None = None
+    with contextlib.suppress(TargetError):
+        found = trials.best()
     # What was not met without effort may be met with it, at the end.
     first = found.index if found else 0 if target.at_most else MAX_INDEX
-    wanted = dataclasses.replace(trials, effort=effort, listener=listener)
     try:
-        return wanted.best(first)
+        return dataclasses.replace(trials, effort=effort, listener=listener).best(first)
     except TargetError:
         if found is None:
             raise
