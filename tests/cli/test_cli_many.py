@@ -278,6 +278,8 @@ def test_standard_streams_carry_a_picture_there_and_back() -> None:
         ("compress", "in/a.png", "--lossless", "--tune", "psnr"),
         ("compress", "in/a.png", "--no-alpha", "--alpha-quality", "0"),
         ("decompress", "in/a.png", "--format", "xyz"),
+        ("export", "in", "-o", "x.safetensors", "--share", "0.5"),
+        ("export", "x.safetensors", "--mean", "y.safetensors"),
     ],
 )
 def test_options_that_contradict_each_other_are_wrong_usage(arguments: tuple[str, ...]) -> None:

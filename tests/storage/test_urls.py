@@ -13,7 +13,14 @@ from fsspec.implementations.memory import MemoryFileSystem
 from rdae.errors import MissingExtraError, OutputExistsError, PictureError, StreamError
 from rdae.storage import urls
 from rdae.storage.files import Terms
-from rdae.storage.urls import RemoteObject, is_folder, is_read_only, objects_below, objects_matching
+from rdae.storage.urls import (
+    RemoteObject,
+    is_folder,
+    is_passing,
+    is_read_only,
+    objects_below,
+    objects_matching,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -164,3 +171,16 @@ def test_no_object_is_known_to_be_rdaes_own() -> None:
             made.write(b"y", force=force, terms=own)
     assert made.remove(made.attributes()) == "it is not a file of this machine"
     assert read("memory://x/a.png") == b"x"
+
+
+@pytest.mark.parametrize(
+    ("url", "passing"),
+    [
+        ("memory://made/a.rdae", True),
+        ("MEMORY://a.rdae", True),
+        ("s3://memory/a.rdae", False),
+        ("simplecache::s3://bucket/a.rdae", False),
+    ],
+)
+def test_what_is_in_memory_ends_with_the_program(url: str, passing: bool) -> None:
+    assert is_passing(url) == passing
