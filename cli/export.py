@@ -65,6 +65,6 @@ def export(
         raise click.UsageError("Missing option '-o' / '--output': where the weights file goes.")
     if share is not None and mean is None:
         raise click.UsageError("--share is for a mean: give --mean too.")
-    counts = SHARE if share is None else share
-    sha256 = frozen(run, output, data=tuple(map(str, data)), mean=mean, share=counts, force=force)
+    mixed = None if mean is None else (mean, SHARE if share is None else share)
+    sha256 = frozen(run, output, data=tuple(map(str, data)), mean=mixed, force=force)
     click.echo(f"{output}  {output.stat().st_size:,} bytes  SHA-256 {sha256}")

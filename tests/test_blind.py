@@ -1,31 +1,18 @@
 """Verdicts on crops whose labels were hidden are counted as they were given."""
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
 
+import blind
 import pytest
 from PIL import Image
 from tiny_model import photo
 
 from rdae.errors import ResultsError
 
-PATH = Path(__file__).resolve().parents[1] / "tools" / "blind.py"
 
-
-@pytest.fixture
-def blind() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("blind", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_a_verdict_ranks_what_the_letters_stood_for(blind: ModuleType) -> None:
+def test_a_verdict_ranks_what_the_letters_stood_for() -> None:
     order = ["avif", "visual", "psnr"]
     assert blind.ranks("B,C,A", order) == {"visual": 0, "psnr": 1, "avif": 2}
     assert blind.ranks("C, AB", order) == {"psnr": 0, "avif": 1, "visual": 1}
@@ -35,7 +22,7 @@ def test_a_verdict_ranks_what_the_letters_stood_for(blind: ModuleType) -> None:
 
 
 def test_preferences_are_counted_by_rate_and_ties_for_nobody(
-    blind: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     key = {
         "0.0": {"rate": 0.15, "order": ["avif", "visual", "psnr"]},
@@ -58,7 +45,7 @@ def test_preferences_are_counted_by_rate_and_ties_for_nobody(
 
 
 def test_sheets_of_two_other_models_are_made_and_counted_by_their_titles(
-    blind: ModuleType, tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.fromarray(photo(64, 96)).save(tmp_path / "a.png")
     monkeypatch.setattr(blind, "RATES", (2.0,))
@@ -77,7 +64,7 @@ def test_sheets_of_two_other_models_are_made_and_counted_by_their_titles(
 
 
 def test_a_sheet_that_was_not_judged_is_an_error_in_one_line(
-    blind: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     paths = [tmp_path / "key.json", tmp_path / "one.json"]
     paths[0].write_text(json.dumps({"0.0": {"rate": 0.15, "order": ["avif", "visual", "psnr"]}}))

@@ -4,11 +4,11 @@ import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import tiny_model
+import trials
 from PIL import Image
 
 from rdae.errors import ResultsError
@@ -23,17 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PATH = ROOT / "tools" / "trials.py"
 
 
-@pytest.fixture
-def trials() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("trials", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_a_tenth_fewer_bits_at_equal_measures_are_a_tenth(trials: ModuleType) -> None:
+def test_a_tenth_fewer_bits_at_equal_measures_are_a_tenth() -> None:
     def rows(bits: float) -> list[dict[str, float]]:
         return [{"bpp": bits * 2.0**i, **dict.fromkeys(trials.MEASURES, 30.0 + 2 * i)} for i in range(6)]
 
@@ -41,7 +31,7 @@ def test_a_tenth_fewer_bits_at_equal_measures_are_a_tenth(trials: ModuleType) ->
     assert table[2:] == [f"| other |{' -10.0 % |' * (len(trials.MEASURES) + 1)}"]
 
 
-def test_half_the_contrast_is_six_decibels_less_and_mean_levels_count_nothing(trials: ModuleType) -> None:
+def test_half_the_contrast_is_six_decibels_less_and_mean_levels_count_nothing() -> None:
     noise = np.random.default_rng(3).normal(0, 1, (64, 64, 1)) * [1, 1, 1]
     whole, half = (trials._coefficients(128 + amount * noise) for amount in (1.0, 0.5))
     brighter = trials._coefficients(140 + noise)
@@ -57,7 +47,7 @@ def test_half_the_contrast_is_six_decibels_less_and_mean_levels_count_nothing(tr
     assert table[2] == f"| x |{' -6.0 dB |' * 6}"
 
 
-def test_a_measure_that_one_curve_lacks_is_a_dash_and_the_others_stay(trials: ModuleType) -> None:
+def test_a_measure_that_one_curve_lacks_is_a_dash_and_the_others_stay() -> None:
     def rows(**other: float) -> list[dict[str, float]]:
         return [{"bpp": 0.1 * 2.0**i, **dict.fromkeys(trials.MEASURES, 30.0 + i), **other} for i in range(6)]
 
@@ -67,7 +57,7 @@ def test_a_measure_that_one_curve_lacks_is_a_dash_and_the_others_stay(trials: Mo
     assert five == "-"
 
 
-def test_shares_are_above_0_and_at_most_1(trials: ModuleType) -> None:
+def test_shares_are_above_0_and_at_most_1() -> None:
     assert trials.parsed("runs/one") == ("runs/one", 1.0)
     assert trials.parsed("runs/one@0.6") == ("runs/one", 0.6)
     for wrong in ("runs/one@0", "runs/one@6", "runs/one@nan", "runs/one@half"):
@@ -75,7 +65,7 @@ def test_shares_are_above_0_and_at_most_1(trials: ModuleType) -> None:
             trials.parsed(wrong)
 
 
-def test_the_rate_that_is_met_is_the_lowest_above(trials: ModuleType) -> None:
+def test_the_rate_that_is_met_is_the_lowest_above() -> None:
     assert trials.at_rate(lambda index: (index / 100, index), 100, 0.415) == 42
     assert trials.at_rate(lambda index: (index / 100, index), 100, 7.0) == 100
     assert trials.at_rate(lambda index: (0.5 + index / 100, index), 100, 0.3) == 0
@@ -95,7 +85,7 @@ def test_the_published_models_differ_as_their_objectives_do(tmp_path: Path) -> N
 
 @NEEDS_BOTH
 def test_a_folder_without_pictures_is_an_error_in_one_line(
-    trials: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["trials", str(tmp_path), "weights.safetensors"])
     assert trials.main() == 1

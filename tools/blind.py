@@ -12,6 +12,7 @@ object with a ranking for each sheet, the best first, ties side by side: {"0.0":
 from __future__ import annotations
 
 import argparse
+import bisect
 import io
 import itertools
 import json
@@ -74,14 +75,9 @@ def sheets(
 def _avif(image: Image.Image, rate: float) -> bytes:
     """The smallest AVIF file of at least a rate, in bits per pixel."""
     codec, picture = PILLOW_CODECS["avif-speed6"], np.asarray(image)
-    low, high = -1, 100
-    while high - low > 1:
-        middle = (low + high) // 2
-        if 8 * len(codec.encode(picture, middle)) < rate * image.width * image.height:
-            low = middle
-        else:
-            high = middle
-    return codec.encode(picture, high)
+    size = rate * image.width * image.height / 8
+    quality = bisect.bisect_left(range(100), size, key=lambda each: len(codec.encode(picture, each)))
+    return codec.encode(picture, quality)
 
 
 def _sheet(images: Sequence[Image.Image], left: int, top: int) -> Image.Image:

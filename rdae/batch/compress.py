@@ -19,7 +19,7 @@ from rdae.quality import from_index
 from rdae.storage.attributes import Attributes
 from rdae.storage.files import read_bounded
 from rdae.storage.locations import STANDARD, Location, locate
-from rdae.storage.urls import is_passing, is_url
+from rdae.storage.urls import is_passing
 from rdae.targets import Kind, Target
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _removed(source: Location, before: Attributes | None, output: Location, data
     """Remove the source if the output can be read, and is `data`; else say why not. VerifyError if it is not."""
     if str(output) == STANDARD:
         return "nobody knows what became of standard output"
-    if is_url(str(output)) and is_passing(str(output)):
+    if is_passing(str(output)):
         return f"{output} ends with this program"
     with output.open(NotRdaeError, StreamError) as file:
         if read_bounded(file, StreamError) != data:

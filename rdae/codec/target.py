@@ -99,8 +99,8 @@ def likeness_in_sight(target: Target, raster: Raster, seen: Levels) -> float:
             return math.inf
         return likeness(target, raster.levels[visible][None], seen[visible][None])
     place = _in_sight(raster.alpha, _SIMILARITIES[target.kind].least)
-    wanted = raster.levels[place]
-    return likeness(target, wanted, np.where(raster.alpha[place][:, :, None] > 0, seen[place], wanted))
+    part = Raster(raster.levels[place], alpha=raster.alpha[place])
+    return likeness(target, part.levels, graphics.visible(part, seen[place]))
 
 
 def _in_sight(alpha: Levels, least: int) -> tuple[slice, slice]:

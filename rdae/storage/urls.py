@@ -76,9 +76,9 @@ def is_read_only(url: str) -> bool:
 
 
 def is_passing(url: str) -> bool:
-    """Whether what is written at a URL is gone when this program ends."""
+    """Whether what is written at a location, a URL or not, is gone when this program ends."""
     before, _, _ = _split(url)
-    return before.partition("://")[0].rpartition("::")[2].lower() in _PASSING
+    return is_url(url) and before.partition("://")[0].rpartition("::")[2].lower() in _PASSING
 
 
 def _split(url: str) -> tuple[str, str, str]:

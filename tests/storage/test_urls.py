@@ -179,6 +179,7 @@ def test_no_object_is_known_to_be_rdaes_own() -> None:
         ("memory://made/a.rdae", True),
         ("MEMORY://a.rdae", True),
         ("s3://memory/a.rdae", False),
+        ("memory", False),
         ("simplecache::s3://bucket/a.rdae", False),
     ],
 )

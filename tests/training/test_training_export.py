@@ -215,7 +215,7 @@ def test_a_run_is_exported_as_a_mean_with_other_weights(run: Path, exported: Pat
             parameter.mul_(0.9)
     path, mixed = tmp_path / "other.safetensors", tmp_path / "mixed.safetensors"
     freeze.write(other, tables.join(tables.gaussian_rows()), path, {}, force=False)
-    freeze.export(run, mixed, mean=path, share=0.75)
+    freeze.export(run, mixed, mean=(path, 0.75))
     name = "analysis.to_coarse.weight"
     one, two, mean = (safetensors.torch.load_file(each)[name].float() for each in (exported, path, mixed))
     assert not torch.equal(one, two)
@@ -234,10 +234,10 @@ def test_a_share_of_nothing_and_a_deeper_file_are_refused(run: Path, tmp_path: P
     freeze.write(model, tables.join(tables.gaussian_rows()), deeper, {}, force=False)
     output = tmp_path / "mean.safetensors"
     with pytest.raises(TrainingError, match=r"deeper\.safetensors: it has more blocks"):
-        freeze.export(run, output, mean=deeper)
+        freeze.export(run, output, mean=(deeper, 0.5))
     for share in (0, 1.5, math.nan):
         with pytest.raises(ValueError, match="expected one above 0"):
-            freeze.export(run, output, mean=deeper, share=share)
+            freeze.export(run, output, mean=(deeper, share))
     assert not output.exists()
 
 

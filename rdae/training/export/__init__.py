@@ -12,8 +12,7 @@ def export(
     path: Path,
     *,
     data: tuple[str, ...] = (),
-    mean: Path | None = None,
-    share: float = 0.5,
+    mean: tuple[Path, float] | None = None,
     force: bool = False,
 ) -> str:
     """Freeze a run's last checkpoint: `rdae.training.export.freeze.export`; MissingExtraError without PyTorch."""
@@ -21,7 +20,7 @@ def export(
         from rdae.training.export import freeze
     except ModuleNotFoundError as error:
         raise missing(error, "rdae export") from error
-    return freeze.export(run, path, data=data, mean=mean, share=share, force=force)
+    return freeze.export(run, path, data=data, mean=mean, force=force)
 
 
 def graphs_of(weights: Path) -> int:

@@ -186,20 +186,19 @@ def export(
     path: Path,
     *,
     data: tuple[str, ...] = (),
-    mean: Path | None = None,
-    share: float = 0.5,
+    mean: tuple[Path, float] | None = None,
     force: bool = False,
 ) -> str:
     """Freeze the averaged weights of a run's checkpoint into a weights file; return its SHA-256.
 
-    mean: a weights file to take the mean with, in which the run counts by `share`, above 0 and at most 1.
+    mean: a weights file to take the mean with, and the share, above 0 and at most 1, by which the run counts in it.
     data: where the training pictures are, if not where they were.  The tables of the residuals are fitted to crops of
     them, coded with the frozen model itself.
     TrainingError if the checkpoint or the data cannot be used, that or WeightsError if the other weights cannot,
     OutputExistsError without `force`, ValueError if there is no such share.
     """
-    if not 0 < share <= 1:
-        raise ValueError(f"share is {share}, expected one above 0 and at most 1")
+    if mean is not None and not 0 < mean[1] <= 1:
+        raise ValueError(f"share is {mean[1]}, expected one above 0 and at most 1")
     if path.suffix != ".safetensors":
         raise TrainingError(f"{path}: a weights file's name ends with .safetensors")
     for output in (path, path.with_suffix(".json")):
@@ -216,7 +215,7 @@ def export(
         | {name: [Path(each).name for each in getattr(config, name)] for name in ("data", "validation")},
     }
     if mean is not None:
-        facts["mean"] = {"with": list(weight_averaging.mix(model, mean, share)), "share": share}
+        facts["mean"] = {"with": list(weight_averaging.mix(model, *mean)), "share": mean[1]}
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / path.name
         write(model, tables.join(tables.gaussian_rows()), draft, facts, force=False)
