@@ -5,6 +5,7 @@ Asked before the pixels are loaded, as Pillow closes some files with that.
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections import Counter
 from collections.abc import Iterator
@@ -15,16 +16,14 @@ from PIL import Image
 
 from rdae.pictures import boxes, colours, exif, png_chunks
 from rdae.pictures.colours import Colours
+from rdae.pictures.left_behind import left_behind
 from rdae.pictures.png_chunks import Survey
 
 ROUNDED = "{} bits rounded to 8"
 CUT = "{} bits cut to 8"
 MOST_NOTES = 8  # of one kind: types of chunks are a stranger's words
-MOST_NAMES, MOST_LETTERS = 3, 24  # of texts, in the note of what is not kept
 SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
-IPTC = 0x0404  # of Photoshop's resources
-EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
-TIFF_BITS, TIFF_PHOTOMETRIC, TIFF_SAMPLE_FORMAT, TIFF_IPTC = 258, 262, 339, 33723
+TIFF_BITS, TIFF_PHOTOMETRIC, TIFF_SAMPLE_FORMAT = 258, 262, 339
 TIFF_SUBFILE_TYPE, TIFF_SUB_IFDS, DNG_VERSION = 254, 330, 50706
 CR2_PLACE, CR2_MARK = 8, b"CR"
 REDUCED = 1  # the picture is a smaller version of another in the file
@@ -67,9 +66,17 @@ def facts_of(image: Image.Image, said: Survey | None = None) -> Facts:
     """
     file = getattr(image, "fp", None)
     if file is None or not getattr(image, "tile", None):
-        return Facts(not_kept=tuple(_left_behind(image)))
+        return Facts(not_kept=tuple(left_behind(image)))
     if image.format == "PNG":
-        return _of_png(image, said or _surveyed(image))
+        said = said or _surveyed(image)
+    return dataclasses.replace(_of_format(image, said), not_kept=tuple(left_behind(image, said)))
+
+
+def _of_format(image: Any, said: Survey | None) -> Facts:
+    """All but what is not kept.  said: of a PNG."""
+    if said is not None:
+        return _of_png(image, said)
+    file = image.fp
     if image.format in ("AVIF", "HEIF"):
         told = boxes.of_heif(file)
         return _of_boxes(image, told, ROUNDED)
@@ -81,14 +88,13 @@ def facts_of(image: Image.Image, said: Survey | None = None) -> Facts:
     if image.format in ("JPEG", "MPO"):
         block = exif.parse(image.info.get("exif") or b"")
         adobe = block is not None and exif.is_adobe_rgb(block)
-        return Facts(colours=colours.ADOBE_RGB if adobe else None, not_kept=tuple(_left_behind(image)))
+        return Facts(colours=colours.ADOBE_RGB if adobe else None)
     bits = _bits_by_decoder(image)
     note = CUT if image.format == "SGI" else ROUNDED
     sixteen = image.mode in SIXTEEN_BIT_MODES
     return Facts(
         stretched=bits if sixteen and 8 < bits < 16 else 0,
         notes=(note.format(bits),) if bits > 8 and not sixteen else (),
-        not_kept=tuple(_left_behind(image)),
     )
 
 
@@ -123,7 +129,6 @@ def _of_png(image: Image.Image, said: Survey) -> Facts:
         icc=said.profile,
         xmp=said.xmp,
         notes=tuple(notes),
-        not_kept=tuple(_left_behind(image, said.texts)),
     )
 
 
@@ -152,7 +157,6 @@ def _of_boxes(image: Image.Image, told: boxes.Said, note: str) -> Facts:
         colours=described,
         icc=None if image.info.get("icc_profile") else told.profile,
         notes=tuple(notes),
-        not_kept=tuple(_left_behind(image)),
     )
 
 
@@ -177,7 +181,6 @@ def _of_tiff(image: Any) -> Facts:
         low=low,
         inverted=tags.get(TIFF_PHOTOMETRIC) == WHITE_IS_ZERO and image.mode in SIXTEEN_BIT_MODES,
         notes=tuple(notes),
-        not_kept=tuple(_left_behind(image)),
         refused=refused,
     )
 
@@ -236,42 +239,3 @@ def _swapped(name: str) -> str | None:
     if kind not in ("RGB", "RGBA", "RGBX", "R", "G", "B", "A") or depth[:2] != "16":
         return None
     return f"{kind};16{SWAPPED[depth[2:]]}" if depth[2:] in SWAPPED else None
-
-
-def _left_behind(image: Any, texts: Counter[str] | None = None) -> Iterator[str]:
-    """What a container has no place for.  texts: of a PNG, how many by each name."""
-    photoshop = image.info.get("photoshop")
-    tags = getattr(image, "tag_v2", None) or {}
-    if (
-        (isinstance(photoshop, dict) and IPTC in photoshop)
-        or TIFF_IPTC in tags
-        or "Raw profile type iptc" in image.info
-    ):
-        yield "IPTC"
-    if image.info.get("comment"):
-        yield "comment"
-    if any(marker == "APP1" and data.startswith(EXTENDED_XMP) for marker, data in _segments(image)):
-        yield "extended XMP"
-    if texts:
-        yield _texts_words(texts)
-
-
-def _texts_words(texts: Counter[str]) -> str:
-    """Texts of a PNG by their names, which are a stranger's words: few of them, cut, and without control characters."""
-    names = [name for name in texts if name][:MOST_NAMES]
-    shown = ", ".join(f'"{_shown(name)}"' for name in names)
-    total = texts.total()
-    rest = total - len(names)
-    if not names:
-        return f"{total:,} PNG text{'s' if total > 1 else ''}"
-    return f"PNG text{'s' if total > 1 else ''} {shown}{f' and {rest:,} more' if rest else ''}"
-
-
-def _shown(name: str) -> str:
-    """A name of a text, with escapes for what cannot be printed, cut to MOST_LETTERS."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
-    return shown if len(shown) <= MOST_LETTERS else f"{shown[: MOST_LETTERS - 1]}…"
-
-
-def _segments(image: Any) -> list[tuple[str, bytes]]:
-    return getattr(image, "applist", None) or []

@@ -11,9 +11,6 @@ from PIL import Image
 from rdae.pictures import exif
 from rdae.pictures.facts import Facts
 
-IFD_TAGS = (34665, 34853)  # EXIF proper, GPS
-# Of a TIFF's tags those that are about the picture rather than about its bytes in that file.
-KEPT_TAGS = (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432, *IFD_TAGS)
 # Pillow turns these upright itself.
 UPRIGHT_FORMATS = frozenset({"TIFF"})
 SAME_RESOLUTION = 0.02
@@ -67,8 +64,8 @@ def _exif_of(image: Image.Image) -> bytes | None:
 
 def _from_tags(image: Image.Image) -> bytes | None:
     tags, kept = image.getexif(), Image.Exif()
-    for tag in KEPT_TAGS:
-        value = tags.get_ifd(tag) if tag in IFD_TAGS and tag in tags else tags.get(tag)
+    for tag in exif.TIFF_KEPT:
+        value = tags.get_ifd(tag) if tag in exif.IFDS and tag in tags else tags.get(tag)
         if value:
             kept[tag] = value
     return kept.tobytes() if len(kept) else None

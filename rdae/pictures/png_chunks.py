@@ -31,6 +31,17 @@ TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 OF_THE_PICTURE = frozenset({b"tRNS"})
 # Of what Pillow refuses the picture for, or would not pass on, if it is shorter.
 LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"pHYs": 9}
+# Of the chunks that a reader may leave out, those that are read here or by Pillow, and those that only help to show the
+# picture or say when and how the file was written: nothing is lost with them.
+KNOWN = frozenset(
+    {
+        *(b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"iCCP", b"mDCV", b"mDCv", b"cLLI", b"cLLi", *TEXTS),
+        *(b"sBIT", b"bKGD", b"hIST", b"sPLT", b"pHYs", b"eXIf", b"acTL", b"fcTL", b"fdAT"),
+        *(b"tIME", b"iDOT", b"oFFs", b"vpAg", b"caNv", b"orNT"),
+    }
+)
+FILLING = b"\0\xff\r\n"
+"""Bytes with which some programs fill a file up."""
 MOST_NAMES = 8  # of texts: a stranger's words
 XMP_KEY = b"XML:com.adobe.xmp"
 
@@ -43,6 +54,7 @@ class Survey:
     Pillow would not. gamma, chromaticities, cicp: as `rdae.pictures.colours` takes them. srgb: it says so. texts: how
     many there are by each name, without XMP; of many names those after MOST_NAMES count under "".
     damaged: types of chunks that were left out for their checksums or lengths. unread: what is damaged inside.
+    unknown: types of other chunks, once each. rest: how many bytes come after the last one, if they say anything.
     """
 
     width: int = 0
@@ -60,6 +72,8 @@ class Survey:
     texts: Counter[str] = field(default_factory=Counter)
     damaged: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    unknown: dict[str, None] = field(default_factory=dict)
+    rest: int = 0
 
     @property
     def row_bytes(self) -> int:
@@ -85,8 +99,10 @@ def is_png(file: BinaryIO) -> bool:
 def survey(file: BinaryIO) -> tuple[Survey, BinaryIO]:
     """What a PNG says, and the file that Pillow can read: the same one, or one without what it stumbles over."""
     found, left_out, texts_bytes = Survey(), set[int](), 0
-    for place, kind, length, _ in _chunks(file):
+    kind, end = b"", 0
+    for place, kind, length, end in _chunks(file):  # noqa: B007 - that of the last one
         if kind == b"IDAT" or length > MOST_BYTES:
+            _count_unknown(found, kind)
             continue
         content, sound = _content(file, place, kind, length)
         if not sound or length != LENGTHS.get(kind, length):
@@ -106,7 +122,11 @@ def survey(file: BinaryIO) -> tuple[Survey, BinaryIO]:
                 if profile is None:
                     found.unread.append("colour profile")
         else:
+            _count_unknown(found, kind)
             _take(found, kind, content)
+    file.seek(end)
+    rest = file.read() if kind == b"IEND" else b""
+    found.rest = len(rest) if rest.strip(FILLING) else 0
     file.seek(0)
     return found, _without(file, left_out) if left_out else file
 
@@ -152,6 +172,12 @@ def _content(file: BinaryIO, place: int, kind: bytes, length: int) -> tuple[byte
     file.seek(place + 8)
     content, check = file.read(length), file.read(4)
     return content, check == struct.pack(">I", zlib.crc32(content, zlib.crc32(kind)))
+
+
+def _count_unknown(found: Survey, kind: bytes) -> None:
+    """Remember a type of chunk that a reader may leave out, if nothing here knows it."""
+    if kind[0:1].islower() and kind not in KNOWN:
+        found.unknown[kind.decode("latin-1")] = None
 
 
 def _take(found: Survey, kind: bytes, content: bytes) -> None:

@@ -587,6 +587,85 @@ def test_what_is_not_kept_is_named_in_one_note() -> None:
     assert notes == []
 
 
+def segment(marker: int, content: bytes) -> bytes:
+    """A segment of a JPEG."""
+    return struct.pack(">BBH", 0xFF, marker, 2 + len(content)) + content
+
+
+def riff(webp: bytes, more: bytes) -> bytes:
+    """A WebP with more chunks."""
+    return webp[:4] + struct.pack("<I", len(webp) - 8 + len(more)) + webp[8:] + more
+
+
+FILM = b"\0\0\0\x18ftypmp42" + b"film" * 1000
+JPEG, PNG, WEBP = saved(RGB, "JPEG"), saved(RGB, "PNG"), saved(RGB, "WEBP")
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        (JPEG + FILM, "4,012 bytes after its end"),
+        (JPEG + JPEG, f"{len(JPEG)} bytes after its end"),
+        (JPEG + b"\0" * 300, None),
+        (saved(RGB, "JPEG", progressive=True) + b"more", "4 bytes after its end"),
+        (JPEG[:2] + segment(0xEB, b"JP\0\1\0\0" + bytes(90)) + JPEG[2:], "segment APP11 JP"),
+        (JPEG[:2] + segment(0xE2, b"FPXR\0") + segment(0xE5, b"\x01") + JPEG[2:], "segments APP2 FPXR, APP5"),
+        (
+            JPEG[:2] + segment(0xED, b"Photoshop 3.0\x008BIM\x07\xd0\0\0\0\0\0\2ab") + JPEG[2:],
+            "Photoshop's resources",
+        ),
+        (JPEG[:2] + segment(0xED, b"Photoshop 3.0\x008BIM\x04\x0c\0\0\0\0\0\2ab") + JPEG[2:], None),
+        (
+            png(photo(20, 30), chunk(b"caBX", b"who") + chunk(b"tIME", bytes(7)) + chunk(b"caBX", b"when")),
+            "chunk caBX",
+        ),
+        (
+            png(photo(20, 30), b"".join(chunk(b"prV%c" % n, b"") for n in b"ABCDEFGHIJKLMNO")),
+            "chunks prVA, prVB, prVC and 12 more",
+        ),
+        (PNG + b"PK\3\4", "4 bytes after its end"),
+        (PNG + b"\0\xff", None),
+        (riff(WEBP, b"ABCD\5\0\0\0words\0"), "chunk ABCD"),
+        (WEBP + b"x", "1 byte after its end"),
+        (JPEG + b"\r\n", None),
+        (JPEG[:2] + segment(0xEC, b"Ducky\0\1\0\4\0\0\0\x3c") + JPEG[2:], None),
+        (PNG[:-3], None),
+        (saved(RGB, "AVIF") + bytes(300), None),
+        (saved(RGB, "AVIF") + FILM, "4,012 bytes after its end"),
+        (saved(RGB, "AVIF") + struct.pack(">I", 16) + b"mpvd" + bytes(8), "box mpvd"),
+        (
+            saved(RGB, "JPEG2000", no_jp2=False) + struct.pack(">I", 16) + b"uuid" + bytes(8),
+            "comment, box uuid",
+        ),
+    ],
+)
+def test_parts_of_files_that_nothing_here_knows_are_named(data: bytes, named: str | None) -> None:
+    _, notes = read(data)
+    assert notes == ([] if named is None else [f"not kept: {named}"])
+
+
+def test_a_film_after_several_pictures_is_named() -> None:
+    data = saved(RGB, "MPO", save_all=True, append_images=[RGB, RGB])
+    _, notes = read(data)
+    assert notes == ["only the first of 3 frames taken"]
+    _, notes = read(data + FILM)
+    assert notes == ["only the first of 3 frames taken", "not kept: 4,012 bytes after its end"]
+
+
+def test_a_tiffs_other_tags_are_named() -> None:
+    words = TiffImagePlugin.ImageFileDirectory_v2()
+    words[269], words[285], words[297] = "Contract of Alice", "page 3", (2, 9)
+    _, notes = read(saved(RGB, "TIFF", tiffinfo=words))
+    assert notes == ["not kept: TIFF tags 269, 285"]
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[270], tags[33550], tags[42112], tags[65000], tags[65001] = "what", (1.0, 1.0, 0.0), "<x/>", "a", "b"
+    tags[37724], tags[34377] = b"Adobe Photoshop Document Data Block\0", b"8BIM"
+    _, notes = read(saved(RGB, "TIFF", tiffinfo=tags))
+    (note,) = notes
+    expected = "not kept: Photoshop's resources, Photoshop's layers, TIFF tags 33550, 42112, 65000 and 1 more"
+    assert note == expected
+
+
 @pytest.mark.parametrize(("form", "dots"), [("JPEG", 300), ("PNG", 300.0), ("TIFF", 240.0), ("BMP", 200)])
 @pytest.mark.parametrize("out", ["JPEG", "PNG", "TIFF"])
 def test_dots_per_inch_come_back(form: str, dots: float, out: str) -> None:

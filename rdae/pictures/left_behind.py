@@ -1,0 +1,216 @@
+"""What a picture file holds that an .rdae file has no place for, named so that people know what they would lose.
+
+Sources: ITU-T T.81 annex B (JPEG), W3C PNG, the WebP container, ISO/IEC 14496-12 (boxes), TIFF 6.0.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, BinaryIO
+
+from rdae.pictures import exif
+from rdae.pictures.boxes import CODESTREAM
+from rdae.pictures.png_chunks import FILLING, Survey
+
+MOST_NAMES, MOST_LETTERS = 3, 24  # of one kind, and of a name: a stranger's words
+
+FILE_TYPE = b"ftyp"
+
+IPTC = 0x0404
+RESOLUTION, THUMBNAILS, IPTC_DIGEST = 0x03ED, (0x0409, 0x040C), 0x0425
+TOLD_OTHERWISE = frozenset({IPTC, RESOLUTION, *THUMBNAILS, IPTC_DIGEST})
+"""Of Photoshop's resources."""
+
+XMP, EXTENDED_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
+SEGMENTS = {
+    "APP0": (b"JFIF\0", b"JFXX\0"),
+    "APP1": (b"Exif\0", XMP, EXTENDED_XMP),
+    "APP2": (b"ICC_PROFILE\0", b"MPF\0"),
+    "APP12": (b"Ducky",),  # with which quality it was written
+    "APP13": (b"Photoshop 3.0\0",),
+    "APP14": (b"Adobe",),
+}
+"""Of a JPEG: how those segments begin that are kept, say nothing of their own, or have words of their own here."""
+
+CHUNKS = frozenset({"VP8 ", "VP8L", "VP8X", "ALPH", "ANIM", "ANMF", "ICCP", "EXIF", "XMP "})
+"""Of a WebP, those that are known."""
+
+BOXES = {
+    "AVIF": frozenset({b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"wide"}),
+    "JPEG2000": frozenset({b"jP  ", b"ftyp", b"rreq", b"jp2h", b"jp2c", b"free"}),
+}
+BOXES["HEIF"] = BOXES["AVIF"]
+"""Of the outermost ones, those that are known."""
+
+TIFF_XMP, TIFF_PROFILE = 700, 34675
+TIFF_IPTC, TIFF_RESOURCES, TIFF_LAYERS = 33723, 34377, 37724
+STORAGE = (*range(254, 260), *range(262, 267), 273, 274, *range(277, 282), 284, *range(288, 294), 297, 317)
+STORAGE += (*range(320, 326), 328, 332, 334, 336, *range(338, 343), 347, *range(512, 522), *range(529, 533))
+TIFF_KNOWN = frozenset(
+    {*STORAGE, *exif.TIFF_KEPT, TIFF_XMP, TIFF_PROFILE, TIFF_IPTC, TIFF_RESOURCES, TIFF_LAYERS}
+)
+"""Tags that say how the samples are stored, are kept, or have words of their own here."""
+
+START_OF_IMAGE = b"\xff\xd8"
+END_OF_IMAGE, LEAST_LENGTH = 0xD9, 2
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+
+def left_behind(image: Any, said: Survey | None = None) -> Iterator[str]:
+    """What a container has no place for, in an image of Pillow's; its file's position is kept.
+
+    said: of a PNG.  An image that is loaded, or was never a file, says little.
+    """
+    photoshop = image.info.get("photoshop")
+    resources = set(photoshop) if isinstance(photoshop, dict) else set()
+    tags = getattr(image, "tag_v2", None) or {}
+    if IPTC in resources or TIFF_IPTC in tags or "Raw profile type iptc" in image.info:
+        yield "IPTC"
+    if resources - TOLD_OTHERWISE or TIFF_RESOURCES in tags:
+        yield "Photoshop's resources"
+    if TIFF_LAYERS in tags:
+        yield "Photoshop's layers"
+    if image.info.get("comment"):
+        yield "comment"
+    segments = getattr(image, "applist", None) or []
+    if any(marker == "APP1" and data.startswith(EXTENDED_XMP) for marker, data in segments):
+        yield "extended XMP"
+    yield from _named("segment", _unknown_segments(segments))
+    yield from _named("TIFF tag", _unknown_tags(tags))
+    if said is not None:
+        if said.texts:
+            yield _texts_words(said.texts)
+        yield from _named("chunk", said.unknown)
+        if said.rest:
+            yield _bytes_after(said.rest)
+    file = getattr(image, "fp", None)
+    if file is not None:
+        place = file.tell()
+        told = list(_beside_the_picture(image, file))
+        file.seek(place)
+        yield from told
+
+
+def _beside_the_picture(image: Any, file: BinaryIO) -> Iterator[str]:
+    """What a file's own structure shows: parts of unknown kinds, and bytes after the end."""
+    rest = b""
+    if image.format in ("JPEG", "MPO"):
+        file.seek(0)
+        rest = file.read()
+        for _ in range(getattr(image, "n_frames", 1)):  # of the others it is said that they are not taken
+            rest = _after_jpeg(rest)
+    elif image.format == "WEBP":
+        unknown, rest = _of_webp(file)
+        yield from _named("chunk", unknown)
+    elif image.format in BOXES:
+        unknown, rest = _of_boxes(file, BOXES[image.format])
+        yield from _named("box", unknown)
+    if rest.strip(FILLING):
+        yield _bytes_after(len(rest))
+
+
+def _bytes_after(count: int) -> str:
+    return f"{count:,} byte{'s' if count > 1 else ''} after its end"
+
+
+def _after_jpeg(data: bytes) -> bytes:
+    """What follows the marker that ends the first JPEG in some bytes; nothing if there is none."""
+    at = data.find(START_OF_IMAGE) + len(START_OF_IMAGE)
+    while found := _MARKER.search(data, at):
+        at = found.end()
+        marker = data[at - 1]
+        if marker == END_OF_IMAGE:
+            return data[at:]
+        length = int.from_bytes(data[at : at + 2], "big")
+        if length < LEAST_LENGTH:
+            break  # it is damaged
+        at += length  # coded data follow the segment that begins a scan
+    return b""
+
+
+def _of_webp(file: BinaryIO) -> tuple[Iterable[str], bytes]:
+    """The unknown chunks of a WebP, and what follows it."""
+    file.seek(0)
+    end = 8 + int.from_bytes(file.read(8)[4:], "little")
+    unknown: dict[str, None] = {}
+    at = 12
+    while at + 8 <= end:
+        file.seek(at)
+        head = file.read(8)
+        if len(head) < 8:
+            break
+        name = head[:4].decode("latin-1")
+        if name not in CHUNKS:
+            unknown[name] = None
+        at += 8 + (int.from_bytes(head[4:], "little") + 1) // 2 * 2
+    file.seek(end)
+    return unknown, file.read()
+
+
+def _of_boxes(file: BinaryIO, known: frozenset[bytes]) -> tuple[Iterable[str], bytes]:
+    """The types of a file's outermost boxes that are not known, and what follows: another file, or no boxes."""
+    size = file.seek(0, os.SEEK_END)
+    unknown: dict[str, None] = {}
+    types: set[bytes] = set()
+    at = 0
+    while at + 8 <= size:
+        file.seek(at)
+        head = file.read(16)
+        kind, length = head[4:8], int.from_bytes(head[:4], "big")
+        if kind == FILE_TYPE and kind in types:
+            break
+        if head.startswith(CODESTREAM) or not head.strip(FILLING):
+            return unknown, b""
+        if kind not in known:
+            unknown[kind.decode("latin-1")] = None
+        types.add(kind)
+        if length == 1:
+            length = int.from_bytes(head[8:], "big")
+        if length < 8:  # 0: it is the last
+            return unknown, b""
+        at += length
+    file.seek(at)
+    return unknown, file.read()
+
+
+def _unknown_segments(segments: Sequence[tuple[str, bytes]]) -> list[str]:
+    unknown = []
+    for marker, data in segments:
+        if marker != "COM" and not data.startswith(SEGMENTS.get(marker, ())):
+            called = data.partition(b"\0")[0].decode("latin-1")
+            unknown.append(f"{marker} {called}" if called.isascii() and called.isprintable() else marker)
+    return unknown
+
+
+def _unknown_tags(tags: Any) -> list[str]:
+    return [str(tag) for tag in sorted(tags) if tag not in TIFF_KNOWN]
+
+
+def _named(kind: str, names: Iterable[str]) -> Iterator[str]:
+    """One phrase for all of a kind, if there are any: those with other names are counted."""
+    different = list(dict.fromkeys(names))
+    if not different:
+        return
+    told = ", ".join(_shown(name.strip()) for name in different[:MOST_NAMES])
+    rest = len(different) - MOST_NAMES
+    yield f"{kind}{'s' if len(different) > 1 else ''} {told}{f' and {rest:,} more' if rest > 0 else ''}"
+
+
+def _texts_words(texts: Counter[str]) -> str:
+    """Texts of a PNG by their names: few of them, cut, and without control characters."""
+    names = [name for name in texts if name][:MOST_NAMES]
+    shown = ", ".join(f'"{_shown(name)}"' for name in names)
+    total = texts.total()
+    rest = total - len(names)
+    if not names:
+        return f"{total:,} PNG text{'s' if total > 1 else ''}"
+    return f"PNG text{'s' if total > 1 else ''} {shown}{f' and {rest:,} more' if rest else ''}"
+
+
+def _shown(name: str) -> str:
+    """A name with escapes for what cannot be printed, cut to MOST_LETTERS."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+    return shown if len(shown) <= MOST_LETTERS else f"{shown[: MOST_LETTERS - 1]}…"
