@@ -146,7 +146,7 @@ class Request:
                 for outcome in outcomes:
                     printer.show(outcome)
         except KeyboardInterrupt:
-            if printer.interrupted(outputs=output_suffix is not None):
+            if printer.interrupted(outputs=output_suffix is not None, force=self.force):
                 sys.exit(128 + signal.SIGINT)  # all is said
             raise
         finally:

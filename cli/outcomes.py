@@ -89,15 +89,20 @@ class OutcomePrinter:
         """Leave the bar's line to others."""
         self._line.clear()
 
-    def interrupted(self, *, outputs: bool) -> bool:
-        """Say how far an interrupted run of several jobs came; whether anything was said.  outputs: they make some."""
+    def interrupted(self, *, outputs: bool, force: bool) -> bool:
+        """Say how far an interrupted run of several jobs came; whether anything was said.
+
+        outputs: they make some; force: also where some were, which --skip-existing would take for done.
+        """
         self._line.clear()
         if self._quiet or self._total < 2:
             return False
         told = f"interrupted: {self._ended - self._failed:,} of {self._total:,} done"
         if self._failed:
             told += f", {self._failed:,} failed"
-        if outputs:
+        if outputs and force:
+            told += "; run again to do all of them anew"
+        elif outputs:
             told += "; run again with --skip-existing for the rest"
         click.echo(err=True)  # the terminal has written ^C
         click.echo(told, err=True)

@@ -13,9 +13,9 @@ from rdae.batch.tasks import Facts, Job
 from rdae.batch.watch import Watch, watched
 from rdae.clock import Clock
 from rdae.codec.container import HEADER_BYTES, NO_MODEL, peek
-from rdae.effort import DEFAULT_EFFORT
+from rdae.effort import DEFAULT_EFFORT, check_effort
 from rdae.errors import NotRdaeError, PictureError, StreamError, VerifyError
-from rdae.quality import from_index
+from rdae.quality import from_index, to_index
 from rdae.storage.attributes import Attributes
 from rdae.storage.files import read_bounded
 from rdae.storage.locations import STANDARD, Location, locate
@@ -63,6 +63,8 @@ class Compress:
     def __post_init__(self) -> None:
         if self.remove and not self.verify:
             raise ValueError("an input is removed only after its output was verified")
+        to_index(self.quality)
+        check_effort(self.effort)
 
     @cached_property
     def _models(self) -> ModelOpener:

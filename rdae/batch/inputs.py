@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import itertools
 import os
@@ -24,6 +25,8 @@ from rdae.storage.urls import (
 )
 
 Place = tuple[str, ...]  # the parts of an absolute path or a URL, first what all of them are below
+
+ANY_DEPTH = "**"  # in a pattern, folders at any depth
 
 SUFFIXES_NAMED = 6  # in an error; of more only some are
 
@@ -123,14 +126,15 @@ def _from_path(
         yield from _from_folder(path, suffixes, recursive, left_out)
     elif glob.has_magic(text) and not os.path.lexists(path):
         fixed, pattern = _fixed_part(path)
-        hits = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - patterns may be absolute
-        if not hits:
+        hits, unreadable = _matching(pattern)
+        if not hits and not unreadable:
             yield _Found(text, (text,), problem="no file has such a name")
         for hit in map(Path, hits):
             if not hit.is_dir():
                 yield _Found(str(LocalFile(hit)), _place(hit), _place(fixed))
             elif recursive:
                 yield from _from_folder(hit, suffixes, recursive, left_out, root=fixed)
+        yield from map(_problem_of, unreadable)
     else:
         yield _Found(str(LocalFile(path)), _place(path))
 
@@ -193,9 +197,48 @@ def _below(
             yield _Found(str(path), _place(path), _place(root))
         elif path.is_symlink() and not path.exists():
             yield _Found(str(path), _place(path), problem=f"a link to {path.readlink()}, which is not there")
-    for error in unreadable:
-        name = str(error.filename)
-        yield _Found(name, (name,), problem=describe(error, name))
+    yield from map(_problem_of, unreadable)
+
+
+def _problem_of(error: OSError) -> _Found:
+    name = str(error.filename)
+    return _Found(name, (name,), problem=describe(error, name))
+
+
+def _matching(pattern: str) -> tuple[list[str], list[OSError]]:
+    """What there is by a pattern, in order, and folders that could not be looked into.
+
+    As glob has it, but where folders of any depth are meant, none is reached by a link: that may lead round in circles.
+    """
+    parts = Path(pattern).parts
+    if ANY_DEPTH not in parts:
+        return sorted(glob.glob(pattern)), []  # noqa: PTH207 - patterns may be absolute
+    begin = parts.index(ANY_DEPTH)
+    wanted = tuple(parts[begin:])
+    hidden_too = any(part.startswith(".") for part in wanted)
+    unreadable: list[OSError] = []
+    found: set[str] = set()
+    for base in glob.glob(str(Path(*parts[:begin]))):  # noqa: PTH207
+        for at, folders, names in os.walk(base, onerror=unreadable.append):
+            folders[:] = [name for name in folders if hidden_too or not name.startswith(".")]
+            inside = Path(at).relative_to(base).parts
+            here = [name for name in folders if not Path(at, name).is_symlink()] + names
+            found.update(str(Path(at, name)) for name in here if _fits((*inside, name), wanted))
+    return sorted(found), unreadable
+
+
+def _fits(names: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether a path below a folder is meant by a pattern; hidden names are meant by patterns that begin with a dot."""
+    if not wanted:
+        return not names
+    first, rest = wanted[0], wanted[1:]
+    if first == ANY_DEPTH and _fits(names, rest):
+        return True
+    if not names or (names[0].startswith(".") and not first.startswith(".")):
+        return False
+    if first == ANY_DEPTH:
+        return _fits(names[1:], wanted)
+    return fnmatch.fnmatch(names[0], first) and _fits(names[1:], rest)
 
 
 def _place(path: Path) -> Place:

@@ -267,7 +267,7 @@ def _told(task: Task) -> dict[str, Any]:
         )
     fields: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(kind)  # type: ignore[arg-type]
     settings = {each.name: getattr(task, each.name) for each in fields if each.init}
-    threads = task.threads or 1
+    threads = getattr(task, "threads", None) or 1
     if "threads" in settings:
         settings["threads"] = threads
     try:

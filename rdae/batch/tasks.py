@@ -85,12 +85,9 @@ class Task(Protocol):
     """What is done with each file: `Compress`, `Decompress`, `Verify`, or one of a program's own.
 
     To run in other processes it must be a dataclass of plain values, JSON's, at the top of a module that can be
-    imported; each process then builds it anew, once.
+    imported; each process then builds it anew, once.  If it has a field `threads`, that says how many compute; None: as
+    many as there are processors, or one in each of several processes.
     """
-
-    @property
-    def threads(self) -> int | None:
-        """How many compute; None: as many as there are processors, or one in each of several processes."""
 
     def __call__(self, job: Job, clock: Clock, note: Callable[[str], None]) -> Facts:
         """Do one job; BatchError concerns all of them, every other error this job alone.

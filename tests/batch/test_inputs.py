@@ -1,6 +1,10 @@
 """Which files are inputs, in which order, and which shard of them is whose."""
 
+import errno
+import glob
+import os
 from pathlib import Path, PurePath
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -102,6 +106,63 @@ def test_several_folders_are_mirrored_below_what_they_have_in_common(tmp_path: P
         *both,
         "a.png",
     ]  # a file that is named has its name
+
+
+def test_patterns_of_any_depth_follow_no_links_to_folders() -> None:
+    make("p/2019/a.png", "q/b.png")
+    Path("p/2019/up").symlink_to("..")
+    Path("p/q").symlink_to(Path("q").resolve())
+    assert relative("p/**/*.png") == ["2019/a.png"]
+    assert relative("p/**") == relative("p/**/*") == ["2019/a.png"]
+    assert relative("p/q/*.png") == ["b.png"]
+    assert relative("p/*/*.png") == ["2019/a.png", "q/b.png"]
+
+
+def test_a_folder_that_a_pattern_cannot_look_into_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    make("p/a.png", "p/closed/b.png")
+    scandir = os.scandir  # root may read everywhere
+
+    def refusing(path: str) -> Any:
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert not any(each.problem for each in find_inputs(["p/*/deep/**/*.png", "in/**/*.png"], {".png"})[1:])
+    found = find_inputs(["p/**/*.png"], {".png"})
+    assert [(each.location, each.problem) for each in found] == [
+        (str(Path("p/a.png")), ""),
+        (str(Path("p/closed")), "Permission denied"),
+    ]
+
+
+def test_a_circle_of_links_has_an_end() -> None:
+    make("l/a.png")
+    for name in ("l/x", "l/y"):
+        Path(name).symlink_to(".")
+    assert relative("l/**/*.png") == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "**",
+        "**/*.png",
+        "**/b/**/*.png",
+        "a/**",
+        "*/**/c/*",
+        "**/.h/*",
+        "**/.*",
+        "**/[ab]/*",
+        "**/**/c.png",
+    ],
+)
+def test_patterns_of_any_depth_mean_what_glob_says(pattern: str) -> None:
+    make("a/a.png", "a/b/c.png", "a/b/c/d.png", "b/c.jpg", "a/.h/e.png", ".h/f.png", "c/.g.png")
+    expected = {hit for hit in glob.glob(pattern, recursive=True) if Path(hit).is_file()}  # noqa: PTH207
+    found = find_inputs([pattern], {".png"})
+    assert {each.location for each in found if not each.problem} == expected
+    assert len(found) == len(expected)
 
 
 def test_patterns_are_mirrored_below_where_they_begin() -> None:

@@ -1,5 +1,6 @@
 """Where outputs go, which are there already, and which may not be written."""
 
+import os
 import re
 from pathlib import Path, PurePath
 
@@ -97,6 +98,26 @@ def test_a_check_keeps_what_is_there_unless_it_is_forced_and_inputs_in_any_case(
     itself = check(Job("a.png", "a.png"))  # its input is looked at first: it is none, perhaps
     assert isinstance(itself, Job)
     assert "already there" in itself.blocked or "never overwritten" in itself.blocked
+
+
+def test_a_folder_that_cannot_be_written_to_is_found_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("a.png").touch()
+    Path("closed").mkdir()
+    access = os.access  # root may write everywhere
+    monkeypatch.setattr(
+        os, "access", lambda path, mode, **_: Path(path).name != "closed" and access(path, mode)
+    )
+    for output in ("closed/a.rdae", "closed/deep/a.rdae"):
+        refused = OutputCheck(["a.png"])(Job("a.png", output))
+        assert isinstance(refused, Outcome)
+        assert refused.error == f"{Path(output)}: Permission denied"
+    assert isinstance(OutputCheck(["a.png"])(Job("a.png", os.devnull)), Job)
+    for name in ("there.rdae", "closed/there.rdae"):
+        Path(name).touch()
+    Path("closed/link.rdae").symlink_to(Path("there.rdae").resolve())  # a file is made where a link leads
+    Path("link.rdae").symlink_to(Path("closed/there.rdae").resolve())
+    forced = [Job("a.png", name, force=True) for name in ("closed/link.rdae", "link.rdae")]
+    assert [isinstance(OutputCheck(["a.png"])(job), Job) for job in forced] == [True, False]
 
 
 def test_a_problem_and_a_job_without_output_need_no_look_at_any_file() -> None:

@@ -69,6 +69,20 @@ def test_whatever_a_file_fails_of_the_others_go_on(tmp_path: Path, count: int) -
 
 
 @pytest.mark.parametrize("count", [1, 2])
+def test_a_task_needs_no_field_that_it_has_no_use_for(tmp_path: Path, count: int) -> None:
+    ended = list(run(own_task.Plain("done"), jobs(tmp_path, "a", "b"), processes=count))
+    assert [each.error for each in ended] == ["", ""]
+    assert [each.notes[0].split()[0] for each in ended] == ["done", "done"]
+
+
+def test_a_request_that_makes_no_sense_is_refused_before_any_file() -> None:
+    with pytest.raises(ValueError, match="quality"):
+        batch.Compress(quality=500)
+    with pytest.raises(ValueError, match="effort 10"):
+        batch.Compress(effort=10)
+
+
+@pytest.mark.parametrize("count", [1, 2])
 def test_what_no_file_can_go_on_with_ends_everything(tmp_path: Path, count: int) -> None:
     with pytest.raises(BatchError, match="nothing can go on"):
         list(run(own_task.Copy(), jobs(tmp_path, "end", "end2", "end3"), processes=count))
