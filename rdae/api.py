@@ -1,4 +1,7 @@
-"""What users import: compress, decompress, and a model that stays open for many pictures."""
+"""What users import: compress, decompress, and a model that stays open for many pictures.
+
+The encoder is imported where it is used: a program that only shows pictures starts sooner without it.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rdae.clock import Clock
-from rdae.codec import decode, encode
+from rdae.codec import decode
 from rdae.codec.container import Container, parse
 from rdae.codec.decode import Decoded
-from rdae.codec.encode import Encoded
-from rdae.codec.encoding import prepare
 from rdae.codec.reading import read_container
-from rdae.codec.refinement import Listener
-from rdae.codec.target import compress_to
 from rdae.codec.tiles import Region
 from rdae.effort import DEFAULT_EFFORT
 from rdae.errors import NotRdaeError, PictureError, StreamError
@@ -37,6 +36,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from PIL import Image
+
+    from rdae.codec.encode import Encoded
+    from rdae.codec.refinement import Listener
 
     Picture = Image.Image | npt.NDArray[np.uint8] | Raster | Source
 
@@ -99,6 +101,8 @@ class Model:
         (FileNotFoundError if there is none), PictureError if the image cannot be coded, TargetError if no quality
         meets the target.
         """
+        from rdae.codec import encode
+
         index = to_index(quality)
         _check(target, alpha_quality, background, lossless=lossless)
         raster = _transparent(_raster(image, note, metadata=metadata), alpha_quality, background)
@@ -116,6 +120,9 @@ class Model:
                 clock=clock,
             )
         else:
+            from rdae.codec.encoding import prepare
+            from rdae.codec.target import compress_to
+
             prepared = prepare(raster, self.loaded, keep=True, clock=clock)
             data = compress_to(
                 prepared, target, effort, choose=exact, listener=listener, clock=clock, note=note
@@ -185,6 +192,8 @@ class Model:
         exact: bool = True,
     ) -> Encoded:
         """Compress uint8 (h, w, 3) at quality `at` and say all that the encoder knows; exact as in `compress`."""
+        from rdae.codec import encode
+
         return encode.encode(picture, self.loaded, to_index(at), effort=effort, choose=exact)
 
     def decode(self, data: bytes) -> Decoded:
@@ -255,6 +264,12 @@ def _transparent(raster: Raster, alpha_quality: float, background: str | Colour 
     return quantised(raster, alpha_quality)
 
 
+def _check_model(model: object) -> None:
+    """TypeError for what is no opened model, such as a name."""
+    if model is not None and not isinstance(model, Model):
+        raise TypeError(f"model is {type(model).__name__}, expected what rdae.open_model returns")
+
+
 def _check(
     target: Target | None, alpha_quality: float, background: str | Colour | None, *, lossless: bool
 ) -> None:
@@ -313,9 +328,12 @@ def compress(
     ValueError if both model and tune are given. The errors of `Model.compress`, among them FileNotFoundError for a path
     where no file is.
     """
+    _check_model(model)
     if model is not None and tune is not None:
         raise ValueError(f"model {model.name} and tune {tune}, expected one of them")
     if lossless:
+        from rdae.codec import encode
+
         to_index(quality)  # which says if there is no such quality, as always
         _check(target, alpha_quality, background, lossless=lossless)
         raster = _transparent(_raster(image, note, metadata=metadata), alpha_quality, background)
@@ -347,6 +365,7 @@ def decompress(
 
     A file without latents, as `lossless` makes them, needs none.
     """
+    _check_model(model)
     parsed = parse(_bytes(data), max_pixels)
     if model is None and not parsed.needs_model:
         part = None if region is None else Region(*region)

@@ -232,6 +232,24 @@ def test_a_round_trip_loads_neither_training_nor_evaluation_nor_their_libraries(
     assert not {name for name in modules if name.startswith(heavy)}
 
 
+def test_decompressing_loads_no_encoder(tmp_path: Path) -> None:
+    from PIL import Image
+
+    import rdae
+
+    path = tmp_path / "small.rdae"
+    path.write_bytes(rdae.compress(Image.effect_noise((33, 17), 30), quality=30, effort=0, exact=False))
+    modules = modules_after(f"import rdae; assert rdae.decompress({str(path)!r}).size == (33, 17)")
+    assert "rdae.codec.decode" in modules
+    unneeded = (
+        "rdae.codec.enc",
+        "rdae.codec.refinement",
+        "rdae.codec.target",
+        "rdae.networks.exact_synthesis",
+    )
+    assert not {name for name in modules if name.startswith(unneeded)}
+
+
 def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
     import rdae
 

@@ -22,6 +22,7 @@ from rdae.codec.sections.pixels import Rectangle
 from rdae.codec.tiles import Grid, Region, window
 from rdae.errors import CorruptError, PictureError, WeightsError
 from rdae.limits import MAX_PIXELS
+from rdae.networks import graphs
 from rdae.networks.architecture import PATCH
 from rdae.networks.model import Model
 from rdae.networks.transforms import Span
@@ -157,9 +158,9 @@ def verify(
     tell(0)
     with memory_for(parsed):
         if parsed.needs_model:
-            for _ in decoded_rows(
-                parsed, _needed(parsed, model), (0, grid.height), (0, grid.width), Digest(), clock, tell
-            ):
+            needed = _needed(parsed, model)
+            needed.open_ahead(graphs.VERIFYING)
+            for _ in decoded_rows(parsed, needed, (0, grid.height), (0, grid.width), Digest(), clock, tell):
                 pass
         pixels.rectangles(parsed)
         for section in pixels.pixel_sections(parsed):
@@ -263,6 +264,7 @@ def _of_latents(
 ) -> Iterator[Levels]:
     """Yield what the latents say of a view's rows."""
     header, region = parsed.header, view.region
+    model.open_ahead(graphs.VERIFYING if view.exact else graphs.DECODING)
     grid = Grid.of(header.height, header.width, header.tile)
     # A window of latents, of which those at its borders only serve as neighbours.
     vertical = window(region.y, region.height, grid.height, model.reach)

@@ -21,6 +21,7 @@ from rdae.codec.refinement import Listener, Plan, Report, better, plans, refine,
 from rdae.codec.sections.alpha import fill
 from rdae.codec.sections.pixels import Rectangle
 from rdae.codec.tiles import Grid, automatic, cut_rows
+from rdae.networks import graphs
 from rdae.networks.model import Model
 from rdae.pictures.raster import Raster
 from rdae.pictures.spool import release
@@ -154,6 +155,7 @@ def searched_encoding(
     """
     clock = clock or Clock()
     searches = plans(effort)
+    prepared.model.open_ahead(graphs.SEARCHING if searches else graphs.ENCODING)
     if not searches:
         return _plain(prepared, quality_index, account=account, keep=keep, clock=clock)
     report = Report(listener, prepared.grid, searches)

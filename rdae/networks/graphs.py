@@ -31,6 +31,22 @@ EXACT = frozenset({CHECK, "hyper_synthesis", *(f"context.{step}" for step in STE
 """Those whose integers every decoder must arrive at: they run where that is sure."""
 
 
+_CONTEXTS = tuple(f"context.{step}" for step in STEPS)
+
+DECODING = ("hyper_synthesis", *_CONTEXTS, "synthesis", LEVELS)
+VERIFYING = ("hyper_synthesis", *_CONTEXTS)
+ENCODING = ("features", "latents", "hyper_analysis", *VERIFYING)
+SEARCHING = (
+    *ENCODING,
+    "synthesis",
+    LEVELS,
+    *(f"gradient.{context}" for context in _CONTEXTS),
+    "gradient.synthesis",
+    *(f"gradient.{context}.back" for context in reversed(_CONTEXTS[1:])),
+)
+"""What each kind of work runs, in the order in which it first does."""
+
+
 def names(architecture: Architecture) -> dict[str, re.Pattern[str]]:
     """Return each graph's name, and a pattern of the names of the tensors that it needs."""
     prior = {

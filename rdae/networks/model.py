@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rdae.networks import runtime
 from rdae.networks.architecture import Architecture
-from rdae.networks.exact_synthesis import ExactSynthesis
 from rdae.networks.prior import Prior
 from rdae.networks.runtime import Graph
 from rdae.networks.transforms import Transforms
 from rdae.objective import Objective
+
+if TYPE_CHECKING:
+    from rdae.networks.exact_synthesis import ExactSynthesis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,13 +68,23 @@ class Model:
 
     @cached_property
     def exact_synthesis(self) -> ExactSynthesis:
-        """The synthesis in integers, prepared when it is first asked for."""
+        """The synthesis in integers, loaded and prepared when it is first asked for."""
+        from rdae.networks.exact_synthesis import ExactSynthesis
+
         return ExactSynthesis(self.tensors, self.source.threads)
 
     @property
     def reach(self) -> int:
         """How many latents beside it a pixel depends on."""
         return self.transforms.reach
+
+    def open_ahead(self, names: Sequence[str]) -> None:
+        """Begin to open graphs that will be run soon, unless work is to be done by one thread.
+
+        Opening those of a decode takes longer than a small picture's decode, and keeps a single processor busy.
+        """
+        if self.source.threads > 1:
+            runtime.open_ahead([self.graphs[name] for name in names])
 
     def hyper_analyse(self, y: npt.NDArray[np.float32], index: int) -> npt.NDArray[np.int32]:
         """Return z rounded, int32 (hyper_latents, ceil(h/4), ceil(w/4)), of y in steps (latents, h, w)."""

@@ -6,6 +6,7 @@ integers whose sums float32 computes exactly in any order, and `check` tries tha
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
@@ -88,6 +89,11 @@ class Graph:
         """Open the session now, if it is not open."""
         self._opened()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the session is open."""
+        return self._session is not None
+
     def _opened(self) -> onnxruntime.InferenceSession:
         session = self._session
         if session is None:
@@ -129,16 +135,67 @@ class Graph:
         self._lock = threading.Lock()
 
 
+def open_ahead(wanted: Sequence[Graph]) -> None:
+    """Begin to open graphs in their order, while the caller goes on, and waits only for the one that it runs next.
+
+    What goes wrong is raised to whoever runs the graph.
+    """
+    with _ahead:
+        closed = [graph for graph in wanted if not (graph.is_open or graph in _being_opened)]
+        if not closed or _ending():
+            return
+        # No daemon: at the interpreter's end it would be stopped within the runtime, which aborts the process.
+        opener = threading.Thread(target=_open_all, args=(closed,), name="rdae opens graphs")
+        with contextlib.suppress(RuntimeError):  # where there may be no more threads, the caller opens them
+            opener.start()
+            _openers.add(opener)
+            _being_opened.update(closed)
+
+
+def _open_all(wanted: Sequence[Graph]) -> None:
+    with contextlib.suppress(Exception):
+        for graph in wanted:
+            if _ending():
+                break
+            graph.open()
+    with _ahead:
+        _being_opened.difference_update(wanted)
+        _openers.discard(threading.current_thread())
+
+
+def _ending() -> bool:
+    """Whether the program waits for its last threads to end."""
+    return not threading.main_thread().is_alive()
+
+
+_ahead = threading.RLock()  # for the two below
+_openers: set[threading.Thread] = set()
+_being_opened: weakref.WeakSet[Graph] = weakref.WeakSet()
+
+
+def _hold_openers() -> None:
+    """Before a fork: wait for the openers and begin no other, as nobody would release their locks in the child."""
+    while True:
+        _ahead.acquire()
+        if not _openers:
+            return  # and no other begins
+        waited_for = list(_openers)
+        _ahead.release()
+        for opener in waited_for:
+            opener.join()
+
+
 _graphs: weakref.WeakSet[Graph] = weakref.WeakSet()
 
 
 def _forget_all() -> None:
+    _ahead.release()
     for graph in list(_graphs):
         graph.forget()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+    os.register_at_fork(before=_hold_openers, after_in_parent=_ahead.release, after_in_child=_forget_all)
 
 
 def _immortal(thing: object) -> None:

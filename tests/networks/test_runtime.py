@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import numpy.typing as npt
 import pytest
 import tiny_model
 
+from rdae.api import Model
 from rdae.errors import WeightsError
 from rdae.networks import graphs, runtime, weights
-from rdae.networks.model import Model
+from rdae.networks import model as networks
 from rdae.networks.runtime import Graph
 
 LIMIT_S = 120.0
@@ -49,7 +51,7 @@ def test_a_runtime_that_computes_at_lower_precision_is_refused(
 
 
 @pytest.mark.parametrize("output", [0, 1])
-def test_one_wrong_sum_is_enough(tiny: Model, output: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_wrong_sum_is_enough(tiny: networks.Model, output: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the 1x1 convolution, which is the first output, and of the depthwise one."""
     exact = Graph.run
 
@@ -91,6 +93,116 @@ def test_graphs_open_when_they_are_needed(tiny_path: Path) -> None:
     y64 = np.zeros((model.architecture.latents, 1, 1), np.int32)
     list(model.transforms.synthesise([y64], 0))
     assert opened() == {graphs.CHECK, "synthesis", "levels.1"}
+
+
+def wait_for_openers() -> None:
+    for opener in list(runtime._openers):
+        opener.join()
+
+
+def in_order_of_opening(model: networks.Model) -> list[str]:
+    """A list to which each graph's name is added when it is read, to be opened."""
+    order: list[str] = []
+
+    def noted(name: str, read: Callable[[], Any]) -> Callable[[], Any]:
+        def noting() -> Any:
+            order.append(name)
+            return read()
+
+        return noting
+
+    for name, graph in model.graphs.items():
+        graph._read = noted(name, graph._read)
+    return order
+
+
+def test_graphs_open_ahead_in_their_order_while_others_go_on(tiny_path: Path) -> None:
+    model = weights.load(tiny_path, threads=2)
+    order = in_order_of_opening(model)
+    first, second, *_ = graphs.DECODING
+    with model.graphs[second]._lock:  # as if another thread were opening it
+        model.open_ahead(graphs.DECODING)
+        z = np.zeros(model.prior.z_shape((1, 1)), np.int32)
+        model.prior.begin(z, 0, (1, 1))  # which the first graph computes
+        assert order == [first]
+    wait_for_openers()
+    assert order == list(graphs.DECODING)
+    assert all(model.graphs[name].is_open for name in graphs.DECODING)
+    model.open_ahead(graphs.DECODING)
+    wait_for_openers()
+    assert order == list(graphs.DECODING)
+
+
+def test_one_thread_opens_nothing_ahead(tiny_path: Path) -> None:
+    model = weights.load(tiny_path, threads=1)
+    model.open_ahead(graphs.DECODING)
+    wait_for_openers()
+    assert not model.graphs["synthesis"].is_open
+
+
+def test_a_graph_that_cannot_be_opened_is_told_to_whoever_runs_it(
+    tiny_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = weights.load(tiny_path, threads=2)
+
+    def damaged() -> tuple[bytes, dict[str, Array]]:
+        raise WeightsError("this one is damaged")
+
+    model.graphs["synthesis"]._read = damaged
+    model.open_ahead(graphs.DECODING)
+    wait_for_openers()
+    assert capfd.readouterr() == ("", "")
+    with pytest.raises(WeightsError, match="this one is damaged"):
+        list(model.transforms.synthesise([np.zeros((model.architecture.latents, 1, 1), np.int32)], 0))
+
+
+def test_without_another_thread_the_caller_opens_what_it_runs(
+    tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_for_openers()  # of other tests
+    model = weights.load(tiny_path, threads=2)
+
+    def refused(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Thread.start", refused)
+    model.open_ahead(graphs.DECODING)
+    assert not runtime._openers
+    list(model.transforms.synthesise([np.zeros((model.architecture.latents, 1, 1), np.int32)], 0))
+    assert model.graphs["synthesis"].is_open
+
+
+def test_what_is_being_opened_is_not_opened_by_another(tiny_path: Path) -> None:
+    wait_for_openers()  # of other tests
+    model = weights.load(tiny_path, threads=2)
+    with model.graphs[graphs.DECODING[0]]._lock:
+        model.open_ahead(graphs.DECODING)
+        model.open_ahead(graphs.DECODING)
+        assert len(runtime._openers) == 1
+    wait_for_openers()
+    assert not runtime._openers
+    assert all(model.graphs[name].is_open for name in graphs.DECODING)
+
+
+@pytest.mark.parametrize(
+    ("work", "names"),
+    [
+        (lambda model, data, _: model.decompress(data), graphs.DECODING),
+        (lambda model, data, _: model.decompress(data, exact=True), graphs.VERIFYING),
+        (lambda model, _, picture: model.compress(picture, effort=0, exact=False), graphs.ENCODING),
+        (lambda model, _, picture: model.compress(picture, effort=1, exact=False), graphs.SEARCHING),
+    ],
+)
+def test_what_is_opened_ahead_is_what_is_run_in_this_order(
+    work: Callable[[Model, bytes, Array], object], names: tuple[str, ...], tiny_path: Path
+) -> None:
+    """With one thread, which opens each graph when it is first run."""
+    picture = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
+    data = Model(weights.load(tiny_path, threads=1)).compress(picture, effort=0, exact=False)
+    loaded = weights.load(tiny_path, threads=1)
+    order = in_order_of_opening(loaded)
+    work(Model(loaded), data, picture)
+    assert tuple(order) == names
 
 
 def test_a_model_uses_the_processors_there_are_unless_told_otherwise(
