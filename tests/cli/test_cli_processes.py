@@ -243,9 +243,15 @@ def test_a_measurement_that_is_terminated_leaves_nothing_behind(stuck: Path) -> 
 
 
 @linux
-def test_an_interrupted_run_says_how_far_it_came_and_how_to_go_on(stuck: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [((), "run again with --skip-existing for the rest"), (("--force",), "run again to do all of them anew")],
+)
+def test_an_interrupted_run_says_how_far_it_came_and_how_to_go_on(
+    options: tuple[str, ...], advice: str, stuck: Path
+) -> None:
     Path("junk.png").touch()
-    running = Running(stuck, "in/0.png", "in/1.png", "junk.png")
+    running = Running(stuck, "in/0.png", "in/1.png", "junk.png", *options)
     wait_for(lambda: names("out") == ["0.rdae", "1.rdae"])
     assert running.process.stderr is not None
     told = [running.process.stderr.readline() for _ in range(3)]  # so that all three are known to have ended
@@ -253,7 +259,7 @@ def test_an_interrupted_run_says_how_far_it_came_and_how_to_go_on(stuck: Path) -
     code, _, stderr = running.end()
     assert code == 130
     assert "rdae: junk.png: the file is empty\n" in told
-    assert stderr == "\ninterrupted: 2 of 4 done, 1 failed; run again with --skip-existing for the rest\n"
+    assert stderr == f"\ninterrupted: 2 of 4 done, 1 failed; {advice}\n"
 
 
 @linux

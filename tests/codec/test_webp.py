@@ -1,5 +1,8 @@
 """Lossless WebP bitstreams: what is stored comes back, and what ends early is refused."""
 
+import _thread
+import threading
+
 import numpy as np
 import pytest
 
@@ -23,6 +26,33 @@ def pictures(count: int) -> list[webp.Levels]:
 def decode(stream: bytes, levels: webp.Levels, *, checked: bool = False) -> webp.Levels:
     height, width = levels.shape[:2]
     return webp.decode(stream, width, height, alpha=False, what="pixels", checked=checked)
+
+
+def test_a_signal_is_heard_while_libwebp_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what goes wrong there is the caller's."""
+    working, over, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(*_: object, **__: object) -> bytes:
+        working.set()
+        over.wait(60)
+        ended.set()
+        raise ValueError("too late for anybody")
+
+    monkeypatch.setattr(webp, "_file_of", slow)
+
+    def interrupt() -> None:
+        working.wait(60)
+        _thread.interrupt_main()
+
+    threading.Thread(target=interrupt).start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            webp.encode(pictures(1)[0], method=4, quality=0)
+        assert not ended.is_set()
+    finally:
+        over.set()
+    with pytest.raises(ValueError, match="too late for anybody"):
+        webp.encode(pictures(1)[0], method=4, quality=0)
 
 
 @pytest.mark.parametrize("checked", [False, True])

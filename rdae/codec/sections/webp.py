@@ -4,7 +4,11 @@ The container, RIFF, is left out, and so are the first five bytes of the bitstre
 follows from what the file says already, so that a stream cannot claim something else.
 """
 
+import contextlib
 import io
+import queue
+import threading
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +17,8 @@ from PIL import Image, features
 from rdae.errors import CorruptError, VersionError
 
 MAX_SIDE = 16383
+HEARING_S = 0.5
+"""How long a signal may wait."""
 
 # RIFF's size, then VP8L's: what stands in a WebP file before a bitstream.
 RIFF, WEBP, VP8L, SIGNATURE = b"RIFF", b"WEBP", b"VP8L", b"\x2f"
@@ -40,10 +46,7 @@ def encode(levels: Levels, *, method: int, quality: int) -> bytes:
     height, width, channels = levels.shape
     if max(height, width) > MAX_SIDE:
         raise ValueError(f"{width} x {height} pixels as WebP, expected sides of at most {MAX_SIDE}")
-    with io.BytesIO() as file:
-        # exact: colours under alpha 0 are for the caller to choose.
-        Image.fromarray(levels).save(file, "WEBP", lossless=True, exact=True, method=method, quality=quality)
-        data = file.getvalue()
+    data = _beside(lambda: _file_of(levels, method=method, quality=quality))
     # With alpha Pillow writes more chunks than this one.
     place = data.index(VP8L) + len(VP8L)
     length = int.from_bytes(data[place : place + SIZE_BYTES], "little")
@@ -53,6 +56,43 @@ def encode(levels: Levels, *, method: int, quality: int) -> bytes:
     if channels == 4 and not _says_alpha(stream):  # all is opaque: the caller has no alpha to keep
         raise ValueError("alpha that is all opaque")
     return stream[HEAD_BYTES:]
+
+
+def _file_of(levels: Levels, *, method: int, quality: int) -> bytes:
+    """The levels as a whole WebP file."""
+    with io.BytesIO() as file:
+        # exact: colours under alpha 0 are for the caller to choose.
+        Image.fromarray(levels).save(file, "WEBP", lossless=True, exact=True, method=method, quality=quality)
+        return file.getvalue()
+
+
+def _beside(work: Callable[[], bytes]) -> bytes:
+    """What a function returns that may take minutes within libwebp; a thread calls it, so that signals are heard here.
+
+    Whoever is interrupted leaves that thread behind, as a daemon, which no end of a program waits for.
+    """
+    ended: queue.SimpleQueue[bytes | BaseException] = queue.SimpleQueue()
+
+    def worker() -> None:
+        try:
+            ended.put(work())
+        except BaseException as error:  # noqa: BLE001 - raised to the caller, whatever it is
+            ended.put(error)
+
+    try:
+        threading.Thread(target=worker, name="rdae writes WebP", daemon=True).start()
+    except RuntimeError:  # there may be no more threads
+        return work()
+    while True:
+        with contextlib.suppress(queue.Empty):
+            found = ended.get(timeout=HEARING_S)  # without a timeout nothing is heard on Windows
+            break
+    if isinstance(found, BaseException):
+        try:
+            raise found
+        finally:
+            del found  # or it would keep the levels, by its traceback, until garbage is collected
+    return found
 
 
 def decode(
