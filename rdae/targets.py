@@ -63,7 +63,7 @@ class Target:
     def words(self, measure: float, digits: int = 0) -> str:
         """Name a measure of this kind, with its unit: "36.00 dB"; digits: more of them."""
         places, form = {
-            "size": (0, "{:,.{}f} bytes"),
+            "size": (0, "{:,.{}f} byte" if measure == 1 else "{:,.{}f} bytes"),
             "bpp": (4, "{:.{}f} bpp"),
             "psnr": (2, "{:.{}f} dB"),
             "ms-ssim": (5, "MS-SSIM {:.{}f}"),
@@ -124,8 +124,9 @@ class _Search:
         else:
             slope = self._slope
             if len(at) > 1:
-                first, *_, last = sorted(at)
-                slope = max(slope / 4, (at[last] - at[first]) / (last - first))
+                known = sorted(at)
+                one, other = known[-2:] if low in at else known[:2]  # the nearest, as the curve may bend
+                slope = max(slope / 4, (at[other] - at[one]) / (other - one))
             start = low if low in at else high
             guess = start + (self._aim - at[start]) / slope
         return min(max(round(guess), low + 1), high - 1)

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rdae.errors import TargetError
@@ -50,6 +50,7 @@ RANGES: dict[Kind, tuple[float, float]] = {
     stretch=st.floats(0.5, 1.3),
     grain=st.sampled_from([0.0, 0.3]),
 )
+@example(kind="bpp", where=0.002, bend=-0.59375, stretch=0.5, grain=0.3)
 def test_targets_are_met_in_few_trials(
     kind: Kind, where: float, bend: float, stretch: float, grain: float
 ) -> None:
