@@ -99,19 +99,23 @@ def efforts(
     """
     from rdae.evaluation import effort_levels as levels
     from rdae.evaluation.codecs import Rdae
+    from rdae.evaluation.result_files import is_one_of
     from rdae.evaluation.run import collect_pictures
-    from rdae.storage.files import check_output, encoded, write_atomically
+    from rdae.storage.files import check_output, encoded, identities, write_atomically
 
     # Everything that can be wrong with the request is found before the hours of work.
     pictures = collect_pictures(images)
+    inputs = identities([*pictures, *([] if model is None else [model])])
     others = levels.chosen_codecs(against, settings)
     file_format = ""
     if figure is not None:
         file_format = _drawable(figure)
+    if output is not None and figure is not None and is_one_of(figure, [output]):
+        raise click.UsageError(f"--figure {figure} is where -o writes: give it a name of its own.")
     for path in (output, figure):
         if path is not None:
+            check_output(path, force=force, inputs=inputs)
             path.parent.mkdir(parents=True, exist_ok=True)
-            check_output(path, force=force)
 
     from rdae import open_model
 

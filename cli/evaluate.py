@@ -146,7 +146,7 @@ def evaluate(
     from rdae.evaluation.curves import published
     from rdae.evaluation.result_files import is_one_of, result_file, result_path
     from rdae.evaluation.results import Evaluation
-    from rdae.evaluation.spreadsheet import to_csv
+    from rdae.evaluation.spreadsheet import is_table_of, to_csv
     from rdae.storage.files import check_output, encoded, identities, write_atomically
 
     # Everything that can be wrong with the request is found before the hours of work.
@@ -168,7 +168,9 @@ def evaluate(
             raise click.UsageError(
                 f"--csv {csv_output} is where -o writes results: give it a name of its own."
             )
-        check_output(csv_output, force=force, inputs=inputs)
+        # Where results are kept, their table is written anew: --force would also measure everything again.
+        replaces = force or (output is not None and is_table_of(csv_output, run.labels(pictures)))
+        check_output(csv_output, force=replaces, inputs=inputs)
     references = [_reference(name) for name in against]
     known = [published(name) for name in _names(anchors) if name != "none"]
     opened = None
@@ -248,7 +250,7 @@ def evaluate(
             finish(result, codec.suffix, codec)
 
     if csv_output is not None:
-        write_atomically(csv_output, encoded(to_csv(results)), force=force)
+        write_atomically(csv_output, encoded(to_csv(results)), force=replaces)
     test, *others = [result.curve() for result in results]
     if known and not tables.is_kodak(results[0]):
         click.echo("no BD-rate against published curves: these are not the 24 Kodak pictures")

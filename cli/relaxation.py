@@ -54,13 +54,13 @@ def relaxation(
     from rdae.evaluation.relaxation import measure, table
     from rdae.evaluation.run import collect_pictures
     from rdae.networks import registry
-    from rdae.storage.files import check_output, encoded, write_atomically
+    from rdae.storage.files import check_output, encoded, identities, write_atomically
 
     pictures = collect_pictures(images)
     path = registry.tuned_path() if model is None else registry.find(model)
     if output is not None:
+        check_output(output, force=force, inputs=identities([*pictures, path]))
         output.parent.mkdir(parents=True, exist_ok=True)
-        check_output(output, force=force)
     progress = (lambda _done, _total, _what: None) if quiet else CountLine()
     result = measure(path, pictures, qualities, draws=draws, threads=threads, progress=progress)
     if output is not None:

@@ -120,7 +120,10 @@ def report(
     write_atomically(output, page, force=force)
     progress.clear()
     if not quiet:
-        click.echo(f"{output}  {len(page):,} bytes, {len(shown)} pictures to look at", err=True)
+        click.echo(
+            f"{output}  {len(page):,} bytes, {len(shown)} picture{'s' if len(shown) != 1 else ''} to look at",
+            err=True,
+        )
 
 
 def _words(text: str) -> list[str]:

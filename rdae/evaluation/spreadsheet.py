@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from pathlib import Path
 
 from rdae.evaluation.five_measures import DB, FIVE
 from rdae.evaluation.points import rounded
@@ -35,6 +36,18 @@ COLUMNS = (
     "residual_bits",
     "sha256",
 )
+
+
+def is_table_of(path: Path, pictures: Collection[str]) -> bool:
+    """Whether a file is a table that `to_csv` made, of these pictures alone."""
+    if not path.is_file():  # a pipe would be read for ever
+        return False
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            return tuple(rows.fieldnames or ()) == COLUMNS and all(row["picture"] in pictures for row in rows)
+    except (OSError, ValueError, csv.Error):
+        return False
 
 
 def to_csv(results: Iterable[Evaluation]) -> str:

@@ -2,9 +2,11 @@ import contextlib
 import csv
 import io
 import json
+import os
 import re
 import runpy
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -102,6 +104,27 @@ def test_eval_run_again_measures_only_what_is_missing(pictures: Path, tmp_path: 
         ("c.png", "20.0"),
     ]
     assert float(rows[0]["psnr-y"]) == points(output)[20]["psnr-y"]
+    made = table.read_bytes()
+    table.write_bytes(made[: len(made) // 2])  # an older table is made anew, no other file is replaced
+    assert rdae("eval", pictures, "-q", "20,60,90,95", "-o", output, "--csv", table).code == 0
+    assert table.read_bytes() == made
+    others = made.replace(b"c.png", b"d.png")
+    for words, options in ((b"of somebody's own\n", ("-o", output)), (others, ("-o", output)), (made, ())):
+        table.write_bytes(words)
+        refused = rdae("eval", pictures, "-q", "20,60,90,95", *options, "--csv", table)
+        assert (refused.code, "already there" in refused.stderr) == (1, True)
+        assert table.read_bytes() == words
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_table_can_go_to_a_pipe(tmp_path: Path, pictures: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_text)
+        done = rdae("eval", pictures, "-q", "20,60", "-o", tmp_path / "r.json", "--csv", pipe)
+        assert done.code == 0, done.stderr
+        assert read.result(60).startswith("codec,picture,")
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ def test_the_command_prints_a_table_of_markdown_and_the_process(picture: str) ->
     done = rdae_command("benchmark", picture, "--repeat", "1", "--peers", "jpeg", "--markdown", "--process")
     assert done.exit_code == 0
     assert "| JPEG 4:4:4 | 50 | " in done.stdout
-    assert "of 0.00 megapixels to PNG, median of 1 processes" in done.stdout
+    assert "of 0.00 megapixels to PNG, median of 1 process, " in done.stdout
     done = rdae_command("benchmark", picture, "--repeat", "1", "--peers", "none", "--json", "--process")
     assert json.loads(done.stdout)["process"]["peak_bytes"] == 7_000_000
 

@@ -270,6 +270,24 @@ def test_the_command_prints_and_writes_what_was_measured(pictures: list[Path], t
     assert "is already there; --force replaces it" in refused.stderr
 
 
+@pytest.mark.parametrize("option", ["-o", "--figure"])
+def test_no_output_replaces_a_picture(option: str, pictures: list[Path], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    link = tmp_path / "link.png"
+    link.symlink_to(pictures[0])
+    before = pictures[0].read_bytes()
+    done = rdae_command("efforts", str(pictures[0]), option, str(link), "--force")
+    assert done.exit_code == 1
+    assert done.stderr == f"rdae: the output {link} is an input as well, which is never overwritten\n"
+    assert pictures[0].read_bytes() == before
+
+
+def test_measurements_and_figure_go_to_two_files(pictures: list[Path], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    same = str(tmp_path / "same.svg")
+    assert rdae_command("efforts", str(pictures[0]), "-o", same, "--figure", same).exit_code == 2
+
+
 @pytest.mark.parametrize(
     "options",
     [("--settings", "avif"), ("--settings", "avif=fast"), ("--figure", "f.gif"), ("--effort", "10")],

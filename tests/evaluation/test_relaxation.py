@@ -108,6 +108,12 @@ def test_the_command_writes_what_the_figure_is_drawn_from(
     figure = tmp_path / "relaxation.svg"
     assert rdae_command("plot", str(output), "-o", str(figure)).exit_code == 0
     assert b"<svg" in figure.read_bytes()
+    before = (pictures / "a.png").read_bytes()
+    refused = rdae_command(
+        "relaxation", str(pictures), "--model", str(weights), "-o", str(pictures / "a.png"), "-f"
+    )
+    assert (refused.exit_code, "which is never overwritten" in refused.stderr) == (1, True)
+    assert (pictures / "a.png").read_bytes() == before
     wrong = rdae_command("relaxation", str(pictures), "-q", "120")
     assert wrong.exit_code == 2
     assert "expected numbers from 0 to 100" in wrong.stderr

@@ -65,8 +65,9 @@ class Process:
         unit = "seconds" if self.clock == "wall" else "processor seconds"
         megapixels = f"{self.pixels / 1e6:.2f} megapixels"
         least = f"import {RUNTIME} {self.import_s:.3f} + decode {self.decode_s:.3f}"
+        processes = f"{self.rounds} process{'es' if self.rounds > 1 else ''}"
         text = [
-            f"rdae decompress of {megapixels} to PNG, median of {self.rounds} processes, {unit}:",
+            f"rdae decompress of {megapixels} to PNG, median of {processes}, {unit}:",
             f"  whole process {self.decompress_s:.3f}; {least}: {self.ratio:.2f} times as long",
         ]
         if self.peak_bytes is not None:
