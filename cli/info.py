@@ -37,7 +37,10 @@ def info(files: tuple[str, ...], *, recursive: bool, as_json: bool) -> None:
         try:
             facts = _facts(each)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other files go on
-            complain(each.location, failure(error, each.location))
+            why = failure(error, each.location)
+            complain(each.location, why)
+            if as_json:
+                click.echo(json.dumps({"file": each.location, "error": one_line(why)}))
             failed += 1
             continue
         if as_json:

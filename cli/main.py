@@ -89,6 +89,8 @@ def main() -> None:
     """A learned image codec: pictures to small .rdae files and back."""
     # Of odd files, which end as pictures, notes and errors of our own. The library leaves this to its users' programs.
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    # Of letters that no font has, for which a figure shows boxes.
+    warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
 
 
 def _print_versions(context: click.Context) -> None:

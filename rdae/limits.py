@@ -9,6 +9,12 @@ BLOCK = 64
 """Side in pixels of what takes at least a byte of latents, and costs as much as if it were full."""
 
 
+def counted_sides(width: int, height: int) -> tuple[int, int]:
+    """A side of less than BLOCK counts as BLOCK, as that is what it costs."""
+    return max(width, BLOCK), max(height, BLOCK)
+
+
 def counted_pixels(width: int, height: int) -> int:
-    """What limits on pixels are about: a side of less than BLOCK counts as BLOCK, as that is what it costs."""
-    return max(width, BLOCK) * max(height, BLOCK)
+    """What limits on pixels are about."""
+    across, down = counted_sides(width, height)
+    return across * down

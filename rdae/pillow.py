@@ -3,8 +3,8 @@
     Image.open("x.rdae")                    # reads the header, profile, EXIF and XMP; no runtime yet
     image.load()                            # decodes, as does all that needs pixels
     image.thumbnail((256, 256))             # decodes at 1/2, 1/4 or 1/8 of the size, if that is enough
-    image.save("x.rdae", quality=40)        # also: tune, effort, alpha_quality, background, exif, icc_profile,
-                                            # xmp, model, verify, note
+    image.save("x.rdae", quality=40)        # also: tune, target, effort, alpha_quality, background, metadata,
+                                            # exif, icc_profile, xmp, model, verify, note
 
 Errors are Pillow's: UnidentifiedImageError for what is no .rdae file, OSError for one that cannot be decoded and for
 pictures that cannot be coded.
@@ -160,6 +160,8 @@ def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:  
             verify=bool(options.get("verify", False)),
             exact=bool(options.get("exact", True)),
             lossless=bool(options.get("lossless", False)),
+            target=options.get("target"),
+            metadata=options.get("metadata", True),
             alpha_quality=EXACT if options.get("alpha_quality") is None else options["alpha_quality"],
             background=options.get("background"),
             note=options.get("note") or silent,

@@ -271,6 +271,26 @@ def test_a_tune_and_a_model_exclude_each_other(opened: api.Model, tiny_path: Pat
         rdae.compress(photo(3, 3), tune="sharp")
 
 
+def test_a_model_s_name_is_for_open_model() -> None:
+    with pytest.raises(TypeError, match=r"model is str, expected what rdae\.open_model returns"):
+        rdae.compress(photo(3, 3), model="rdae-base")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"model is str, expected what rdae\.open_model returns"):
+        rdae.decompress(b"", model="rdae-base")  # type: ignore[arg-type]
+
+
+def test_one_kind_of_metadata_needs_no_list(opened: api.Model) -> None:
+    image = Image.fromarray(photo(20, 30))
+    image.info["xmp"] = b"<x:xmpmeta/>"
+    assert rdae.compress(image, model=opened, metadata="xmp") == rdae.compress(
+        image, model=opened, metadata=["xmp"]
+    )
+    assert rdae.compress(image, model=opened, metadata="xmp") != rdae.compress(
+        image, model=opened, metadata=False
+    )
+    with pytest.raises(ValueError, match="metadata iptc, expected exif, icc, xmp"):
+        rdae.compress(image, model=opened, metadata="iptc")
+
+
 def test_a_file_is_decoded_with_the_model_that_it_names(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -63,6 +63,15 @@ def test_what_is_dropped_is_told_to_whoever_asks() -> None:
     assert told == ["HSV converted to RGB without a profile"]
 
 
+def test_a_target_and_what_metadata_is_kept_are_options(model: api.Model) -> None:
+    image = picture("RGB")
+    image.info["xmp"], image.info["icc_profile"] = b"<x:xmpmeta/>", b"no profile that anybody knows"
+    small = saved(image, model=model, target=rdae.Target("size", 900))
+    assert len(small.getvalue()) <= 900
+    assert "xmp" in Image.open(small).info
+    assert "xmp" not in Image.open(saved(image, model=model, metadata=False)).info
+
+
 def test_alpha_may_have_fewer_levels_or_a_background() -> None:
     exact, few, none = (
         Image.open(saved(picture("RGBA"), **options))

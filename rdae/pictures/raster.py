@@ -77,10 +77,10 @@ def check_size(width: int, height: int) -> None:
 
 
 def kept_kinds(metadata: bool | Collection[str]) -> frozenset[str]:
-    """The kinds of METADATA that are kept: all, none, or some by name; ValueError for a name that is none of them."""
+    """The kinds of METADATA that are kept: all, none, one or some by name; ValueError for another name."""
     if isinstance(metadata, bool):
         return METADATA if metadata else frozenset()
-    kinds = frozenset(metadata)
+    kinds = frozenset([metadata] if isinstance(metadata, str) else metadata)
     if not kinds <= METADATA:
         unknown = ", ".join(sorted(kinds - METADATA))
         raise ValueError(f"metadata {unknown}, expected {', '.join(sorted(METADATA))}")

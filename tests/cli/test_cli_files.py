@@ -491,6 +491,12 @@ def test_info_tells_of_several_files_and_goes_on_past_those_that_are_none() -> N
         told = rdae_command("info", "c.rdae", *arguments, "--json")
         assert [json.loads(line)["file"] for line in told.stdout.splitlines()] == ["c.rdae", "deep/d.rdae"]
         assert (told.exit_code, told.stderr) == (0, "")
+    told = rdae_command("info", "none.rdae", "c.rdae", "--json")
+    assert json.loads(told.stdout.splitlines()[0]) == {
+        "file": "none.rdae",
+        "error": "No such file or directory",
+    }
+    assert (told.exit_code, len(told.stdout.splitlines())) == (1, 2)
 
 
 def tagged() -> None:

@@ -282,7 +282,9 @@ def test_what_a_file_has_beside_latents_leaves_its_pixels_as_they_are(
 
 
 def test_more_pixels_than_allowed_are_refused_before_any_work(tiny: Model, file: encode.Encoded) -> None:
-    with pytest.raises(StreamError, match="70 x 50 pixels, more than the 4479 allowed"):
+    with pytest.raises(
+        StreamError, match="70 x 50 pixels, which count as 70 x 64, more than the 4479 allowed"
+    ):
         decode.decode(file.data, tiny, max_pixels=4479)
     huge = Header(2**29, 2**29, tiny.model_id, 0)
     whole = Container(Header(1, 1, tiny.model_id, 0), (Section(SectionType.LATENTS, b"x"),))
