@@ -5,6 +5,7 @@ Sources: ISO/IEC 14496-12 and 23008-12 (ISO base media, HEIF), the AV1 image for
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
@@ -54,6 +55,23 @@ def of_jpeg2000(file: BinaryIO) -> Said:
             profile = profile or content[3:]
     start = head.find(CODESTREAM)
     return Said(bits=_codestream_bits(head[start:]) if start >= 0 else 0, profile=profile)
+
+
+def outermost(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Type, beginning and end of each box that is in no other, up to what is no box; a type is printable ASCII."""
+    size = file.seek(0, os.SEEK_END)
+    at = 0
+    while at + 8 <= size:
+        file.seek(at)
+        head = file.read(16)
+        kind, length = head[4:8], int.from_bytes(head[:4], "big")
+        if length == 1:  # the real one follows
+            length = int.from_bytes(head[8:], "big")
+        end = size if length == 0 else min(at + length, size)
+        if end < at + 8 or not (kind.isascii() and kind.decode("ascii").isprintable()):
+            return
+        yield kind, at, end
+        at = end
 
 
 def _codestream_bits(data: bytes) -> int:

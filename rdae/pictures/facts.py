@@ -1,11 +1,10 @@
-"""What a picture file says that Pillow does not pass on: how deep its samples are, its colours, and what is not kept.
+"""What a picture file says that Pillow does not pass on: how deep its samples are, and its colours.
 
 Asked before the pixels are loaded, as Pillow closes some files with that.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import io
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from PIL import Image
 
 from rdae.pictures import boxes, colours, exif, png_chunks
 from rdae.pictures.colours import Colours
-from rdae.pictures.left_behind import left_behind
 from rdae.pictures.png_chunks import Survey
 
 ROUNDED = "{} bits rounded to 8"
@@ -42,7 +40,7 @@ class Facts:
     picture with the lower bytes of samples of 16 bits, of which Pillow gives the upper ones. key: the transparent
     colour, in samples of so many bits. inverted: 0 is white, and Pillow does not turn it. colours: what is described
     without a profile; described_first: whatever a profile says. icc, xmp: what Pillow does not give. notes: of what is
-    changed. not_kept: what a container has no place for. refused: why the picture cannot be taken at all.
+    changed. refused: why the picture cannot be taken at all.
     """
 
     bits: int = 8
@@ -55,7 +53,6 @@ class Facts:
     icc: bytes | None = None
     xmp: bytes | None = None
     notes: tuple[str, ...] = ()
-    not_kept: tuple[str, ...] = ()
     refused: str = ""
 
 
@@ -65,18 +62,11 @@ def facts_of(image: Image.Image, said: Survey | None = None) -> Facts:
     said: of a PNG that was looked through already.
     """
     file = getattr(image, "fp", None)
-    if file is None or not getattr(image, "tile", None):
-        return Facts(not_kept=tuple(left_behind(image)))
+    # Of some formats Pillow has all that it needs, and the user has closed the file.
+    if file is None or getattr(file, "closed", False) or not getattr(image, "tile", None):
+        return Facts()
     if image.format == "PNG":
-        said = said or _surveyed(image)
-    return dataclasses.replace(_of_format(image, said), not_kept=tuple(left_behind(image, said)))
-
-
-def _of_format(image: Any, said: Survey | None) -> Facts:
-    """All but what is not kept.  said: of a PNG."""
-    if said is not None:
-        return _of_png(image, said)
-    file = image.fp
+        return _of_png(image, said or _surveyed(image))
     if image.format in ("AVIF", "HEIF"):
         told = boxes.of_heif(file)
         return _of_boxes(image, told, ROUNDED)

@@ -8,7 +8,7 @@ kept say that it was.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -87,25 +87,26 @@ def from_pillow(
     *,
     metadata: bool | Collection[str] = True,
     facts: Facts | None = None,
-    account: bool = False,
+    left_behind: Iterable[str] | None = None,
 ) -> Raster:
     """A raster of an image in any mode but floating point; PictureError if it is broken, or has too many pixels.
 
     metadata: keep EXIF and XMP, and a profile other than sRGB's; or which of METADATA are kept. Without its profile a
     picture is converted to sRGB; colours that are not RGB or grey are so either way. facts: of the image, if they are
-    known; else it is asked. account: note what there is no place for, too.
+    known; else it is asked. left_behind: what else its file holds, to be noted with all that is not kept; None: nothing
+    of that is noted.
     """
     kept = kept_kinds(metadata)
     check_size(image.width, image.height)
     try:
-        raster, not_kept = _from_pillow(image, note, kept, facts or facts_of(image))
+        raster, not_kept = _from_pillow(image, note, kept, facts or facts_of(image), left_behind or ())
     except PictureError:
         raise
     except MemoryError as error:
         raise no_memory(image) from error
     except Exception as error:  # Pillow's many ways to say that a file is broken, or a mode has no way to RGB
         raise PictureError(f"the picture's data is broken: {words(error)}") from error
-    if account:
+    if left_behind is not None:
         for line in not_kept:
             note(line)
     return raster
@@ -129,7 +130,7 @@ def no_memory(image: Image.Image) -> PictureError:
 
 
 def _from_pillow(
-    image: Image.Image, note: Note, kept: frozenset[str], facts: Facts
+    image: Image.Image, note: Note, kept: frozenset[str], facts: Facts, left_behind: Iterable[str]
 ) -> tuple[Raster, list[str]]:
     """The raster, and lines about what there is no place for in it."""
     if facts.refused:
@@ -162,7 +163,8 @@ def _from_pillow(
                 alpha = np.full((height, width), 255, np.uint8)
             alpha[top:bottom] = transparency
         say = silent  # all bands have the same to say
-    not_kept = [f"{NOT_KEPT}{', '.join(facts.not_kept)}"] if kept and facts.not_kept else []
+    named = ", ".join(left_behind)
+    not_kept = [NOT_KEPT + named] if kept and named else []
     if colours.srgb_profile and "icc" in kept:
         not_kept.append(SRGB_LEFT_OUT)
     raster = Raster(

@@ -5,17 +5,17 @@ Sources: ITU-T T.81 annex B (JPEG), W3C PNG, the WebP container, ISO/IEC 14496-1
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, BinaryIO
 
-from rdae.pictures import exif
-from rdae.pictures.boxes import CODESTREAM
+from rdae.pictures import boxes, exif
 from rdae.pictures.png_chunks import FILLING, Survey
 
 MOST_NAMES, MOST_LETTERS = 3, 24  # of one kind, and of a name: a stranger's words
+MOST_PARTS = 1000  # of a file that are looked at: a hostile one may have millions
 
 FILE_TYPE = b"ftyp"
 
@@ -62,7 +62,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 def left_behind(image: Any, said: Survey | None = None) -> Iterator[str]:
     """What a container has no place for, in an image of Pillow's; its file's position is kept.
 
-    said: of a PNG.  An image that is loaded, or was never a file, says little.
+    said: of a PNG.  Of an image that is not loaded yet, as Pillow closes some files with that.
     """
     photoshop = image.info.get("photoshop")
     resources = set(photoshop) if isinstance(photoshop, dict) else set()
@@ -86,12 +86,10 @@ def left_behind(image: Any, said: Survey | None = None) -> Iterator[str]:
         yield from _named("chunk", said.unknown)
         if said.rest:
             yield _bytes_after(said.rest)
-    file = getattr(image, "fp", None)
-    if file is not None:
-        place = file.tell()
-        told = list(_beside_the_picture(image, file))
-        file.seek(place)
-        yield from told
+    place = image.fp.tell()
+    told = list(_beside_the_picture(image, image.fp))
+    image.fp.seek(place)
+    yield from told
 
 
 def _beside_the_picture(image: Any, file: BinaryIO) -> Iterator[str]:
@@ -99,15 +97,15 @@ def _beside_the_picture(image: Any, file: BinaryIO) -> Iterator[str]:
     rest = b""
     if image.format in ("JPEG", "MPO"):
         file.seek(0)
-        rest = file.read()
-        for _ in range(getattr(image, "n_frames", 1)):  # of the others it is said that they are not taken
-            rest = _after_jpeg(rest)
+        data = file.read()
+        # Of the pictures after the first it is said that they are not taken.
+        rest = data[_end_of_jpegs(data, getattr(image, "n_frames", 1)) :]
     elif image.format == "WEBP":
-        unknown, rest = _of_webp(file)
+        unknown, rest = _beside_webp(file)
         yield from _named("chunk", unknown)
     elif image.format in BOXES:
-        unknown, rest = _of_boxes(file, BOXES[image.format])
-        yield from _named("box", unknown)
+        unknown, rest = _beside_boxes(file, BOXES[image.format])
+        yield from _named("box", unknown, "boxes")
     if rest.strip(FILLING):
         yield _bytes_after(len(rest))
 
@@ -116,28 +114,39 @@ def _bytes_after(count: int) -> str:
     return f"{count:,} byte{'s' if count > 1 else ''} after its end"
 
 
-def _after_jpeg(data: bytes) -> bytes:
-    """What follows the marker that ends the first JPEG in some bytes; nothing if there is none."""
-    at = data.find(START_OF_IMAGE) + len(START_OF_IMAGE)
+def _end_of_jpegs(data: bytes, count: int) -> int:
+    """Where the last of so many JPEGs ends, or of as many as there are; if it has no end, where the data end."""
+    end = 0
+    for _ in range(count):
+        start = data.find(START_OF_IMAGE, end)
+        if start < 0:
+            break
+        end = _end_of_jpeg(data, start)
+    return end
+
+
+def _end_of_jpeg(data: bytes, start: int) -> int:
+    at = start + len(START_OF_IMAGE)
     while found := _MARKER.search(data, at):
         at = found.end()
-        marker = data[at - 1]
-        if marker == END_OF_IMAGE:
-            return data[at:]
+        if data[at - 1] == END_OF_IMAGE:
+            return at
         length = int.from_bytes(data[at : at + 2], "big")
         if length < LEAST_LENGTH:
             break  # it is damaged
         at += length  # coded data follow the segment that begins a scan
-    return b""
+    return len(data)
 
 
-def _of_webp(file: BinaryIO) -> tuple[Iterable[str], bytes]:
+def _beside_webp(file: BinaryIO) -> tuple[Iterable[str], bytes]:
     """The unknown chunks of a WebP, and what follows it."""
     file.seek(0)
     end = 8 + int.from_bytes(file.read(8)[4:], "little")
     unknown: dict[str, None] = {}
     at = 12
-    while at + 8 <= end:
+    for _ in range(MOST_PARTS):
+        if at + 8 > end:
+            break
         file.seek(at)
         head = file.read(8)
         if len(head) < 8:
@@ -150,30 +159,21 @@ def _of_webp(file: BinaryIO) -> tuple[Iterable[str], bytes]:
     return unknown, file.read()
 
 
-def _of_boxes(file: BinaryIO, known: frozenset[bytes]) -> tuple[Iterable[str], bytes]:
+def _beside_boxes(file: BinaryIO, known: frozenset[bytes]) -> tuple[Iterable[str], bytes]:
     """The types of a file's outermost boxes that are not known, and what follows: another file, or no boxes."""
-    size = file.seek(0, os.SEEK_END)
     unknown: dict[str, None] = {}
     types: set[bytes] = set()
-    at = 0
-    while at + 8 <= size:
-        file.seek(at)
-        head = file.read(16)
-        kind, length = head[4:8], int.from_bytes(head[:4], "big")
+    end = 0
+    for kind, start, after in islice(boxes.outermost(file), MOST_PARTS):
         if kind == FILE_TYPE and kind in types:
+            end = start  # another file begins
             break
-        if head.startswith(CODESTREAM) or not head.strip(FILLING):
-            return unknown, b""
-        if kind not in known:
-            unknown[kind.decode("latin-1")] = None
         types.add(kind)
-        if length == 1:
-            length = int.from_bytes(head[8:], "big")
-        if length < 8:  # 0: it is the last
-            return unknown, b""
-        at += length
-    file.seek(at)
-    return unknown, file.read()
+        if kind not in known:
+            unknown[kind.decode("ascii")] = None
+        end = after
+    file.seek(end)
+    return unknown, file.read() if types else b""  # a bare codestream has no boxes
 
 
 def _unknown_segments(segments: Sequence[tuple[str, bytes]]) -> list[str]:
@@ -189,14 +189,15 @@ def _unknown_tags(tags: Any) -> list[str]:
     return [str(tag) for tag in sorted(tags) if tag not in TIFF_KNOWN]
 
 
-def _named(kind: str, names: Iterable[str]) -> Iterator[str]:
+def _named(kind: str, names: Iterable[str], kinds: str = "") -> Iterator[str]:
     """One phrase for all of a kind, if there are any: those with other names are counted."""
-    different = list(dict.fromkeys(names))
+    different = list(dict.fromkeys(name.strip() for name in names))
     if not different:
         return
-    told = ", ".join(_shown(name.strip()) for name in different[:MOST_NAMES])
+    told = ", ".join(map(_shown, different[:MOST_NAMES]))
     rest = len(different) - MOST_NAMES
-    yield f"{kind}{'s' if len(different) > 1 else ''} {told}{f' and {rest:,} more' if rest > 0 else ''}"
+    which = kind if len(different) == 1 else kinds or f"{kind}s"
+    yield f"{which} {told}{f' and {rest:,} more' if rest > 0 else ''}"
 
 
 def _texts_words(texts: Counter[str]) -> str:

@@ -43,6 +43,7 @@ KNOWN = frozenset(
 FILLING = b"\0\xff\r\n"
 """Bytes with which some programs fill a file up."""
 MOST_NAMES = 8  # of texts: a stranger's words
+MOST_UNKNOWN = 1000  # types of chunks
 XMP_KEY = b"XML:com.adobe.xmp"
 
 
@@ -100,7 +101,7 @@ def survey(file: BinaryIO) -> tuple[Survey, BinaryIO]:
     """What a PNG says, and the file that Pillow can read: the same one, or one without what it stumbles over."""
     found, left_out, texts_bytes = Survey(), set[int](), 0
     kind, end = b"", 0
-    for place, kind, length, end in _chunks(file):  # noqa: B007 - that of the last one
+    for place, kind, length, end in _chunks(file):  # noqa: B007 - where the last one ends is asked below
         if kind == b"IDAT" or length > MOST_BYTES:
             _count_unknown(found, kind)
             continue
@@ -176,7 +177,7 @@ def _content(file: BinaryIO, place: int, kind: bytes, length: int) -> tuple[byte
 
 def _count_unknown(found: Survey, kind: bytes) -> None:
     """Remember a type of chunk that a reader may leave out, if nothing here knows it."""
-    if kind[0:1].islower() and kind not in KNOWN:
+    if kind[0:1].islower() and kind not in KNOWN and len(found.unknown) < MOST_UNKNOWN:
         found.unknown[kind.decode("latin-1")] = None
 
 

@@ -21,6 +21,7 @@ from rdae.pictures import png_chunks
 from rdae.pictures.facts import Facts, facts_of
 from rdae.pictures.formats import FORMATS, HEAD_BYTES, plug_in_for, wanting
 from rdae.pictures.images import from_pillow, no_memory, to_raster, words
+from rdae.pictures.left_behind import left_behind
 from rdae.pictures.raster import Note, Raster, check_size, silent
 from rdae.storage.files import open_input, read_bounded
 
@@ -83,6 +84,7 @@ def _raster_in(file: BinaryIO, note: Note, *, metadata: bool | Collection[str], 
         check_size(image.width, image.height)
         try:
             facts = _facts_of_taken(image, said)
+            told = tuple(left_behind(image, said)) if account else None
             image.load()
             # Of some formats (ICO, ICNS) the size is known only now.
             check_size(image.width, image.height)
@@ -103,7 +105,7 @@ def _raster_in(file: BinaryIO, note: Note, *, metadata: bool | Collection[str], 
             )
         if frames > 1:
             note(f"only the first of {frames} frames taken")
-        return from_pillow(image, note, metadata=metadata, facts=facts, account=account)
+        return from_pillow(image, note, metadata=metadata, facts=facts, left_behind=told)
 
 
 def _facts_of_taken(image: Image.Image, said: png_chunks.Survey | None) -> Facts:

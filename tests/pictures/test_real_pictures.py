@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import threading
 import warnings
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +32,7 @@ from rdae.pictures import (
     writing,
 )
 from rdae.pictures.images import from_pillow
+from rdae.pictures.left_behind import left_behind
 from rdae.pictures.raster import Raster, to_pillow
 
 Levels = npt.NDArray[np.integer]
@@ -633,6 +636,14 @@ JPEG, PNG, WEBP = saved(RGB, "JPEG"), saved(RGB, "PNG"), saved(RGB, "WEBP")
         (saved(RGB, "AVIF") + bytes(300), None),
         (saved(RGB, "AVIF") + FILM, "4,012 bytes after its end"),
         (saved(RGB, "AVIF") + struct.pack(">I", 16) + b"mpvd" + bytes(8), "box mpvd"),
+        (saved(RGB, "AVIF") + struct.pack(">I4sQ", 1, b"mpvd", 16) + b"\0\0\0\0uuid", "boxes mpvd, uuid"),
+        (saved(RGB, "AVIF") + struct.pack(">I4sQ", 1, b"mdat", 2**64 - 1), None),
+        (saved(RGB, "AVIF") + JPEG, f"{len(JPEG):,} bytes after its end"),
+        (saved(RGB, "AVIF") + b"PK\3\4" + bytes(9) + b"zip", "16 bytes after its end"),
+        (saved(RGB, "AVIF") + struct.pack(">I4s", 7, b"mpvd"), "8 bytes after its end"),
+        (saved(RGB, "JPEG2000", no_jp2=True) + FILM, "comment"),
+        (JPEG[:2] + segment(0xE5, b"a") + segment(0xE5, b"a ") + JPEG[2:], "segment APP5 a"),
+        (JPEG[:-2] + b"\xff\xe5\0\1" + b"\xff\xd9 more", None),  # damaged: where it ends is not known
         (
             saved(RGB, "JPEG2000", no_jp2=False) + struct.pack(">I", 16) + b"uuid" + bytes(8),
             "comment, box uuid",
@@ -650,6 +661,27 @@ def test_a_film_after_several_pictures_is_named() -> None:
     assert notes == ["only the first of 3 frames taken"]
     _, notes = read(data + FILM)
     assert notes == ["only the first of 3 frames taken", "not kept: 4,012 bytes after its end"]
+
+
+@pytest.mark.parametrize("frames", [b"", b"\xff\xd8\xff\xd9"])
+def test_pictures_that_a_file_only_claims_to_have_take_no_time(frames: bytes) -> None:
+    # That many copies of the rest would be 40 GB.
+    file = io.BytesIO(JPEG + 3999 * frames + 10_000_000 * b"x")
+    image = SimpleNamespace(format="MPO", n_frames=4000, info={}, fp=file)
+    assert [*left_behind(image)] == ["10,000,000 bytes after its end"]
+
+
+def test_a_million_parts_are_not_all_looked_at() -> None:
+    chunks = b"".join(b"%04d\0\0\0\0" % (n % 10_000) for n in range(100_000))
+    _, notes = read(riff(WEBP, chunks))
+    (note,) = notes
+    assert re.fullmatch(r"not kept: chunks 0000, 0001, 0002 and 99\d more", note)
+
+
+def test_an_image_whose_file_was_closed_is_read_all_the_same() -> None:
+    with io.BytesIO(WEBP) as file:
+        image = Image.open(file)
+    assert from_pillow(image).levels.shape == (RGB.height, RGB.width, 3)
 
 
 def test_a_tiffs_other_tags_are_named() -> None:
