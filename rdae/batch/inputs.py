@@ -218,7 +218,7 @@ def _matching(pattern: str) -> tuple[list[str], list[OSError]]:
     hidden_too = any(part.startswith(".") for part in wanted)
     unreadable: list[OSError] = []
     found: set[str] = set()
-    for base in glob.glob(str(Path(*parts[:begin]))):  # noqa: PTH207
+    for base in filter(os.path.isdir, glob.glob(str(Path(*parts[:begin])))):  # noqa: PTH207
         for at, folders, names in os.walk(base, onerror=unreadable.append):
             folders[:] = [name for name in folders if hidden_too or not name.startswith(".")]
             inside = Path(at).relative_to(base).parts

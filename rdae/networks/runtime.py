@@ -153,14 +153,16 @@ def open_ahead(wanted: Sequence[Graph]) -> None:
 
 
 def _open_all(wanted: Sequence[Graph]) -> None:
-    with contextlib.suppress(Exception):
-        for graph in wanted:
-            if _ending():
-                break
-            graph.open()
-    with _ahead:
-        _being_opened.difference_update(wanted)
-        _openers.discard(threading.current_thread())
+    try:
+        with contextlib.suppress(Exception):
+            for graph in wanted:
+                if _ending() or _forking.is_set():
+                    break
+                graph.open()
+    finally:
+        with _ahead:
+            _being_opened.difference_update(wanted)
+            _openers.discard(threading.current_thread())
 
 
 def _ending() -> bool:
@@ -168,34 +170,51 @@ def _ending() -> bool:
     return not threading.main_thread().is_alive()
 
 
-_ahead = threading.RLock()  # for the two below
+_ahead = threading.RLock()  # guards the two below
 _openers: set[threading.Thread] = set()
 _being_opened: weakref.WeakSet[Graph] = weakref.WeakSet()
+_forking = threading.Event()
 
 
 def _hold_openers() -> None:
-    """Before a fork: wait for the openers and begin no other, as nobody would release their locks in the child."""
+    """Before a fork: let the openers end and begin no other, as nobody would release the runtime's locks in the child.
+
+    Python ignores what is raised here, such as by Ctrl-C, and forks all the same: what comes after relies on nothing.
+    """
+    _forking.set()
     while True:
         _ahead.acquire()
-        if not _openers:
-            return  # and no other begins
-        waited_for = list(_openers)
+        waited_for = [opener for opener in _openers if opener.is_alive()]
+        if not waited_for:
+            return
         _ahead.release()
         for opener in waited_for:
             opener.join()
+
+
+def _go_on() -> None:
+    """After a fork, in the parent."""
+    _forking.clear()
+    with contextlib.suppress(RuntimeError):  # it is not held
+        _ahead.release()
 
 
 _graphs: weakref.WeakSet[Graph] = weakref.WeakSet()
 
 
 def _forget_all() -> None:
-    _ahead.release()
+    """After a fork, in the child, where no other thread is left."""
+    global _ahead  # noqa: PLW0603 - whoever holds it is gone
+    _ahead = threading.RLock()
+    _openers.clear()
+    _being_opened.clear()
+    _forking.clear()
     for graph in list(_graphs):
         graph.forget()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_hold_openers, after_in_parent=_ahead.release, after_in_child=_forget_all)
+    os.register_at_fork(before=_hold_openers, after_in_parent=_go_on, after_in_child=_forget_all)
 
 
 def _immortal(thing: object) -> None:

@@ -158,7 +158,7 @@ def test_a_circle_of_links_has_an_end() -> None:
     ],
 )
 def test_patterns_of_any_depth_mean_what_glob_says(pattern: str) -> None:
-    make("a/a.png", "a/b/c.png", "a/b/c/d.png", "b/c.jpg", "a/.h/e.png", ".h/f.png", "c/.g.png")
+    make("t.txt", "a/a.png", "a/b/c.png", "a/b/c/d.png", "b/c.jpg", "a/.h/e.png", ".h/f.png", "c/.g.png")
     expected = {hit for hit in glob.glob(pattern, recursive=True) if Path(hit).is_file()}  # noqa: PTH207
     found = find_inputs([pattern], {".png"})
     assert {each.location for each in found if not each.problem} == expected

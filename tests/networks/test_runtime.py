@@ -341,6 +341,74 @@ def test_a_fork_while_another_thread_opens_something_leaves_a_child_that_works(
     assert run_with_model(tiny_path, code) == "0"
 
 
+@forks
+def test_ctrl_c_during_a_fork_leaves_a_child_that_works(tiny_path: Path) -> None:
+    """Python ignores what is raised before a fork, and goes on."""
+    code = """
+    import signal, threading
+    from rdae.networks import graphs, runtime
+    through(1)
+    class Slow(threading.Thread):
+        def join(self, timeout=None):
+            raise KeyboardInterrupt
+    waited_for = Slow(target=threading.Event().wait, args=(2,))
+    waited_for.start()
+    runtime._openers.add(waited_for)
+    sys.unraisablehook = lambda _: None
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        through(1)
+        MODEL.loaded.open_ahead(graphs.SEARCHING)
+        for opener in [*runtime._openers]:
+            opener.join()
+        os._exit(0 if all(MODEL.loaded.graphs[name].is_open for name in graphs.SEARCHING) else 1)
+    print(os.waitpid(child, 0)[1])
+    runtime._openers.discard(waited_for)
+    through(1)
+    """
+    assert run_with_model(tiny_path, code) == "0"
+
+
+@forks
+def test_a_fork_waits_for_one_graph_and_not_for_all(tiny_path: Path) -> None:
+    """And the next work goes on to open them."""
+    code = """
+    import time
+    from rdae.networks import graphs, runtime
+    order = []
+    def slowly(graph, read):
+        def again():
+            order.append(graph)
+            time.sleep(0.3)
+            return read()
+        return again
+    for graph in MODEL.loaded.graphs.values():
+        graph._read = slowly(graph, graph._read)
+    MODEL.loaded.open_ahead(graphs.SEARCHING)
+    while not order:
+        time.sleep(0.01)
+    if os.fork() == 0:
+        os._exit(0)
+    assert os.wait()[1] == 0
+    print(len(order) < len(graphs.SEARCHING))
+    MODEL.loaded.open_ahead(graphs.DECODING)
+    for opener in [*runtime._openers]:
+        opener.join()
+    assert all(MODEL.loaded.graphs[name].is_open for name in graphs.DECODING)
+    """
+    assert run_with_model(tiny_path, code) == "True"
+
+
+def test_a_program_may_end_while_graphs_are_opened(tiny_path: Path) -> None:
+    code = """
+    from rdae.networks import graphs
+    MODEL.loaded.open_ahead(graphs.SEARCHING)
+    print("end")
+    """
+    assert run_with_model(tiny_path, code) == "end"
+
+
 def test_threads_share_a_model(tiny_path: Path) -> None:
     """Also when the first use of each graph is by several at once."""
     code = """
