@@ -99,13 +99,13 @@ def efforts(
     """
     from rdae.evaluation import effort_levels as levels
     from rdae.evaluation.codecs import Rdae
-    from rdae.evaluation.result_files import is_one_of
+    from rdae.evaluation.result_files import is_one_of, model_files
     from rdae.evaluation.run import collect_pictures
     from rdae.storage.files import check_output, encoded, identities, write_atomically
 
     # Everything that can be wrong with the request is found before the hours of work.
     pictures = collect_pictures(images)
-    inputs = identities([*pictures, *([] if model is None else [model])])
+    inputs = identities([*pictures, *model_files(model)])
     others = levels.chosen_codecs(against, settings)
     file_format = ""
     if figure is not None:

@@ -144,7 +144,7 @@ def evaluate(
     from rdae.evaluation import memory as memory_of
     from rdae.evaluation.codecs import Codec, Rdae, find_codecs
     from rdae.evaluation.curves import published
-    from rdae.evaluation.result_files import is_one_of, result_file, result_path
+    from rdae.evaluation.result_files import is_one_of, model_files, result_file, result_path
     from rdae.evaluation.results import Evaluation
     from rdae.evaluation.spreadsheet import is_table_of, to_csv
     from rdae.storage.files import check_output, encoded, identities, write_atomically
@@ -160,7 +160,7 @@ def evaluate(
     suffixes = [*([] if peers_only else [""]), *(codec.suffix for codec in chosen)]
     outputs = [] if output is None else [result_path(output, suffix) for suffix in suffixes]
     checkpoints = [name.partition("=")[2] for name in wanted if "=" in name]
-    inputs = identities([*pictures, *against, *checkpoints, *([] if model is None else [model])])
+    inputs = identities([*pictures, *against, *checkpoints, *model_files(model)])
     for path in outputs:
         check_output(path, force=True, inputs=inputs)
     if csv_output is not None:
@@ -168,9 +168,7 @@ def evaluate(
             raise click.UsageError(
                 f"--csv {csv_output} is where -o writes results: give it a name of its own."
             )
-        # Where results are kept, their table is written anew: --force would also measure everything again.
-        replaces = force or (output is not None and is_table_of(csv_output, run.labels(pictures)))
-        check_output(csv_output, force=replaces, inputs=inputs)
+        check_output(csv_output, force=True, inputs=inputs)
     references = [_reference(name) for name in against]
     known = [published(name) for name in _names(anchors) if name != "none"]
     opened = None
@@ -190,7 +188,16 @@ def evaluate(
     }
     if opened is not None:
         files[""] = result_file(output, "", opened.identity, labels, at, afresh=force)
+    replaces = force
     if csv_output is not None:
+        # Where results are kept, their table is written anew: --force would also measure everything again.
+        measured = [(codec.title, codec.qualities) for codec in chosen]
+        measured += [] if opened is None else [(opened.title, at)]
+        points = [
+            (title, label, float(q)) for title, qualities in measured for label in labels for q in qualities
+        ]
+        replaces = force or (output is not None and is_table_of(csv_output, points))
+        check_output(csv_output, force=replaces)
         csv_output.parent.mkdir(parents=True, exist_ok=True)
 
     count = CountLine()

@@ -52,6 +52,7 @@ def relaxation(
     then 1.
     """
     from rdae.evaluation.relaxation import measure, table
+    from rdae.evaluation.result_files import model_files
     from rdae.evaluation.run import collect_pictures
     from rdae.networks import registry
     from rdae.storage.files import check_output, encoded, identities, write_atomically
@@ -59,7 +60,7 @@ def relaxation(
     pictures = collect_pictures(images)
     path = registry.tuned_path() if model is None else registry.find(model)
     if output is not None:
-        check_output(output, force=force, inputs=identities([*pictures, path]))
+        check_output(output, force=force, inputs=identities([*pictures, *model_files(path)]))
         output.parent.mkdir(parents=True, exist_ok=True)
     progress = (lambda _done, _total, _what: None) if quiet else CountLine()
     result = measure(path, pictures, qualities, draws=draws, threads=threads, progress=progress)

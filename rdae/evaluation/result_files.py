@@ -10,6 +10,7 @@ from typing import Any
 
 from rdae.evaluation.results import Evaluation
 from rdae.evaluation.reuse import Known, known_from
+from rdae.networks import graphs
 from rdae.storage.files import check_output, encoded, identities, write_atomically
 
 
@@ -29,6 +30,11 @@ class ResultFile:
 def result_path(output: Path, suffix: str) -> Path:
     """Where one codec's results go: results.jpeg.json for `output` results.json and suffix .jpeg."""
     return output.with_suffix(suffix + output.suffix)
+
+
+def model_files(weights: Path | None) -> list[Path]:
+    """The weights, manifest and graphs of a model that a user has named: what no result may replace."""
+    return [] if weights is None else [weights, weights.with_suffix(".json"), *graphs.beside(weights)]
 
 
 def is_one_of(path: Path, others: Sequence[Path]) -> bool:

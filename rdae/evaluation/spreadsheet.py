@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from rdae.evaluation.five_measures import DB, FIVE
 from rdae.evaluation.points import rounded
 from rdae.evaluation.results import Evaluation
+from rdae.storage.files import encoded
 
 COLUMNS = (
     "codec",
@@ -38,15 +39,20 @@ COLUMNS = (
 )
 
 
-def is_table_of(path: Path, pictures: Collection[str]) -> bool:
-    """Whether a file is a table that `to_csv` made, of these pictures alone."""
+def is_table_of(path: Path, points: Iterable[tuple[str, str, float]]) -> bool:
+    """Whether a file is a table that `to_csv` made, of no other points than these: codec, picture and quality."""
     if not path.is_file():  # a pipe would be read for ever
         return False
+    known = {
+        (encoded(codec).decode(), encoded(picture).decode(), quality) for codec, picture, quality in points
+    }
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = csv.DictReader(file)
-            return tuple(rows.fieldnames or ()) == COLUMNS and all(row["picture"] in pictures for row in rows)
-    except (OSError, ValueError, csv.Error):
+            return tuple(rows.fieldnames or ()) == COLUMNS and all(
+                (row["codec"], row["picture"], float(row["quality"])) in known for row in rows
+            )
+    except (OSError, ValueError, TypeError, csv.Error):
         return False
 
 

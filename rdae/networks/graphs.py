@@ -7,6 +7,7 @@ states the SHA-256 of each.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import re
 from collections.abc import Iterable
@@ -80,6 +81,11 @@ def given_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
 def path_of(weights: Path, name: str) -> Path:
     """Return the file of a weights file's graph."""
     return weights.with_name(f"{weights.stem}.{name}{SUFFIX}")
+
+
+def beside(weights: Path) -> list[Path]:
+    """Return the files of all graphs that lie beside weights, of these or of older ones of that name."""
+    return sorted(weights.parent.glob(f"{glob.escape(weights.stem)}.*{SUFFIX}"))
 
 
 def read(weights: Path, name: str, stated: str | None) -> bytes:

@@ -105,11 +105,15 @@ def test_eval_run_again_measures_only_what_is_missing(pictures: Path, tmp_path: 
     ]
     assert float(rows[0]["psnr-y"]) == points(output)[20]["psnr-y"]
     made = table.read_bytes()
-    table.write_bytes(made[: len(made) // 2])  # an older table is made anew, no other file is replaced
+    head, *lines = made.splitlines(keepends=True)
+    table.write_bytes(head + b"".join(lines[1::2]))  # an older table is made anew, no other file is replaced
     assert rdae("eval", pictures, "-q", "20,60,90,95", "-o", output, "--csv", table).code == 0
     assert table.read_bytes() == made
-    others = made.replace(b"c.png", b"d.png")
-    for words, options in ((b"of somebody's own\n", ("-o", output)), (others, ("-o", output)), (made, ())):
+    others = [
+        made.replace(*each) for each in ((b"c.png", b"d.png"), (b"rdae fake", b"WebP"), (b"95.0", b"96.0"))
+    ]
+    kept = [(words, ("-o", output)) for words in (b"of somebody's own\n", *others)]
+    for words, options in (*kept, (made, ())):
         table.write_bytes(words)
         refused = rdae("eval", pictures, "-q", "20,60,90,95", *options, "--csv", table)
         assert (refused.code, "already there" in refused.stderr) == (1, True)
@@ -361,6 +365,8 @@ def test_eval_tells_what_it_leaves_out_of_pictures_or_changes(pictures: Path, tm
         (("--csv", "earlier.json", "--against", "earlier.json"), "earlier.json"),
         (("--csv", "w.pth", "--peers", "compressai:mbt2018:1=w.pth"), "w.pth"),
         (("-o", "w.safetensors", "--model", "w.safetensors"), "w.safetensors"),
+        (("-o", "w.json", "--model", "w.safetensors"), "w.json"),
+        (("--csv", "w.synthesis.onnx", "--model", "w.safetensors"), "w.synthesis.onnx"),
     ],
 )
 def test_eval_never_writes_over_what_it_reads(
@@ -369,7 +375,7 @@ def test_eval_never_writes_over_what_it_reads(
     monkeypatch.chdir(pictures)
     Path("shots.jpeg.png").write_bytes(Path("b.png").read_bytes())
     Path("link.csv").symlink_to("a.png")
-    for name in ("earlier.json", "w.pth", "w.safetensors"):
+    for name in ("earlier.json", "w.pth", "w.safetensors", "w.json", "w.synthesis.onnx"):
         Path(name).write_bytes(b"of hours")
     monkeypatch.setattr("rdae.evaluation.codecs.find_codecs", known_codecs)
     before = Path(victim).read_bytes()
