@@ -248,6 +248,9 @@ def _options(kept: dict[str, bytes], form: str) -> dict[str, object]:
         if "xmp" in kept:
             tags[TIFF_XMP] = options.pop("xmp")
         options["exif"] = tags
+        if any(directory in tags for directory in exif.IFDS):
+            # libtiff, which compresses, cannot write directories in directories. Photographs need no more without it.
+            options["compression"] = "raw"
     return options
 
 

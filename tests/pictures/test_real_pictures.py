@@ -391,6 +391,28 @@ def test_exif_says_nothing_of_the_tiff_that_it_goes_to(name: str) -> None:
     assert notes == []
 
 
+def test_a_cameras_exif_is_written_to_a_tiff(capfd: pytest.CaptureFixture[str]) -> None:
+    tags = Image.Exif()
+    tags[0x010F], tags[0x011A], tags[0x011B], tags[0x0128] = "a maker", 300.0, 300.0, 2
+    tags.get_ifd(exif.EXIF_IFD)[0x9003] = "2026:12:01 05:40:00"
+    tags.get_ifd(exif.EXIF_IFD)[0x9286] = b"ASCII\0\0\0a comment"
+    tags.get_ifd(0x8825).update({1: "N", 2: (51.0, 30.0, 26.5)})
+    for image in (RGB, GREY, RGB.convert("RGBA")):
+        raster, _ = read(saved(image, "PNG", exif=tags, icc_profile=P3ISH))
+        notes: list[str] = []
+        written = picture_bytes(to_pillow(raster), "TIFF", notes.append)
+        with Image.open(io.BytesIO(written)) as back:
+            np.testing.assert_array_equal(np.asarray(back), np.asarray(to_pillow(raster)))
+            found = back.getexif()
+            assert (found[0x010F], back.info["dpi"]) == ("a maker", (300, 300))
+            assert found.get_ifd(exif.EXIF_IFD)[0x9003] == "2026:12:01 05:40:00"
+            assert found.get_ifd(0x8825) == {1: "N", 2: (51.0, 30.0, 26.5)}
+            if image is not GREY:
+                assert back.info["icc_profile"] == P3ISH
+        assert notes == []
+    assert capfd.readouterr() == ("", "")  # libtiff speaks for itself
+
+
 def test_a_profile_survives_metadata_that_cannot_be_written() -> None:
     image = RGB.copy()
     image.info |= {"icc_profile": P3ISH, "exif": b"Exif\0\0II*\0\x08\0\0\0\x01\0junk"}
