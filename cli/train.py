@@ -19,7 +19,9 @@ from rdae.errors import TrainingError
 from rdae.networks.architecture import Architecture
 from rdae.training import settings as from_text
 from rdae.training.config import OBJECTIVES, PARTS, TrainingConfig
+from rdae.training.numbers import three_digits
 
+from .options import threads_option
 from .progress import PassingLine
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ DEFAULT = {field.name: field.default for field in dataclasses.fields(TrainingCon
 # Options that change nothing but where and how long a run is trained: these may be given when one is resumed.
 WITH_RESUME = {"data", "run", "validation", "hours", "steps", "device", "threads", "resume", "quiet"}
 WITH_RESUME |= {"workers", "compiled", "tensorboard"}
+
+# Options that choose what counts in the distortion of one objective.
+OF_SSIMULACRA2 = ("mse_share", "luma_share", "ms_ssim_share", "ms_ssim_k2")
 
 LAST, AUTO, CONSTANT = "last", "auto", "constant"
 
@@ -137,9 +142,7 @@ def shares(flag: str, help_text: str) -> Callable[[Decorated], Decorated]:
 @setting("--log-every", "Steps.", click.IntRange(1))
 @setting("--checkpoint-every", "Steps.", click.IntRange(1))
 @setting("--validate-every", "Steps.", click.IntRange(1))
-@click.option(
-    "--threads", type=click.IntRange(1), help="CPU threads.  [default: as many as the process may use]"
-)
+@threads_option("CPU threads.  [default: as many as the process may use]")
 @click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too, in the run's folder.")
 @click.option("--profile", is_flag=True, help="Measure the speed of some steps instead of training.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
@@ -205,8 +208,10 @@ def train(
     there = checkpoint.exists(run) and not profile
     if resume == AUTO and not there:
         resume = None
-    if resume is None and not force and there:
-        raise TrainingError(f"{run}: holds a run already; --resume goes on with it, --force begins anew")
+    if resume is None:
+        _refuse_idle_shares(context)
+        if there and not force:
+            raise TrainingError(f"{run}: holds a run already; --resume goes on with it, --force begins anew")
 
     from rdae.training import distributed, weight_averaging
     from rdae.training.precision import use_threads
@@ -229,6 +234,8 @@ def train(
         with _wrong():
             settings["architecture"] = Architecture(**sizes)
             config = TrainingConfig(data=data, steps=steps, hours=hours, **settings)
+            if resume is None:
+                from_text.check_warm_up(config)
     group = distributed.join(device)
     lines = Lines(quiet=quiet or not group.leads)
     state = None
@@ -253,7 +260,7 @@ def train(
         config,
         run,
         device,
-        report=lines,
+        report=lines if group.leads else Lines(quiet=quiet),  # each process tells of its own shards
         group=group,
         workers=workers,
         compiled=compiled,
@@ -262,6 +269,8 @@ def train(
     if state is not None:
         trainer.resume(state)
         if trainer.progress() >= 1:
+            if resume == CONSTANT:
+                raise TrainingError(f"{run / checkpoint.CONSTANT}: has spent more than this budget")
             lines(f"{run}: the budget is used up; --hours or --steps with --resume sets a larger one", False)
         if resume == CONSTANT and group.leads:
             trainer.log.keep(trainer.step)
@@ -271,6 +280,8 @@ def train(
         trainer.listeners.append(to_tensorboard)
     if force and group.leads and not profile:
         checkpoint.clear(run)
+    for pattern in trainer.pictures.unmatched if config.stream is None else ():
+        lines(f"--weight {pattern}: matches no picture", False)
     lines(_greeting(trainer), False)
     status = 0
     try:
@@ -321,6 +332,7 @@ def _train(trainer: Trainer, lines: Lines) -> int:
     or the scheduler: they take no second one, as the launcher kills what does not end.
     """
     received: list[int] = []
+    begun = trainer.step
     second = signal.SIG_DFL if trainer.group.world == 1 else signal.SIG_IGN
 
     def ask_to_stop(number: int, _frame: types.FrameType | None) -> None:
@@ -339,7 +351,7 @@ def _train(trainer: Trainer, lines: Lines) -> int:
     if received:
         lines(f"stopped at step {trainer.step}; --resume goes on from here", False)
         return 128 + received[0]
-    if trainer.warm_up_left:
+    if trainer.warm_up_left and trainer.step > begun:
         lines(
             f"the learning rates were still rising at the end, {trainer.warm_up_left} steps from their height: "
             "a longer run, or a smaller --warmup-steps, trains better",
@@ -362,13 +374,23 @@ def _refuse_new_settings(context: click.Context) -> None:
             raise click.UsageError(f"{parameter.opts[-1]} cannot be changed when a run is resumed.")
 
 
+def _refuse_idle_shares(context: click.Context) -> None:
+    """Wrong usage if an option is given that the objective has no use for."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if name in OF_SSIMULACRA2 and given and context.params["objective"] != "ssimulacra2":
+            raise click.UsageError(f"{parameter.opts[-1]} is for --objective ssimulacra2.")
+
+
 def _greeting(trainer: Trainer) -> str:
     pictures = trainer.pictures
     millions = sum(parameter.numel() for parameter in trainer.model.parameters()) / 1e6
     skipped = f", {len(pictures.skipped)} skipped, such as {pictures.skipped[0]}" if pictures.skipped else ""
     many = f" in each of {trainer.group.world} processes" if trainer.group.world > 1 else ""
+    count = len(set(pictures.names))
     return (
-        f"{len(pictures.names)} pictures, {pictures.pixels / 1e6:.1f} Mpx{skipped}; "
+        f"{count} picture{'s' if count > 1 else ''}, {three_digits(pictures.pixels / 1e6)} Mpx{skipped}; "
         f"{millions:.2f} M weights on {trainer.device}{many}; from step {trainer.step}"
     )
 

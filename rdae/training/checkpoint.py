@@ -19,6 +19,7 @@ import torch
 
 from rdae.errors import TrainingError
 from rdae.training.config import TrainingConfig
+from rdae.training.files import replaced
 
 if sys.platform != "win32":  # there, two trainers in one folder stay the user's affair
     import fcntl
@@ -54,16 +55,18 @@ def held(run: Path) -> Iterator[None]:
 
 
 def save(run: Path, state: dict[str, Any], name: str = NAME) -> None:
-    """Write the state under a temporary name, sync it, and rename it; the last checkpoint becomes the one before."""
-    temporary = run / f".{name}.tmp"
-    with temporary.open("wb") as stream:
-        torch.save(state, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    if name == NAME:
-        with contextlib.suppress(FileNotFoundError):
-            (run / NAME).replace(run / BEFORE)
-    temporary.replace(run / name)
+    """Write the state under a temporary name, sync it, and rename it; the last checkpoint becomes the one before.
+
+    TrainingError if it cannot be written, as on a full disk; the checkpoints that are there stay as they are.
+    """
+    with replaced(run / name) as temporary:
+        with temporary.open("wb") as stream:
+            torch.save(state, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if name == NAME:
+            with contextlib.suppress(FileNotFoundError):
+                (run / NAME).replace(run / BEFORE)
 
 
 def config(run: Path, state: dict[str, Any]) -> TrainingConfig:

@@ -59,7 +59,7 @@ class TrainingConfig:
     quality_low, quality_high: quality indices are drawn evenly from this range (0..800); equal for one trade-off.
     loss_power: each picture's loss is weighted by β to the power of minus this, so that high rates don't drown low.
     matrix_rate: learning rate of Muon, for the matrices of blocks and prior; projection_rate: of Adam, for the linear
-        maps that start as a DCT; rate: of Adam, for all else.
+        maps that start as a DCT, which stay one at 0; rate: of Adam, for all else.
     matrix_decay: decoupled weight decay of the matrices; without it they grow until features explode.
     warmup_steps: of linear rise, after each start; decay: share of the budget, at its end, of linear fall to zero.
     average: decay of the exponential moving average of the weights, which is what gets validated and exported.
@@ -140,16 +140,28 @@ class TrainingConfig:
             raise ValueError(f"only is {', '.join(self.only)}, expected some of {', '.join(PARTS)}")
         if not all(math.isfinite(weight) and weight >= 0 for _, weight in self.weights):
             raise ValueError("weights of pictures must be 0 or more")
-        if (
-            (self.stream is not None and not self.stream > 0)
-            or not self.reuse > 0
-            or not 0 <= self.reduce <= 1
-        ):
-            raise ValueError("stream and reuse must be above 0, reduce in 0..1")
         if self.precision not in ("float32", "bf16"):
             raise ValueError(f"precision is {self.precision!r}, expected float32 or bf16")
-        if not (0 <= self.decay <= 1 and 0 <= self.exact_phase <= 1 and 0 <= self.average < 1):
-            raise ValueError("decay, exact_phase and average must lie in 0..1")
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        """ValueError for a number out of its range; no comparison holds for NaN, so none of these lets it through."""
+        for name in ("hours", "stream", "reuse", "matrix_rate", "rate", "clip"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} is {value}, expected a finite number above 0")
+        for name in ("projection_rate", "matrix_decay", "warmup_steps"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} is {value}, expected a finite number of 0 or more")
+        for name in ("reduce", "decay", "exact_phase"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} is {value}, expected 0..1")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average is {self.average}, expected 0 or more, and less than 1")
+        if not math.isfinite(self.loss_power):
+            raise ValueError(f"loss_power is {self.loss_power}, expected a finite number")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON and checkpoints."""

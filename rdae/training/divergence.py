@@ -54,3 +54,8 @@ class DivergenceCheck:
     def load(self, usual: float) -> None:
         """Restore what `state` returned."""
         self.usual.fill_(usual if math.isfinite(usual) else 0.0)
+
+
+def all_finite(tensors: list[Tensor]) -> bool:
+    """Tell whether tensors of one device, at least one, hold finite numbers only; the host waits for it once."""
+    return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())

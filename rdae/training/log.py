@@ -7,9 +7,12 @@ back to the checkpoint first leaves each step in it once.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
+
+from rdae.training.files import named_errors, replaced
 
 NAME = "metrics.jsonl"
 
@@ -22,9 +25,9 @@ class Log:
         self.path = run / NAME
 
     def write(self, fields: dict[str, Any]) -> None:
-        """Append a line.  fields: plain values, among them `kind` and `step`."""
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(fields) + "\n")
+        """Append a line.  fields: plain values, among them `kind` and `step`.  TrainingError as on a full disk."""
+        with named_errors(self.path), self.path.open("a", encoding="utf-8") as stream:
+            stream.write(_line(fields))
 
     def rows(self) -> list[dict[str, Any]]:
         """Return all lines that are whole; a kill may have left half a one at the end."""
@@ -42,10 +45,9 @@ class Log:
     def cut(self, step: int) -> None:
         """Drop all lines of steps after `step`, and whatever is not a line."""
         if self.path.is_file():
-            kept = [json.dumps(row) + "\n" for row in self.rows() if row["step"] <= step]
-            temporary = self.path.with_name(f".{NAME}.tmp")
-            temporary.write_text("".join(kept), encoding="utf-8")
-            temporary.replace(self.path)
+            kept = [_line(row) for row in self.rows() if row["step"] <= step]
+            with replaced(self.path) as temporary:
+                temporary.write_text("".join(kept), encoding="utf-8")
 
     def keep(self, step: int) -> None:
         """Copy the log of a phase that is left, with steps after `step`, to metrics-until-N.jsonl beside it."""
@@ -56,3 +58,16 @@ class Log:
     def has(self, kind: str, step: int) -> bool:
         """Tell whether a line of this kind was written at this step."""
         return any(row["step"] == step and row.get("kind") == kind for row in self.rows())
+
+
+def _line(fields: dict[str, Any]) -> str:
+    return json.dumps(_as_json(fields), allow_nan=False) + "\n"
+
+
+def _as_json(value: Any) -> Any:
+    """The value with null for each number that is not finite, for which JSON has no word."""
+    if isinstance(value, dict):
+        return {key: _as_json(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_json(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from rdae.training.numbers import three_digits
 from rdae.training.trainer import Trainer
 
 _WARM = 3
@@ -44,10 +45,11 @@ class Profile:
         """The numbers for a reader."""
         pixels = self.crops * self.side**2
         crops_per_s = self.crops / self.step_s
+        speed = three_digits(pixels / self.step_s / 1e6)
         kmac = self.network_flop / _PASSES / 2 / pixels / 1e3
         found = [
             f"step          {1e3 * self.step_s:.1f} ms, of which crops {1e3 * self.crops_s:.1f} ms",
-            f"crops/s       {crops_per_s:.1f} of {self.side}x{self.side}, {pixels / self.step_s / 1e6:.2f} Mpx/s",
+            f"crops/s       {crops_per_s:.1f} of {self.side}x{self.side}, {speed} Mpx/s",
             f"network       {self.network_flop / 1e9:.1f} GFLOP a step: {kmac:.1f} kMAC/px forward, thrice in all",
             f"optimiser     {self.optimiser_flop / 1e9:.1f} GFLOP a step",
             f"achieved      {self.achieved_flops / 1e12:.3f} TFLOP/s",

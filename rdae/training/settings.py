@@ -67,6 +67,15 @@ def parts(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
+def check_warm_up(config: TrainingConfig) -> None:
+    """ValueError if the learning rates would never be reached in a run with a budget of steps."""
+    if config.steps is not None and config.warmup_steps > config.steps:
+        raise ValueError(
+            f"a warm-up of {config.warmup_steps} steps is longer than the run of {config.steps}; "
+            "--warmup-steps shortens it"
+        )
+
+
 def check_same(given: TrainingConfig, saved: TrainingConfig) -> None:
     """ValueError if the settings of a command that was given again are not those of the run that it goes on with."""
     may_differ = {"data", "validation", "steps", "hours"}

@@ -27,9 +27,11 @@ from rdae.training.data.sampling import generator, mix, rounding_noise
 from rdae.training.data.sources import expand
 from rdae.training.data.stream import Stream
 from rdae.training.distributed import Group
-from rdae.training.divergence import DivergenceCheck
+from rdae.training.divergence import DivergenceCheck, all_finite
+from rdae.training.files import replaced
 from rdae.training.log import Log
 from rdae.training.modules.layers import set_exact_steps
+from rdae.training.numbers import three_digits
 from rdae.training.optimisation.optimiser import Optimiser, freeze
 from rdae.training.optimisation.schedule import CONSTANT, DECAY, Pace, crop_side, phase, rate_factor
 from rdae.training.precision import quick_bfloat16
@@ -61,10 +63,8 @@ class Trainer:
         group: the processes that train together.  workers: processes that decode pictures; 0 for threads.
         compiled: let torch.compile make the forward and backward pass.
         fresh: False if `resume` follows, which saves measuring the pictures for a start that is not used.
-        TrainingError if the device or the data cannot be used, or the warm-up is longer than the run.
+        TrainingError if the device or the data cannot be used.
         """
-        if fresh and config.steps is not None:
-            _check_warm_up(run, config, f"of {config.steps}", config.steps)
         self.config = config
         self.run = run
         self.group = group or Group()
@@ -125,6 +125,7 @@ class Trainer:
             workers=workers,
             rank=self.group.rank,
             world=self.group.world,
+            tell=lambda line: self.report(line, False),
         )
 
     # -- state ---------------------------------------------------------------------------------------------------
@@ -229,8 +230,12 @@ class Trainer:
 
     def _train(self) -> bool:
         config = self.config
+        # Then nothing will be trained, and the budget may be smaller than the one that was spent: it is not kept.
+        spent = self.progress() >= 1
         if self.group.leads:
-            (self.run / "config.json").write_text(json.dumps(config.to_dict(), indent=1) + "\n")
+            if not spent:
+                with replaced(self.run / "config.json") as temporary:
+                    temporary.write_text(json.dumps(config.to_dict(), indent=1) + "\n")
             self.log.cut(self.step)
         self._align()
         if self.step % config.validate_every == 0:
@@ -273,7 +278,8 @@ class Trainer:
                 self._save()
             if self.step % config.validate_every == 0:
                 self._validate_once()
-        self._save()
+        if not spent:
+            self._save()
         if self.progress() < 1:
             return False
         self._validate_once()
@@ -285,7 +291,7 @@ class Trainer:
             self.pictures.close()
 
     def _check_warm_up(self, first: int, first_s: float) -> None:
-        """TrainingError if the hours of the budget will end before the warm-up does; steps are checked at the start.
+        """TrainingError if the hours of the budget will end before the warm-up does; steps are checked beforehand.
 
         first, first_s: a step, the seconds spent until it was made.
         """
@@ -296,9 +302,11 @@ class Trainer:
         total = round(
             self.step + (config.hours * 3600 - self.elapsed_s) * made / max(self.elapsed_s - first_s, 1e-9)
         )
-        _check_warm_up(
-            self.run, config, f"of {config.hours:g} hours, about {total} steps at this speed", total
-        )
+        if config.warmup_steps > total:
+            raise TrainingError(
+                f"{self.run}: a warm-up of {config.warmup_steps} steps is longer than the run of "
+                f"{config.hours:g} hours, about {total} steps at this speed; --warmup-steps shortens it"
+            )
 
     def _agree(self, started: float) -> None:
         """Let all processes go by the first one's clock, and stop when one of them is asked to.
@@ -335,7 +343,12 @@ class Trainer:
         return Pace(self.phase(), factor, crop_side(progress, self.config))
 
     def _save(self, name: str = checkpoint.NAME) -> None:
+        """Write a checkpoint; TrainingError if its weights are not finite, which none must be replaced by."""
         self._align()
+        if not all_finite([*self._values, *self._averaged]):
+            raise TrainingError(
+                f"{self.run}: the weights are not finite at step {self.step}; the last checkpoint is kept"
+            )
         state = self.state()
         if self.group.leads:
             checkpoint.save(self.run, state, name)
@@ -432,9 +445,10 @@ class Trainer:
         psnr = 10 * math.log10(255**2 / max(mse, 1e-9))
         progress = self.progress()
         left_s = self.elapsed_s * (1 - progress) / max(progress, 1e-6)
+        speed = three_digits(pixels_per_s / 1e6)
         self.report(
             f"step {self.step}  loss {loss:.4f}  {bpp:.4f} bpp  {psnr:.2f} dB  "
-            f"{pixels_per_s / 1e6:.2f} Mpx/s  {pace.phase}  {100 * progress:.1f} %  {left_s / 60:.0f} min left",
+            f"{speed} Mpx/s  {pace.phase}  {100 * progress:.1f} %  {left_s / 60:.0f} min left",
             progress < 1,  # the last one stays
         )
 
@@ -483,15 +497,6 @@ def _means(steps: list[list[float]]) -> tuple[float, float, float, float]:
     """Return the mean loss, rate, distortion and norm of the gradient of steps, rows of `_train_step`."""
     loss, bpp, mse, norm = (sum(row[column] for row in steps) / len(steps) for column in range(4))
     return loss, bpp, mse, norm
-
-
-def _check_warm_up(run: Path, config: TrainingConfig, words: str, steps: int) -> None:
-    """TrainingError if the rates would never be reached in a run of so many steps."""
-    if config.warmup_steps > steps:
-        raise TrainingError(
-            f"{run}: a warm-up of {config.warmup_steps} steps is longer than the run {words}; "
-            "--warmup-steps shortens it"
-        )
 
 
 def _to_stderr(line: str, _passing: bool) -> None:

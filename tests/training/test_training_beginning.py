@@ -1,6 +1,5 @@
 """A run's first hour: what it begins with, is measured by, and tells of afterwards."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from rdae.cli.main import main
 from rdae.errors import TrainingError
-from rdae.training import checkpoint, objective
+from rdae.training import objective
 from rdae.training.autoencoder import Output
 from rdae.training.export import freeze
 from rdae.training.trainer import Trainer
@@ -71,11 +70,9 @@ def test_a_validation_is_of_8_bits_as_an_evaluation(
 
 def test_a_warm_up_longer_than_the_run_is_refused(pictures: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    config = dataclasses.replace(training_kit.config(pictures, steps=20), warmup_steps=21)
-    with pytest.raises(
-        TrainingError, match="a warm-up of 21 steps is longer than the run of 20; --warmup-steps"
-    ):
-        Trainer(config, run, report=silent)
+    refused = rdae(*training_kit.options(pictures, run), "--steps", "4")
+    assert refused.exit_code == 2
+    assert "a warm-up of 5 steps is longer than the run of 4; --warmup-steps shortens it" in refused.stderr
     # In hours it shows when the speed of the run is known.
     timed = training_kit.config(
         pictures,
@@ -91,10 +88,8 @@ def test_a_warm_up_longer_than_the_run_is_refused(pictures: Path, tmp_path: Path
     assert not (run / "checkpoint.pt").exists()
     # A run that goes on is as it was begun.
     assert trainer(pictures, run, steps=5).train()
-    state = checkpoint.load(run)
-    on = Trainer(config, run, report=silent, fresh=False)
-    on.resume(state)
-    assert on.step == 5
+    again = rdae(*training_kit.options(pictures, run), "--steps", "4", "--resume", "auto")
+    assert again.exit_code == 0, again.stderr
 
 
 def test_the_manifest_says_what_a_run_began_with_and_was_held_to(pictures: Path, tmp_path: Path) -> None:

@@ -341,6 +341,36 @@ def test_checkpoints_that_do_not_fit_are_one_line(pictures: Path, tmp_path: Path
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+@pytest.mark.parametrize("name", ["checkpoint.pt", "metrics.jsonl", "config.json"])
+def test_a_full_disk_is_one_line_and_costs_no_checkpoint(pictures: Path, tmp_path: Path, name: str) -> None:
+    run = tmp_path / "run"
+    options = training_kit.options(pictures, run)
+    assert trainer(pictures, run, steps=5).train()
+    before = (run / "checkpoint.pt").read_bytes()
+    written = run / name if name == "metrics.jsonl" else run / f".{name}.tmp"
+    written.unlink(missing_ok=True)
+    written.symlink_to("/dev/full")
+    full = rdae(*options, "--steps", "7", "--resume", "auto", "--quiet")
+    assert (full.exit_code, full.output) == (1, f"rdae: {run / name}: No space left on device\n")
+    assert not list(run.glob(".*"))
+    assert (run / "checkpoint.pt").read_bytes() == before
+
+
+def test_a_budget_below_what_was_spent_changes_nothing(unbroken: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(unbroken, tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    resumed = rdae("train", "--run", run, "--resume", "--steps", "8")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert "the budget is used up" in resumed.stderr
+    assert "still rising" not in resumed.stderr
+    assert_one_line(
+        rdae("train", "--run", run, "--resume", "constant", "--steps", "8"),
+        "checkpoint-constant.pt: has spent more than this budget",
+    )
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
 # -- divergence --------------------------------------------------------------------------------------------------
 
 
@@ -405,6 +435,22 @@ def test_a_run_that_cannot_go_on_gives_up_in_one_line(pictures: Path, tmp_path: 
         victim.train()
     assert "\n" not in str(caught.value)
     assert all(bool(value.isfinite().all()) for value in checkpoint.load(run)["average"].values())
+
+
+def test_weights_that_are_not_finite_replace_no_checkpoint(pictures: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    victim = trainer(pictures, run, steps=20, validation=(), checkpoint_every=5)
+    make_step = victim._train_step
+
+    def step() -> torch.Tensor:
+        if victim.step == 6:
+            next(victim.model.parameters()).data.fill_(torch.inf)
+        return make_step()
+
+    victim._train_step = step  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match="the weights are not finite at step 10"):
+        victim.train()
+    assert checkpoint.load(run)["step"] == 5
 
 
 # -- the command line --------------------------------------------------------------------------------------------
@@ -581,6 +627,12 @@ def test_wrong_requests_are_wrong_usage(pictures: Path, tmp_path: Path) -> None:
         ([str(pictures), *run, "--steps", "1", "--crop", "100"], "expected a multiple of 64"),
         ([str(pictures), *run, "--steps", "1", "--architecture", "fine=x"], "expected NAME=NUMBER"),
         ([str(pictures), *run, "--steps", "1", "--architecture", "latents=18"], "expected a multiple of 4"),
+        (
+            [str(pictures), *run, "--steps", "1", "--rate", "nan"],
+            "rate is nan, expected a finite number above 0",
+        ),
+        ([str(pictures), *run, "--steps", "1", "--threads", "257"], "1<=x<=256"),
+        ([str(pictures), *run, "--steps", "1", "--ms-ssim-share", "0"], "is for --objective ssimulacra2"),
         ([*run, "--resume", "--batch", "2"], "--batch cannot be changed"),
         ([*run, "--resume", "--init", "x"], "--init cannot be changed"),
     ):

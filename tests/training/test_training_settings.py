@@ -43,6 +43,16 @@ def test_what_makes_no_sense_is_a_value_error(read: object, words: str) -> None:
         read()
 
 
+def test_a_warm_up_is_no_longer_than_the_run() -> None:
+    config = TrainingConfig(data=("a",), steps=10, warmup_steps=10)
+    settings.check_warm_up(config)
+    settings.check_warm_up(dataclasses.replace(config, steps=None, hours=1.0))  # its steps are not known yet
+    with pytest.raises(
+        ValueError, match="a warm-up of 11 steps is longer than the run of 10; --warmup-steps"
+    ):
+        settings.check_warm_up(dataclasses.replace(config, warmup_steps=11))
+
+
 def test_a_run_goes_on_with_its_settings_wherever_its_data_are_now() -> None:
     saved = TrainingConfig(data=("a",), steps=10, warmup_steps=5)
     settings.check_same(dataclasses.replace(saved, data=("b",), steps=None, hours=2.0), saved)

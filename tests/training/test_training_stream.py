@@ -81,7 +81,7 @@ def test_a_list_that_cannot_be_used_is_one_line(tmp_path: Path, text: str, messa
     (tmp_path / "list.txt").write_text(text)
     with pytest.raises(TrainingError, match=message):
         expand([f"@{tmp_path / 'list.txt'}"])
-    with pytest.raises(TrainingError, match=r"absent\.txt: not a list of pictures"):
+    with pytest.raises(TrainingError, match=r"absent\.txt: No such file or directory$"):
         expand([f"@{tmp_path / 'absent.txt'}"])
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(TrainingError, match=r"binary\.txt: not a list of pictures"):
@@ -111,6 +111,25 @@ def test_shards_come_from_urls_too(shards: list[str], monkeypatch: pytest.Monkey
         Pictures(("memory://corpus/0.tar",), CPU, 64)
 
 
+@pytest.mark.parametrize(
+    ("raised", "kind", "words"),
+    [
+        (ImportError("HTTPFileSystem needs aiohttp"), MissingExtraError, "HTTPFileSystem needs aiohttp"),
+        (ValueError("odd bucket"), TrainingError, "ValueError: odd bucket"),
+    ],
+)
+def test_what_a_backend_raises_is_one_line_that_names_the_url(
+    monkeypatch: pytest.MonkeyPatch, raised: Exception, kind: type[Exception], words: str
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(pytest.importorskip("fsspec"), "open", fail)
+    with pytest.raises(kind) as caught:
+        Pictures(("http://there/x.tar",), CPU, 64)
+    assert str(caught.value) == f"http://there/x.tar: {words}"
+
+
 # -- drawing -----------------------------------------------------------------------------------------------------
 
 
@@ -124,6 +143,20 @@ def test_pictures_are_drawn_by_their_area_times_their_weight(tmp_path: Path) -> 
     drawn = pool.crops(2000, 64, torch.Generator().manual_seed(0))[:, 0, 0, 0].tolist()
     counts = [drawn.count(colour) / 2000 for colour in (0, 2, 9)]
     assert counts == pytest.approx([0.1, 0.1, 0.8], abs=0.03)
+
+
+def test_weights_that_match_nothing_or_leave_nothing_are_told_of(tmp_path: Path) -> None:
+    plain(tmp_path, 2)
+    assert Pictures((str(tmp_path),), CPU, 64, weights=(("gfx_*", 2.0), ("0*", 1.0))).unmatched == ["gfx_*"]
+    Image.new("RGB", (63, 200)).save(tmp_path / "small.png")
+    with pytest.raises(
+        TrainingError, match=r"--weight leaves out every picture with both sides of at least 64"
+    ):
+        Pictures((str(tmp_path),), CPU, 64, weights=(("*", 0.0),))
+    with pytest.raises(
+        TrainingError, match=r"--weight leaves out every picture with both sides of at least 64"
+    ):
+        stream([str(tmp_path)], weights=(("*", 0.0),))
 
 
 def test_some_crops_are_of_pictures_halved_in_size(tmp_path: Path) -> None:
@@ -251,7 +284,8 @@ def test_what_is_broken_is_counted_and_passed(shards: list[str], tmp_path: Path)
     empty.write_bytes(b"no tar" * 200)
     (tmp_path / "bad.png").write_bytes(b"x")
     Image.new("RGB", (63, 200)).save(tmp_path / "small.png")
-    window = stream([str(tmp_path), shards[1]], hold=1)
+    told: list[str] = []
+    window = stream([str(tmp_path), shards[1]], hold=1, tell=told.append)
     seen = []
     while window.state()[0] < 2:
         seen += colours(window)
@@ -260,6 +294,14 @@ def test_what_is_broken_is_counted_and_passed(shards: list[str], tmp_path: Path)
     assert sorted(Path(name).name for name in window.skipped)[-2:] == ["bad.png", "small.png"]
     assert len(window.skipped) <= 3  # each once, in whatever many epochs
     assert {Path(name).name for name in window.broken} == {"broken.tar", "empty.tar"}
+    assert len(told) == 2
+    assert f"{broken}: unexpected end of data; the rest of this shard is left out" in told
+
+
+def test_pixels_of_a_picture_that_is_held_more_than_once_count_once(shards: list[str]) -> None:
+    window = stream(shards[:1], hold=20)
+    assert len(window.names) == 20
+    assert window.pixels == 6 * 64**2
 
 
 def test_a_corpus_without_a_usable_picture_ends_in_one_line(tmp_path: Path) -> None:
@@ -269,6 +311,9 @@ def test_a_corpus_without_a_usable_picture_ends_in_one_line(tmp_path: Path) -> N
         with pytest.raises(TrainingError, match="no picture with both sides of at least 64 pixels"):
             stream(sources)
     (tmp_path / "nothing").mkdir()
+    (tmp_path / "cut.tar").write_bytes(b"no tar" * 200)
+    with pytest.raises(TrainingError, match=r"both sides of at least 64 pixels, and .*cut\.tar: "):
+        stream([str(tmp_path / "cut.tar")])
     with pytest.raises(TrainingError, match="no tar shard and no picture"):
         stream([str(tmp_path / "nothing")])
 

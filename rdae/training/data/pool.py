@@ -12,7 +12,7 @@ import tarfile
 import torch
 from torch import Tensor
 
-from rdae.errors import TrainingError
+from rdae.errors import TrainingError, describe
 from rdae.training.data.decode import Decoder, Pixels
 from rdae.training.data.sources import members, units
 
@@ -34,6 +34,8 @@ class Pool:
         self.names: list[str] = []
         self._skipped: dict[str, None] = {}  # in order, each once
         self._weights = weights
+        self._matched: set[str] = set()  # patterns of weights
+        self._any_left_out = False  # of pictures that could be used, by a weight of 0
         self._shares: list[float] = []
         self._drawn: Tensor | None = None  # the shares as a tensor, made when needed
 
@@ -44,8 +46,14 @@ class Pool:
 
     @property
     def pixels(self) -> int:
-        """Pixels held."""
-        return sum(picture.shape[0] * picture.shape[1] for picture in self.pictures)
+        """Pixels of the pictures held, each counted once: a small corpus can be in a stream's window several times."""
+        once = dict(zip(self.names, self.pictures, strict=True)).values()
+        return sum(picture.shape[0] * picture.shape[1] for picture in once)
+
+    @property
+    def unmatched(self) -> list[str]:
+        """Patterns of weights that no name of a picture has matched so far."""
+        return [pattern for pattern, _ in self._weights if pattern not in self._matched]
 
     def _add(self, name: str, pixels: Pixels | None) -> bool:
         """Hold a picture, unless it did not decode, is too small, or is never to be drawn."""
@@ -54,6 +62,7 @@ class Pool:
             self._skipped[name] = None
             return False
         if weight == 0:
+            self._any_left_out = True
             return False
         self.pictures.append(torch.from_numpy(pixels).to(self.device))
         self.names.append(name)
@@ -67,10 +76,18 @@ class Pool:
 
     def _weight(self, name: str) -> float:
         last = name.replace("\\", "/").replace(":", "/").rsplit("/", 1)[-1]
-        for pattern, weight in self._weights:
-            if fnmatch.fnmatchcase(last, pattern) or fnmatch.fnmatchcase(name, pattern):
-                return weight
-        return 1.0
+        matching = [
+            (pattern, weight)
+            for pattern, weight in self._weights
+            if fnmatch.fnmatchcase(last, pattern) or fnmatch.fnmatchcase(name, pattern)
+        ]
+        self._matched.update(pattern for pattern, _ in matching)
+        return matching[0][1] if matching else 1.0
+
+    def _why_none(self) -> str:
+        """Say why no picture is held, when all were seen."""
+        usable = f"with both sides of at least {self.min_side} pixels"
+        return f"--weight leaves out every picture {usable}" if self._any_left_out else f"no picture {usable}"
 
     def crops(
         self,
@@ -138,9 +155,8 @@ class Pictures(Pool):
                 for _, name, pixels in decoder.decoded(members(unit)):
                     self._add(name, pixels)
         except (OSError, EOFError, tarfile.TarError) as error:
-            raise TrainingError(f"{unit}: {error}") from error
+            raise TrainingError(f"{unit}: {describe(error, unit)}") from error
         finally:
             decoder.close()
         if not self.pictures:
-            message = f"{', '.join(sources)}: no picture with both sides of at least {min_side} pixels"
-            raise TrainingError(message)
+            raise TrainingError(f"{', '.join(sources)}: {self._why_none()}")

@@ -7,13 +7,14 @@ rest is ignored.  URLs, of shards or pictures, need fsspec and a backend.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from rdae.errors import MissingExtraError, TrainingError
+from rdae.errors import MissingExtraError, RdaeError, TrainingError, describe
 from rdae.pictures import SUFFIXES
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -51,7 +52,7 @@ def units(sources: Iterable[str]) -> list[str]:
 def members(unit: str, start: int = 0) -> Iterator[tuple[int, str, bytes | None]]:
     """Yield (place, name, bytes) of a unit's pictures from a place on; a local single picture has no bytes yet.
 
-    OSError or tarfile.TarError if the unit cannot be read.
+    OSError, EOFError or tarfile.TarError if the unit cannot be read, MissingExtraError if its URL needs a package.
     """
     if not _is_shard(unit):
         if start == 0:
@@ -69,7 +70,9 @@ def members(unit: str, start: int = 0) -> Iterator[tuple[int, str, bytes | None]
 def _listed(path: Path) -> Iterator[str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise TrainingError(f"{path}: {describe(error, path)}") from error
+    except UnicodeDecodeError as error:
         raise TrainingError(f"{path}: not a list of pictures ({error})") from error
     for line in lines:
         name = line.strip()
@@ -92,12 +95,23 @@ def _content(url: str) -> bytes:
         return stream.read()
 
 
-def _opened(name: str) -> BinaryIO:
+@contextlib.contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    """Open a unit; whatever else the many backends of fsspec raise while it is read becomes OSError."""
     if not _URL.match(name):
-        return Path(name).open("rb")
+        with Path(name).open("rb") as stream:
+            yield stream
+        return
     try:
         import fsspec
     except ImportError as error:
         raise MissingExtraError(f"{name}: URLs need fsspec: pip install 'rdae[fsspec]'") from error
-    stream: BinaryIO = fsspec.open(name, "rb").open()
-    return stream
+    try:
+        with fsspec.open(name, "rb") as stream:
+            yield stream
+    except (RdaeError, OSError, EOFError, tarfile.TarError):
+        raise
+    except ImportError as error:
+        raise MissingExtraError(f"{name}: {error}") from error
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error

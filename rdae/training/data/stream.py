@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import dataclasses
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
-from rdae.errors import TrainingError
+from rdae.errors import TrainingError, describe
 from rdae.training.data.decode import Decoder
 from rdae.training.data.pool import Pool, Weights
 from rdae.training.data.sampling import mix
@@ -49,17 +49,20 @@ class Stream(Pool):
         workers: int = 0,
         rank: int = 0,
         world: int = 1,
+        tell: Callable[[str], None] = lambda _line: None,
     ) -> None:
         """Find the shards; nothing is decoded before `fill`.
 
         hold: pixels in the window, at least.  reuse: times its pixels that a picture is drawn from.
-        rank, world: this process and how many there are.  TrainingError for sources that do not exist.
+        rank, world: this process and how many there are.  tell: called once, with a line, for each shard that cannot be
+        read to its end.  TrainingError for sources that do not exist.
         """
         super().__init__(device, min_side, weights)
         self.units = units(sources)
         if not self.units:
             raise TrainingError(f"{', '.join(sources)}: no tar shard and no picture")
-        self.broken: dict[str, None] = {}  # shards that could not be read to their end
+        self.broken: dict[str, str] = {}  # shards that could not be read to their end, and why
+        self._tell = tell
         self._hold, self._reuse, self._seed = hold, reuse, seed
         self._rank, self._world = rank, world
         self._decoder = Decoder(workers)
@@ -115,10 +118,9 @@ class Stream(Pool):
         place, name, pixels = next(self._coming)
         self._next = place
         if place.epoch > self._barren + 1:
-            raise TrainingError(
-                f"{self.units[0]} and {len(self.units) - 1} more: no picture with both sides of at least "
-                f"{self.min_side} pixels"
-            )
+            first, *more = self.units
+            many = f" and {len(more)} more" if more else ""
+            raise TrainingError(f"{first}{many}: {self._why_none()}")
         if self._add(name, pixels):
             self._positions.append(place)
             self._held += self.pictures[-1].shape[0] * self.pictures[-1].shape[1]
@@ -140,10 +142,21 @@ class Stream(Pool):
                         if by_shard or (place + own[position]) % self._world == self._rank:
                             empty = False
                             yield Position(epoch, position, place), name, data
-                except (OSError, EOFError, tarfile.TarError):
-                    self.broken[unit] = None  # the rest of the corpus is not its affair
+                except (OSError, EOFError, tarfile.TarError) as error:
+                    self._leave(unit, error)  # the rest of the corpus is not its affair
                 member = 0
             if empty and shard == 0:
                 # Nothing at all to decode would leave no place to notice it.
                 yield Position(epoch + 2, 0, 0), "", None
             epoch, shard = epoch + 1, 0
+
+    def _leave(self, unit: str, error: Exception) -> None:
+        """Take note of a shard that cannot be read on; the same happens again in each epoch."""
+        if unit not in self.broken:
+            self.broken[unit] = describe(error, unit)
+            self._tell(f"{unit}: {self.broken[unit]}; the rest of this shard is left out")
+
+    def _why_none(self) -> str:
+        """Say also why a shard, if there is one, could not be read."""
+        broken = next(iter(self.broken), None)
+        return super()._why_none() + (f", and {broken}: {self.broken[broken]}" if broken else "")
