@@ -15,7 +15,9 @@ from rdae.storage.files import write_atomically
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--check", is_flag=True, help="Read the weights too, and compare them with their SHA-256.")
+@click.option(
+    "--check", is_flag=True, help="Read weights and graphs too, and compare them with their SHA-256."
+)
 @click.option(
     "--slices",
     type=click.Path(file_okay=False, path_type=Path),

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from rdae import __version__
 from rdae.errors import WeightsError
+from rdae.networks import graphs
 from rdae.networks.known_models import known
 
 TUNES = {"psnr": "rdae-base", "visual": "rdae-visual"}
@@ -39,6 +40,7 @@ MODELS_PACKAGE = "rdae_models"
 """The folder by which other packages bring models."""
 
 SUFFIX = ".safetensors"
+MANIFEST_SUFFIX = ".json"
 ID_BYTES = 4
 MAX_MANIFEST = 1 << 20  # bytes; what is longer is none
 
@@ -63,14 +65,23 @@ class Installed:
         return self.sha256[: 2 * ID_BYTES]
 
     def check(self) -> str:
-        """Hash the weights; return what is wrong, or ""."""
+        """Hash the weights and the graphs; return what is wrong, or ""."""
         if self.problem:
             return self.problem
         try:
             found = sha256_of(self.path)
+            if found != self.sha256:
+                return damage(found, self.sha256)
+            stated = manifest_of(self.path).get("graphs")
+            digests = stated if isinstance(stated, dict) else {}
+            # No model runs without that of the check; others, such as those of a search, an older one may lack.
+            for name in (graphs.CHECK, *(name for name in graphs.SEARCHING if name in digests)):
+                graphs.read(self.path, name, digests.get(name))
         except OSError as error:
             return error.strerror or str(error)
-        return "" if found == self.sha256 else damage(found, self.sha256)
+        except WeightsError as error:
+            return str(error)
+        return ""
 
 
 def sha256_of(path: Path) -> str:
@@ -85,6 +96,19 @@ def sha256_of(path: Path) -> str:
 def damage(found: str, stated: object) -> str:
     """Say that weights are not what their manifest promises."""
     return f"SHA-256 is {found}, but its manifest says {stated}: the file is damaged"
+
+
+def not_weights(path: Path) -> str:
+    """Say what a file is instead, if its name is not that of weights; else "".
+
+    To be asked of a file that does not fit the manifest beside it: weights that do may be called anything.
+    """
+    if path.suffix == SUFFIX:
+        return ""
+    weights = path.with_suffix(SUFFIX)
+    if path.suffix == MANIFEST_SUFFIX and weights.is_file():
+        return f"a manifest, expected the weights, {weights}"
+    return f"not a weights file, expected NAME{SUFFIX} with its manifest NAME{MANIFEST_SUFFIX} beside it"
 
 
 def packaged() -> Path:
@@ -186,7 +210,7 @@ def name_of(model_id: bytes) -> str | None:
 
 def manifest_of(path: Path) -> dict[str, object]:
     """Read the manifest beside a weights file; OSError if it cannot be read, WeightsError if it is none."""
-    beside = path.with_suffix(".json")
+    beside = path.with_suffix(MANIFEST_SUFFIX)
     with beside.open("rb") as file:
         data = file.read(MAX_MANIFEST + 1)
     if len(data) > MAX_MANIFEST:

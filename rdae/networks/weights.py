@@ -26,7 +26,7 @@ from rdae.networks.layers import prior_layers
 from rdae.networks.model import Model, Source
 from rdae.networks.normaliser import ROWS, SCALES, TABLE_MAX
 from rdae.networks.prior import NormaliserTables, Prior
-from rdae.networks.registry import damage, find, manifest_of, sha256_of, tuned_path
+from rdae.networks.registry import damage, find, manifest_of, not_weights, sha256_of, tuned_path
 from rdae.networks.runtime import Graph
 from rdae.networks.tables import Tables
 from rdae.networks.transforms import Gains, Transforms
@@ -56,13 +56,7 @@ def load(
     count = min(available_processors(), MAX_THREADS) if threads is None else threads
     if not 1 <= count <= MAX_THREADS:
         raise ValueError(f"threads is {count}, expected 1 to {MAX_THREADS}")
-    try:
-        sha256 = sha256_of(path)  # first: of a path that is wrong, the file that was asked for is named
-        manifest = manifest_of(path)
-    except OSError as error:
-        raise WeightsError(f"{error.filename}: {error.strerror or error}") from error
-    if sha256 != manifest["sha256"]:
-        raise WeightsError(f"{path}: {damage(sha256, manifest['sha256'])}")
+    sha256, manifest = _checked(path)
     try:
         model = _build(path, sha256, manifest, on, count)
     except (KeyError, TypeError, ValueError, RecursionError, safetensors.SafetensorError) as error:
@@ -73,6 +67,27 @@ def load(
     except ArithmeticError as error:
         raise WeightsError(str(error)) from error
     return model
+
+
+def _checked(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the SHA-256 of weights and the manifest that states it; WeightsError if there is none that does."""
+    try:
+        sha256 = sha256_of(path)  # first: of a path that is wrong, the file that was asked for is named
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror or error}") from error
+    try:
+        manifest = manifest_of(path)
+    except OSError as error:
+        problem = f"{error.filename}: {error.strerror or error}"
+    except WeightsError as error:
+        problem = str(error)
+    else:
+        if sha256 == manifest["sha256"]:
+            return sha256, manifest
+        problem = f"{path}: {damage(sha256, manifest['sha256'])}"
+    # Whoever gives a picture, or the manifest itself, has named no manifest beside it.
+    other = not_weights(path)
+    raise WeightsError(f"{path}: {other}" if other else problem)
 
 
 class Tensors(Mapping[str, Array]):

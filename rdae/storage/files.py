@@ -115,13 +115,21 @@ def identities(paths: Iterable[AnyPath]) -> frozenset[Identity]:
 def check_output(
     path: AnyPath, *, force: bool, only_own: bool = False, inputs: frozenset[Identity] = frozenset()
 ) -> None:
-    """OutputExistsError if `path` must not be written: to ask before any long work.
+    """OutputExistsError if `path` must not be written, OSError if it cannot be: to ask before any long work.
 
-    That is if it is a folder; if it is there and not `force`; or, with `force` too, if it is one of `inputs`, by
+    It must not if it is a folder; if it is there and not `force`; or, with `force` too, if it is one of `inputs`, by
     this name or another: a source is never replaced by what was made of it. only_own: or if it is there and not marked
     as written by rdae.
     """
-    path = Path(path)
+    _check_kept(Path(path), force=force, only_own=only_own, inputs=inputs)
+    # What is no file, such as a pipe, is written to as it is.
+    if Path(path).is_file() or not Path(path).exists():
+        _check_writable(Path(path))
+
+
+def _check_kept(
+    path: Path, *, force: bool, only_own: bool = False, inputs: frozenset[Identity] = frozenset()
+) -> None:
     if path.is_dir():
         raise OutputExistsError(f"the output {path} is a folder, expected a file")
     if inputs & identities([path]):
@@ -133,6 +141,19 @@ def check_output(
         raise _exists(path)
 
 
+def _check_writable(path: Path) -> None:
+    """OSError if no file can be made where one is to be, or where a link to it leads; folders may be missing."""
+    folder = Path(os.path.realpath(path)).parent
+    there = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+    if there.exists() and not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "is no folder", str(there))
+    if os.access(there, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        return
+    read_only = hasattr(os, "statvfs") and os.statvfs(there).f_flag & os.ST_RDONLY
+    reason = errno.EROFS if read_only else errno.EACCES
+    raise OSError(reason, os.strerror(reason), str(path))
+
+
 def write_atomically(path: AnyPath, data: Data, *, force: bool = False, terms: Terms = USUAL) -> int:
     """Write `data` to a new file beside `path`, then rename it: `path` never holds half a file.
 
@@ -140,7 +161,7 @@ def write_atomically(path: AnyPath, data: Data, *, force: bool = False, terms: T
     OutputExistsError if `path` exists and not `force`, even if it came to be a moment ago (where the file system has
     hard links), or OSError. terms: all but `parents`, as the folder is there.
     """
-    check_output(path, force=force, only_own=terms.only_own)
+    _check_kept(Path(path), force=force, only_own=terms.only_own)
     if Path(path).exists() and not Path(path).is_file():
         with Path(path).open("wb") as file:  # by this name: /dev/stdout leads to a pipe that has no other
             return _write(file, whole(data))
@@ -166,7 +187,7 @@ def write_atomically(path: AnyPath, data: Data, *, force: bool = False, terms: T
             temporary.replace(target)
         else:
             _rename_to_new(temporary, target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except OSError as error:
         # Users know nothing of the temporary file.
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
@@ -216,7 +237,7 @@ def _rename_to_new(temporary: Path, target: Path) -> None:
         temporary.replace(target)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Let the new name reach the disk too, where folders can be synced; the bytes are there already."""
     if not hasattr(os, "O_DIRECTORY"):
         return

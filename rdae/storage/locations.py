@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -112,12 +111,6 @@ class LocalFile:
         folder = self.path.parent
         if not terms.parents and not folder.exists():
             raise FileNotFoundError(errno.ENOENT, "no such folder; -d makes one", str(folder))
-        there = next((each for each in (folder, *folder.parents) if each.exists()), folder)
-        if there.exists() and not there.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "is no folder", str(there))
-        # What is no file, such as a pipe, is written to as it is. A file is made beside the one that a link leads to.
-        if self.path.is_file() or not self.path.exists():
-            _check_writable(self.path)
 
     def identity(self) -> frozenset[Identity | str]:
         """Device and inode."""
@@ -146,17 +139,6 @@ class LocalFile:
             return "it was changed meanwhile"
         self.path.unlink()
         return ""
-
-
-def _check_writable(path: Path) -> None:
-    """OSError if no file can be made where one, or a link to it, is to be."""
-    folder = Path(os.path.realpath(path)).parent
-    there = next((each for each in (folder, *folder.parents) if each.exists()), folder)
-    if os.access(there, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
-        return
-    read_only = hasattr(os, "statvfs") and os.statvfs(there).f_flag & os.ST_RDONLY
-    reason = errno.EROFS if read_only else errno.EACCES
-    raise OSError(reason, os.strerror(reason), str(path))
 
 
 @dataclass(frozen=True)

@@ -231,15 +231,37 @@ def test_the_tune_of_each_model_is_listed_and_one_is_the_default(places: list[Pa
     ]
 
 
-def test_damaged_models_are_found_by_check(places: list[Path]) -> None:
-    path = pretend(places[0], "small", b"12", bytes=2)
+def test_damaged_models_are_found_by_check(places: list[Path], tiny_path: Path) -> None:
+    path = copied(tiny_path, places[0], "small")
     code, output, _ = rdae_command("models", "--check")
     assert (code, output.count("(sound)")) == (0, 1)
-    path.write_bytes(b"13")
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
     assert "the file is damaged" not in rdae_command("models")[1]
     code, output, _ = rdae_command("models", "--check")
     assert code == 1
     assert "the file is damaged" in output
+
+
+@pytest.mark.parametrize("name", ["check", "synthesis", "gradient.context.1.back"])
+def test_graphs_that_are_missing_or_changed_are_found_by_check(
+    places: list[Path], tiny_path: Path, name: str
+) -> None:
+    path = copied(tiny_path, places[0], "small")
+    graph = path.with_name(f"small.{name}.onnx")
+    graph.write_bytes(graph.read_bytes() + b"?")
+    code, output, _ = rdae_command("models", "--check")
+    assert code == 1
+    assert f"{graph}: SHA-256 is " in output
+    graph.unlink()
+    code, output, _ = rdae_command("models", "--check")
+    assert code == 1
+    assert f"{graph}: No such file or directory" in output
+
+
+def test_a_model_without_graphs_is_found_by_check(places: list[Path]) -> None:
+    path = pretend(places[0], "small")
+    code, output, _ = rdae_command("models", "--check")
+    assert (code, output.count(f"make them with rdae export {path})")) == (1, 1)
 
 
 def test_files_of_several_models_decode_in_one_call_each_with_its_own(

@@ -239,6 +239,20 @@ def test_a_missing_file_is_named(path: Path) -> None:
     assert refused(path) == f"{path}: No such file or directory"
 
 
+def test_what_is_no_weights_file_is_said_of_the_file_that_was_named(path: Path) -> None:
+    manifest, picture = path.with_suffix(".json"), path.with_name("p0.png")
+    assert refused(manifest) == f"{manifest}: a manifest, expected the weights, {path}"
+    picture.write_bytes(b"pixels")
+    words = "not a weights file, expected NAME.safetensors with its manifest NAME.json beside it"
+    assert refused(picture) == f"{picture}: {words}"
+    for content in ('{"results": {}}', manifest.read_text()):  # of something else, of other weights
+        picture.with_suffix(".json").write_text(content)
+        assert refused(picture) == f"{picture}: {words}"
+    assert refused(picture.with_suffix(".json")) == f"{picture.with_suffix('.json')}: {words}"
+    renamed = path.rename(path.with_suffix(".weights"))  # a name like no other's, with its manifest
+    assert weights.load(renamed).name == "tiny"
+
+
 @pytest.mark.parametrize(
     ("manifest", "words"),
     [

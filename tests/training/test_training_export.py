@@ -1,10 +1,12 @@
 """From a run to a weights file and back: the file codes as the trained network says, and training can go on from it."""
 
 import dataclasses
+import errno
 import json
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,10 +23,11 @@ from rdae.errors import OutputExistsError, TrainingError, WeightsError
 from rdae.networks import weights
 from rdae.networks.architecture import TINY, Architecture
 from rdae.networks.model import Model
+from rdae.storage.files import write_atomically
 from rdae.training import checkpoint, warm_start, weight_averaging
 from rdae.training.autoencoder import Autoencoder
 from rdae.training.config import TrainingConfig
-from rdae.training.export import freeze, tables
+from rdae.training.export import freeze, tables, together
 from rdae.training.trainer import Trainer
 
 QUALITIES = (0, 160, 320, 480, 640, 800)
@@ -316,6 +319,53 @@ def test_existing_weights_are_kept_without_force(run: Path, tmp_path: Path) -> N
     assert not path.exists()
     freeze.export(run, path, force=True)
     weights.load(path)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_a_disk_that_fills_up_leaves_the_older_model_or_nothing(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, older: bool
+) -> None:
+    for path in exported.parent.iterdir() if older else ():
+        shutil.copy(path, tmp_path)
+    before = contents(tmp_path)
+    parts = len(list(exported.parent.iterdir()))
+
+    def write(path: Path, data: bytes, **options: Any) -> None:
+        if len(list(tmp_path.glob(".rdae-*.part"))) == parts - 1:  # all but the manifest
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write_atomically(path, data, **options)
+
+    monkeypatch.setattr("rdae.training.export.together.write_atomically", write)
+    other = Autoencoder(dataclasses.replace(TINY, hyper_width=12))  # whose graphs are others
+    path = tmp_path / exported.name
+    with pytest.raises(OSError, match="No space left") as caught:
+        freeze.write(other, tables.join(tables.gaussian_rows()), path, {}, force=True)
+    assert caught.value.filename == str(path.with_suffix(".json"))
+    assert contents(tmp_path) == before
+    monkeypatch.undo()
+    freeze.write(other, tables.join(tables.gaussian_rows()), path, {}, force=older)
+    assert contents(tmp_path).keys() == contents(exported.parent).keys()
+    assert weights.load(path).architecture == other.architecture
+
+
+def test_files_that_cannot_be_renamed_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    original = Path.replace
+
+    def replace(part: Path, target: Path) -> None:
+        if target == second:
+            raise PermissionError(errno.EACCES, "Permission denied", str(part), None, str(target))
+        original(part, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(PermissionError) as caught:
+        together.write_together({first: b"1", second: b"2"}, force=False)
+    assert caught.value.filename == str(second)
+    assert not list(tmp_path.iterdir())
 
 
 def test_data_that_was_moved_can_be_named(run: Path, pictures: Path, tmp_path: Path) -> None:

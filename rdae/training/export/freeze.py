@@ -23,13 +23,14 @@ from rdae.networks.model import Model
 from rdae.networks.normaliser import integer_tables
 from rdae.networks.tables import Tables
 from rdae.quality import MAX_INDEX, from_index
-from rdae.storage.files import check_output, write_atomically
+from rdae.storage.files import check_output
 from rdae.training import checkpoint, weight_averaging
 from rdae.training.autoencoder import Autoencoder
 from rdae.training.config import TrainingConfig
 from rdae.training.data.pool import Pictures, Pool
 from rdae.training.data.stream import Stream
 from rdae.training.export import graphs, tables
+from rdae.training.export.together import write_together
 from rdae.training.modules.layers import RelaxedLayer
 from rdae.training.warm_start import training_tensors
 
@@ -124,7 +125,7 @@ def _hyper_latent_likelihood(model: Autoencoder) -> npt.NDArray[np.float64]:
 
 
 def write(model: Autoencoder, y_tables: Tables, path: Path, facts: dict[str, Any], *, force: bool) -> str:
-    """Write weights file, graphs and manifest; return the weights' SHA-256.
+    """Write weights file, graphs and manifest, all or, on failure, none; return the weights' SHA-256.
 
     facts: what the manifest shall say of the training.
     """
@@ -149,10 +150,9 @@ def write(model: Autoencoder, y_tables: Tables, path: Path, facts: dict[str, Any
     made = graphs.of_weights(data)
     manifest["graphs"] = graphs.digests(made)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for name, graph in made.items():
-        write_atomically(graph_files.path_of(path, name), graph, force=force)
-    write_atomically(path, data, force=force)
-    write_atomically(path.with_suffix(".json"), (json.dumps(manifest, indent=1) + "\n").encode(), force=force)
+    stated = (json.dumps(manifest, indent=1) + "\n").encode()
+    beside = {graph_files.path_of(path, name): graph for name, graph in made.items()}
+    write_together({path: data, **beside, path.with_suffix(".json"): stated}, force=force)
     return sha256
 
 

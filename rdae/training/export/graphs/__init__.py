@@ -11,9 +11,9 @@ from typing import Any
 from rdae.errors import WeightsError
 from rdae.networks import graphs, registry, weights
 from rdae.networks.architecture import Architecture
-from rdae.storage.files import write_atomically
 from rdae.training.export.graphs import prior, prior_gradient, transform_gradient, transforms
 from rdae.training.export.graphs.draft import Draft, Stored
+from rdae.training.export.together import write_together
 
 
 def all_graphs(architecture: Architecture, stored: Mapping[str, Stored]) -> dict[str, bytes]:
@@ -79,8 +79,7 @@ def add(path: Path) -> int:
         made = of_weights(data)
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path}: not weights of this version: {error}") from error
-    for name, graph in made.items():
-        write_atomically(graphs.path_of(path, name), graph, force=True)
+    outputs = {graphs.path_of(path, name): graph for name, graph in made.items()}
     stated = json.dumps({**manifest, "graphs": digests(made)}, indent=1) + "\n"
-    write_atomically(path.with_suffix(".json"), stated.encode(), force=True)
+    write_together({**outputs, path.with_suffix(".json"): stated.encode()}, force=True)
     return len(made)
