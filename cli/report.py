@@ -51,6 +51,15 @@ SHOW = "worst,median,best"
     help="Published Kodak curves to compare with, with commas between, or 'none'.  "
     "[default: bpg444,vtm if all results are of Kodak, else none]",
 )
+@click.option(
+    "--model",
+    "models",
+    metavar="NAME|PATH",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="For --pictures: a model that was measured, a name or a weights file, if it is not one that rdae models "
+    "lists; may be given several times.",
+)
 @click.option("--title", default="", help="The heading.")
 @click.option(
     "--max-mb",
@@ -71,6 +80,7 @@ def report(
     quality: float | None,
     match: str,
     anchors: str | None,
+    models: tuple[Path, ...],
     title: str,
     max_mb: float,
     threads: int | None,
@@ -90,6 +100,8 @@ def report(
     from rdae.reporting.page.show import show_pictures
     from rdae.storage.files import check_output, identities, write_atomically
 
+    if models and not pictures:
+        raise click.UsageError("--model is for pictures to look at: give --pictures too.")
     # Before the minutes of work. Of a folder every picture is an input, as any may be the next to be shown.
     check_output(output, force=force, inputs=identities([*results, *collect_pictures(pictures)]))
     if not output.parent.is_dir():
@@ -103,6 +115,7 @@ def report(
         choose_pictures(comparison, pictures, _words(show), at),
         at,
         matches=["bytes", "psnr"] if match == "both" else [match],
+        models=models,
         threads=threads,
         tell=(lambda _line: None) if quiet else progress.passing,
     )
@@ -113,7 +126,7 @@ def report(
         shown,
         quality=at,
         title=title,
-        line=_line(results, output, pictures, match, quality),
+        line=_line(results, output, pictures, models, match, quality),
         max_bytes=round(max_mb * 1e6),
         notes=notes,
     )
@@ -131,12 +144,19 @@ def _words(text: str) -> list[str]:
 
 
 def _line(
-    results: Sequence[Path], output: Path, pictures: Sequence[Path], match: str, quality: float | None
+    results: Sequence[Path],
+    output: Path,
+    pictures: Sequence[Path],
+    models: Sequence[Path],
+    match: str,
+    quality: float | None,
 ) -> list[str]:
     """This command again, without the folders of this machine."""
     line = ["rdae", "report", *(path.name for path in results), "-o", output.name]
     if pictures:
         line += ["--pictures", "PICTURES"]
+    for model in models:
+        line += ["--model", model.name]
     if match != "bytes":
         line += ["--match", match]
     if quality is not None:

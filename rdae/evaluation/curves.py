@@ -7,6 +7,7 @@ Files that `rdae eval` writes have it too, so that either can be drawn or compar
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -58,6 +59,10 @@ ALIASES: Mapping[str, str] = {
 KODAK = frozenset(f"kodim{i:02d}" for i in range(1, 25))
 """The pictures that the published curves are of."""
 
+Points = tuple[tuple[float, ...], tuple[float, ...]]
+"""Bits per pixel, and the values there."""
+
+_SHORT = {"psnr-rgb": "psnr", "ms-ssim-rgb": "ms-ssim"}
 _NAMED = ("bpp", "psnr-rgb", "psnr", "ms-ssim-rgb", "ms-ssim")  # columns that are fields of a Curve
 
 
@@ -65,8 +70,10 @@ _NAMED = ("bpp", "psnr-rgb", "psnr", "ms-ssim-rgb", "ms-ssim")  # columns that a
 class Curve:
     """Rate-distortion points of one codec, means over a set of pictures, by rising rate.
 
-    bpp: bits per pixel. psnr: dB, RGB. ms_ssim: 0 to 1; empty if the source has none. source: whence.
-    columns: whatever else the source has a number of for each point, under its own key ("psnr-y", "encoding_time").
+    bpp: bits per pixel, of the points with a finite PSNR. psnr: dB, RGB. ms_ssim: 0 to 1; empty if the source has none.
+    source: whence.
+    columns: whatever else the source has a number of for each of these points, under its own key ("psnr-y",
+    "encoding_time"). own_points: (bpp, values) of each metric that may have other points, as where a picture is exact.
     pictures: names, without suffix, of the pictures it is a mean of; empty if the source does not say.
     """
 
@@ -77,15 +84,33 @@ class Curve:
     source: str = ""
     columns: Mapping[str, tuple[float, ...]] = field(default_factory=dict, hash=False)
     pictures: frozenset[str] = frozenset()
+    own_points: Mapping[str, Points] = field(default_factory=dict, hash=False)
+
+    def points(self, metric: str) -> Points:
+        """(bpp, values) of the points that have a finite value of a metric; both empty if there is none.
+
+        metric: as for `values`.
+        """
+        metric = _SHORT.get(metric, metric)
+        values = self.values(metric)
+        return self.own_points.get(metric, (self.bpp, values) if values else ((), ()))
+
+    @property
+    def metrics(self) -> list[str]:
+        """What it has points of."""
+        known = ["psnr", "ms-ssim", *sorted({*self.columns, *self.own_points} - {"ms-ssim"})]
+        return [metric for metric in known if self.points(metric)[0]]
+
+    def is_infinite(self, metric: str) -> bool:
+        """Whether a metric is a PSNR that has no finite mean: each quality has a picture that is exact."""
+        metric = _SHORT.get(metric, metric)
+        known = metric == "psnr" or (metric.startswith("psnr") and metric in self.own_points)
+        return known and not self.points(metric)[0]
 
     def values(self, metric: str) -> tuple[float, ...]:
-        """The points' values of "psnr", "ms-ssim" or a key of `columns`; empty if this curve has none."""
-        known = {
-            "psnr": self.psnr,
-            "psnr-rgb": self.psnr,
-            "ms-ssim": self.ms_ssim,
-            "ms-ssim-rgb": self.ms_ssim,
-        }
+        """What the points in `bpp` have of "psnr", "ms-ssim" or a key of `columns`; empty if this curve has none."""
+        known = {"psnr": self.psnr, "ms-ssim": self.ms_ssim}
+        metric = _SHORT.get(metric, metric)
         return known[metric] if metric in known else self.columns.get(metric, ())
 
 
@@ -101,7 +126,7 @@ def published(name: str) -> Curve:
 
 def read_curve(path: Path) -> Curve:
     """The mean curve of a result file of `rdae eval` or CompressAI; ResultsError if it is not one."""
-    return curve_from_json(read_json(path), path.name)
+    return curve_from_json(read_json(path), str(path))
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -115,8 +140,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def curve_from_json(content: Mapping[str, Any], fallback_name: str) -> Curve:
-    """A curve from the content of a result file; points without a rate or PSNR (lossless) are left out."""
+def curve_from_json(content: Mapping[str, Any], path: str) -> Curve:
+    """A curve from the content of a result file; points without a rate or a finite value (lossless) are left out.
+
+    path: for the error; its name stands in for one that the content does not state.
+    """
     results = content.get("results")
     columns: dict[str, list[Any]] = {}
     for key, column in results.items() if isinstance(results, Mapping) else ():
@@ -126,7 +154,7 @@ def curve_from_json(content: Mapping[str, Any], fallback_name: str) -> Curve:
     psnr = columns.get("psnr-rgb", columns.get("psnr"))  # CompressAI's eval_model writes the short keys
     ms_ssim = columns.get("ms-ssim-rgb", columns.get("ms-ssim"))
     if bpp is None or psnr is None or len(bpp) != len(psnr) or not bpp:
-        raise ResultsError(f"{fallback_name}: expected results with as many numbers of bpp as of psnr-rgb")
+        raise ResultsError(f"{path}: expected results with as many numbers of bpp as of psnr-rgb")
     kept = [i for i in range(len(bpp)) if bpp[i] is not None and psnr[i] is not None]
     kept.sort(key=lambda i: bpp[i])
 
@@ -136,15 +164,29 @@ def curve_from_json(content: Mapping[str, Any], fallback_name: str) -> Curve:
             return ()
         return tuple(float(column[i]) for i in kept)
 
+    def own(column: list[Any], end: float = math.inf) -> Points:
+        """The column at the points where it has a number below `end`."""
+        pairs = [
+            (rate, float(value))
+            for rate, value in zip(bpp, column, strict=True)
+            if rate is not None and value is not None and -math.inf < value < end
+        ]
+        pairs.sort(key=lambda pair: pair[0])
+        return tuple(rate for rate, _ in pairs), tuple(value for _, value in pairs)
+
     others = {key: at_kept(column) for key, column in columns.items() if key not in _NAMED}
+    own_points = {key: own(columns[key]) for key in others if len(columns[key]) == len(bpp)}
+    if ms_ssim is not None and len(ms_ssim) == len(bpp):
+        own_points["ms-ssim"] = own(ms_ssim, 1.0)  # in dB, as it is compared, 1 is infinite
     return Curve(
-        str(content.get("name") or fallback_name.removesuffix(".json")),
+        str(content.get("name") or Path(path).name.removesuffix(".json")),
         at_kept(bpp),
         at_kept(psnr),
         at_kept(ms_ssim),
         str(content.get("source", "")),
         {key: values for key, values in others.items() if values},
         _picture_names(content.get("pictures")),
+        own_points,
     )
 
 

@@ -198,12 +198,14 @@ def bd_rate_by(test: Curve, anchor: Curve, metric: str, method: str = "pchip") -
 
 def _points(curve: Curve, metric: str) -> tuple[Sequence[float], Sequence[float]]:
     """(bpp, values) of a curve; ResultsError if it has none of this metric."""
-    values = curve.values(metric + DB if metric in FIVE else metric)
-    if not curve.bpp:  # curves leave out the points without a finite PSNR
-        raise ResultsError(f"{curve.name} has infinite PSNR: every quality has a picture that is exact")
+    rates, values = curve.points(metric + DB if metric in FIVE else metric)
+    if curve.is_infinite(metric):
+        raise ResultsError(
+            f"{curve.name} has infinite {BD_METRICS[metric]}: every quality has a picture that is exact"
+        )
     if not values:
         raise ResultsError(f"{curve.name} has no {BD_METRICS[metric]}")
-    return curve.bpp, [decibels(value) for value in values] if metric == "ms-ssim" else values
+    return rates, [decibels(value) for value in values] if metric == "ms-ssim" else values
 
 
 def is_kodak(result: Evaluation) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rdae.errors import ResultsError
 from rdae.evaluation.bdrate import pchip_slopes
-from rdae.evaluation.curves import Curve
+from rdae.evaluation.curves import Curve, Points
 from rdae.evaluation.five_measures import DB, FIVE
 from rdae.reporting.figures import (
     COLOURS,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-__all__ = ["FORMATS", "draw", "legend_order", "values"]
+__all__ = ["FORMATS", "draw", "legend_order", "points"]
 
 Limits = tuple[float, float]
 
@@ -73,19 +73,19 @@ def draw(
     out. MissingExtraError without matplotlib.
     """
     for curve in measured:
-        if not curve.bpp:  # curves leave out the points without a finite PSNR
+        if curve.is_infinite(metric):
             raise ResultsError(
-                f"{curve.name}: the mean PSNR is infinite: every quality has a picture that is exact"
+                f"{curve.name}: the mean {metric} is infinite: every quality has a picture that is exact"
             )
-        if not values(curve, metric):
-            known = [key for key in ("psnr", "ms-ssim") if curve.values(key)] + sorted(curve.columns)
-            raise ResultsError(f"{curve.name}: no {metric} to draw, expected one of {', '.join(known)}")
+        if not points(curve, metric)[0]:
+            known = ", ".join(curve.metrics) or "none"
+            raise ResultsError(f"{curve.name}: no {metric} to draw, expected one of {known}")
     for limits in (xlim, ylim):
         if limits and not limits[0] < limits[1]:
             raise ResultsError(f"a frame from {limits[0]:g} to {limits[1]:g} is empty")
     if log and xlim and xlim[0] <= 0:
         raise ResultsError(f"a logarithmic rate cannot start at {xlim[0]:g}")
-    shown = [curve for curve in anchors if values(curve, metric)]
+    shown = [curve for curve in anchors if points(curve, metric)[0]]
     with canvas(HEIGHT_INCHES) as figure:
         axes = figure.add_subplot()
         lines = [_measured_line(axes, curve, metric, i, len(measured)) for i, curve in enumerate(measured)]
@@ -115,13 +115,13 @@ def draw(
         return to_bytes(figure, file_format)
 
 
-def values(curve: Curve, metric: str) -> tuple[float, ...]:
-    """A curve's values as they are drawn: MS-SSIM by the name "ms-ssim" in dB; empty if it has none."""
-    found = curve.values(metric)
+def points(curve: Curve, metric: str) -> Points:
+    """A curve's (bpp, values) as they are drawn: MS-SSIM by the name "ms-ssim" in dB; empty if it has none."""
+    rates, found = curve.points(metric)
     if metric != "ms-ssim":
-        return found
+        return rates, found
     # Above 60 dB, float and 8-bit rounding are all there is to see.
-    return tuple(-10 * math.log10(max(1 - value, 1e-6)) for value in found)
+    return rates, tuple(-10 * math.log10(max(1 - value, 1e-6)) for value in found)
 
 
 def legend_order(curves: Sequence[Curve], metric: str) -> list[int]:
@@ -131,25 +131,25 @@ def legend_order(curves: Sequence[Curve], metric: str) -> list[int]:
     """
 
     def height(curve: Curve) -> float:
-        first = curves[0]
-        low, high = max(curve.bpp[0], first.bpp[0]), min(curve.bpp[-1], first.bpp[-1])
+        both = points(curves[0], metric), points(curve, metric)
+        low, high = max(bpp[0] for bpp, _ in both), min(bpp[-1] for bpp, _ in both)
         if low > high or low <= 0:
             return -math.inf
         rates = np.linspace(math.log(low), math.log(high), 33)
-        ours, theirs = (np.interp(rates, np.log(c.bpp), values(c, metric)) for c in (first, curve))
+        ours, theirs = (np.interp(rates, np.log(bpp), values) for bpp, values in both)
         return float(np.mean(theirs - ours))
 
     return sorted(range(len(curves)), key=lambda i: -height(curves[i]))
 
 
 def _measured_line(axes: Axes, curve: Curve, metric: str, number: int, count: int) -> Line2D:
-    points, rates, heights = _between(curve, metric)
+    marks, rates, heights = _between(curve, metric)
     (line,) = axes.plot(
         rates,
         heights,
         color=COLOURS[number % len(COLOURS)],
         marker=MARKERS[number % len(MARKERS)],
-        markevery=points,
+        markevery=marks,
         markersize=6.5 if number == 0 else 4.5,
         markeredgecolor="white",
         markeredgewidth=0.6,
@@ -180,7 +180,7 @@ def _between(curve: Curve, metric: str) -> tuple[list[int], Floats, Floats]:
 
     PCHIP over the logarithm of the rate, as BD-rate sees the curve; straight where that is not defined.
     """
-    rates, heights = np.asarray(curve.bpp), np.asarray(values(curve, metric))
+    rates, heights = map(np.asarray, points(curve, metric))
     if len(rates) < _PCHIP_POINTS or not (rates > 0).all() or not (np.diff(rates) > 0).all():
         return list(range(len(rates))), rates, heights
     x = np.log(rates)
@@ -194,20 +194,19 @@ def _between(curve: Curve, metric: str) -> tuple[list[int], Floats, Floats]:
         + step * slopes[1:] * (t**3 - t**2)
     )
     dense = np.append((x[:-1] + t * step).T.ravel(), x[-1])
-    points = list(range(0, len(dense), _STEPS))
-    return points, np.exp(dense), np.append(inside.T.ravel(), heights[-1])
+    marks = list(range(0, len(dense), _STEPS))
+    return marks, np.exp(dense), np.append(inside.T.ravel(), heights[-1])
 
 
 def _frame(
     first: Curve, metric: str, xlim: Limits | None, ylim: Limits | None, *, log: bool
 ) -> tuple[Limits, Limits]:
     """Limits a little wider than the first measured curve, which is what the figure is about."""
-    x_limits = xlim or ((0.9 * min(first.bpp), 1.1 * max(first.bpp)) if log else (0.0, 1.06 * max(first.bpp)))
+    bpp, values = points(first, metric)
+    x_limits = xlim or ((0.9 * min(bpp), 1.1 * max(bpp)) if log else (0.0, 1.06 * max(bpp)))
     if ylim:
         return x_limits, ylim
-    inside = [
-        v for b, v in zip(first.bpp, values(first, metric), strict=True) if x_limits[0] <= b <= x_limits[1]
-    ]
-    inside += [float(np.interp(b, first.bpp, values(first, metric))) for b in x_limits]
+    inside = [v for b, v in zip(bpp, values, strict=True) if x_limits[0] <= b <= x_limits[1]]
+    inside += [float(np.interp(b, bpp, values)) for b in x_limits]
     margin = 0.06 * (max(inside) - min(inside)) or 1.0
     return x_limits, (min(inside) - margin, max(inside) + margin)

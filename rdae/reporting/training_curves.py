@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rdae.evaluation.history import Run, Validation
-from rdae.reporting.figures import COLOURS, GREY, canvas, grid, plain_log_ticks, smoothed, to_bytes
+from rdae.reporting.figures import COLOURS, GREY, Floats, canvas, grid, plain_log_ticks, smoothed, to_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,7 +83,7 @@ def _measured_panel(axes: Axes, runs: Sequence[Run], key: str, unit: _Unit) -> N
         mean = smoothed(raw, max(3, round(_SMOOTHED_SHARE * len(raw))))
         colour = COLOURS[number % len(COLOURS)]
         axes.plot(pixels, raw, color=colour, alpha=0.28, linewidth=0.7)
-        axes.plot(pixels, mean, color=colour, linewidth=2, label=run.name)
+        axes.plot(pixels, mean, color=colour, linewidth=2, marker=_marker(pixels), label=run.name)
         everything += list(zip(pixels, raw, strict=True))
     all_pixels, values = np.asarray(everything).T
     low, high = float(values.min()), float(values.max())
@@ -99,6 +99,11 @@ def _measured_panel(axes: Axes, runs: Sequence[Run], key: str, unit: _Unit) -> N
         axes.set_ylim(low - 0.06 * span, high + 0.1 * span)
 
 
+def _marker(pixels: Floats) -> str | None:
+    """What shows a line of a single point, of which nothing would be seen."""
+    return "o" if len(pixels) == 1 else None
+
+
 def _rate_panel(axes: Axes, runs: Sequence[Run], unit: _Unit) -> None:
     names = list(dict.fromkeys(name for run in runs for name in run.rates))
     for number, name in enumerate(names):
@@ -106,7 +111,8 @@ def _rate_panel(axes: Axes, runs: Sequence[Run], unit: _Unit) -> None:
         for run in having:
             pixels = np.asarray(run.train["pixels"]) / unit.size
             label = name.replace("_", " ") if run is having[0] else None
-            axes.plot(pixels, run.train[name], color=COLOURS[-1 - number % len(COLOURS)], label=label)
+            colour = COLOURS[-1 - number % len(COLOURS)]
+            axes.plot(pixels, run.train[name], color=colour, marker=_marker(pixels), label=label)
     largest = max(max(run.train[name]) for run in runs for name in run.rates) or 1.0
     axes.set_yscale("log")
     axes.set_ylim(largest / 1000, largest * 1.5)

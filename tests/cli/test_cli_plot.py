@@ -142,5 +142,5 @@ def test_what_is_no_source_is_one_line(content: str | None, message: str, tmp_pa
     done = rdae_command("plot", str(path), "-o", str(tmp_path / "a.svg"))
     assert done.exit_code == 1
     assert done.stderr.count("\n") == 1
-    assert "x.json" in done.stderr
+    assert str(path) in done.stderr
     assert message in done.stderr

@@ -55,14 +55,34 @@ def test_points_are_sorted_and_those_without_a_psnr_left_out(tmp_path: Path) -> 
     assert curve.ms_ssim == (0.9, 0.99)
 
 
+def test_a_metric_has_the_points_where_its_own_mean_is_finite() -> None:
+    results = {
+        "bpp": [8.0, 2.0, 0.5],
+        "psnr-rgb": [None, 40.0, 30.0],
+        "ms-ssim-rgb": [1.0, 0.99, 0.9],
+        "psnr-y": [None, None, None],
+        "psnr-rgb-of-mean-mse": [45.0, 39.0, 29.0],
+        "short": [1.0],
+    }
+    curve = curve_from_json({"results": results}, "mine.json")
+    assert curve.points("psnr-rgb") == curve.points("psnr") == ((0.5, 2.0), (30.0, 40.0))
+    assert curve.points("ms-ssim") == ((0.5, 2.0), (0.9, 0.99))
+    assert curve.points("psnr-rgb-of-mean-mse") == ((0.5, 2.0, 8.0), (29.0, 39.0, 45.0))
+    assert curve.points("psnr-y") == curve.points("short") == ((), ())
+    assert curve.metrics == ["psnr", "ms-ssim", "psnr-rgb-of-mean-mse"]
+    infinite = [key for key in (*results, "psnr", "psnr-z") if curve.is_infinite(key)]
+    assert infinite == ["psnr-y"]
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "{}", '{"results": []}', '{"results": {"bpp": [1]}}', "[" * 99999]
 )
 def test_a_file_that_holds_no_results_is_one_line(text: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.json"
     path.write_text(text)
-    with pytest.raises(ResultsError, match="bad") as caught:
+    with pytest.raises(ResultsError) as caught:
         read_curve(path)
+    assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
 
 

@@ -2,7 +2,7 @@ import math
 
 import bjontegaard
 
-from rdae.evaluation.curves import Curve, published
+from rdae.evaluation.curves import Curve, curve_from_json, published
 from rdae.evaluation.five_measures import FIVE
 from rdae.evaluation.results import Account, Agreement, Evaluation, PictureResult, Point
 from rdae.evaluation.tables import checks, deltas, is_kodak, summary, table
@@ -92,3 +92,23 @@ def test_a_delta_can_be_of_ms_ssim_in_decibels_and_of_the_classic_cubic() -> Non
 def test_a_curve_of_exact_pictures_only_has_no_bd_rate_as_its_psnr_is_infinite() -> None:
     (line,) = deltas(Curve("exact", (), ()), [published("vtm")])
     assert "no BD-rate: exact has infinite PSNR: every quality has a picture that is exact" in line
+
+
+def exact_in_part(name: str, factor: float) -> Curve:
+    """A curve each of whose qualities has a picture that is exact."""
+    results = {
+        "bpp": [factor * rate for rate in (0.1, 0.4, 1.6)],
+        "psnr-rgb": [None] * 3,
+        "psnr-y": [None] * 3,
+        "psnr-rgb-of-mean-mse": [30.0, 35.0, 40.0],
+    }
+    return curve_from_json({"results": results}, name)
+
+
+def test_exact_pictures_count_where_the_mean_of_a_metric_is_finite() -> None:
+    test, anchor = exact_in_part("test", 0.8), exact_in_part("anchor", 1.0)
+    (line,) = deltas(test, [anchor], metric="psnr-rgb-of-mean-mse")
+    assert line.startswith("test against anchor: BD-rate -20.00 %, BD-PSNR of the mean MSE +")
+    for metric, name in (("psnr", "PSNR"), ("psnr-y", "PSNR-Y")):
+        (line,) = deltas(test, [anchor], metric=metric)
+        assert f"no BD-rate: anchor has infinite {name}: every quality has a picture that is exact" in line

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import report_kit
+import tiny_model
 from drawings import drawing
 from PIL import Image
 from rdae_command import rdae_command
@@ -286,8 +287,34 @@ def test_files_are_brought_to_the_pictures_they_share(kit: Kit, tmp_path: Path) 
         gather([kit.results, fewer])
     content["pictures"][0]["name"] = "other.png"
     fewer.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(ResultsError, match="no picture is in all"):
+    message = re.escape(f"{kit.results}, {fewer}: no picture is in all")
+    with pytest.raises(ResultsError, match=message):
         gather([kit.results, fewer])
+
+
+def test_results_of_ones_own_model_are_shown_with_the_weights_that_are_named(
+    tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(tiny_model.photo(32, 48)).save("a.png")
+    line = ("eval", "a.png", "--model", str(tiny_path), "-q", "10,40,70", "-o", "own.json", "--quiet")
+    assert rdae_command(*line).exit_code == 0
+    report = ("report", "own.json", "-o", "a.html", "--pictures", "a.png", "--quiet")
+    done = rdae_command(*report)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("rdae: rdae tiny: needs model ")
+    assert "--model FILE says" in done.stderr
+    done = rdae_command(*report, "--model", "rdae-base")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("rdae: rdae-base: is model ")
+    done = rdae_command(*report, "--model", str(tiny_path))
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "--model tiny.safetensors" in Path("a.html").read_text(encoding="utf-8")
+    done = rdae_command("report", "own.json", "-o", "b.html", "--model", str(tiny_path))
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (
+        2,
+        "Error: --model is for pictures to look at: give --pictures too.",
+    )
 
 
 def test_a_published_curve_stands_beside_kodak_only(kit: Kit) -> None:
@@ -345,7 +372,7 @@ def test_a_file_without_a_finite_mean_is_one_line_that_names_it(kit: Kit, tmp_pa
     (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
     done = rdae_command("report", str(tmp_path / "a.json"), "-o", str(tmp_path / "a.html"), "--quiet")
     assert done.exit_code == 1
-    assert "a.json: no measure has a finite mean" in done.stderr
+    assert "a.json: none of a report's measures has a finite mean" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -123,8 +123,22 @@ def test_what_cannot_be_drawn_is_one_line(options: dict[str, Any], message: str)
 
 
 def test_a_curve_without_a_finite_psnr_says_so() -> None:
-    with pytest.raises(ResultsError, match="exact: the mean PSNR is infinite: every quality has a picture"):
+    with pytest.raises(ResultsError, match="exact: the mean psnr is infinite: every quality has a picture"):
         draw([Curve("exact", (), ())], [], file_format="svg")
+
+
+def test_points_with_exact_pictures_are_drawn_by_a_metric_that_is_finite_there() -> None:
+    pytest.importorskip("matplotlib")
+    points = ((0.1, 0.4, 1.2), (28.0, 31.0, 37.0))
+    part = Curve("part", (0.1,), (28.5,), own_points={"psnr-rgb-of-mean-mse": points})
+    with drawn(rate_distortion) as found:
+        draw([part, OWN], [published("vtm")], file_format="svg", metric="psnr")
+        draw([part], [published("vtm")], file_format="svg", metric="psnr-rgb-of-mean-mse")
+    by_mean, by_mse = (figure.axes[0].lines[0] for figure in found)
+    assert by_mean.get_xdata().tolist() == [0.1]
+    assert by_mse.get_xdata()[by_mse.get_markevery()] == pytest.approx(points[0])
+    with pytest.raises(ResultsError, match="part: no ssimulacra2 to draw, expected one of psnr, psnr-rgb-of"):
+        draw([part], [], file_format="svg", metric="ssimulacra2")
 
 
 def test_any_column_is_a_metric_and_an_anchor_without_it_is_left_out() -> None:
@@ -189,6 +203,17 @@ def test_runs_stand_side_by_side_over_the_pixels_their_weights_saw() -> None:
     assert bits.lines[1].get_ydata()[-1] == pytest.approx(0)
     assert bits.lines[1].get_ydata()[0] > 0  # the first took more bits than the last
     assert len(found[1].axes) == 3
+
+
+def test_a_run_that_logged_a_single_row_is_seen() -> None:
+    pytest.importorskip("matplotlib")
+    full = run("", 0, matrix_rate=(0.1,) * 10)
+    short = replace(full, validation=(), train={key: column[-1:] for key, column in full.train.items()})
+    with drawn(training_curves) as found:
+        training_curves.draw([short], file_format="png")
+        training_curves.draw([full], file_format="png")
+    for figure, marker in zip(found, ("o", "None"), strict=True):
+        assert [axes.lines[-1].get_marker() for axes in figure.axes[:4]] == [marker] * 4
 
 
 def test_the_axis_of_pixels_begins_where_the_run_does() -> None:

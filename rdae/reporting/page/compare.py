@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rdae import metrics
 from rdae.errors import ResultsError
@@ -14,6 +15,9 @@ from rdae.evaluation.points import Point
 from rdae.metrics import Picture
 from rdae.networks import registry
 from rdae.reporting.page.gather import CodecResults
+
+if TYPE_CHECKING:
+    from rdae.api import Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +37,13 @@ class Version:
     ssimulacra2: float | None = None
 
 
-def codec_of(results: CodecResults, threads: int | None = None) -> Codec | None:
+def codec_of(results: CodecResults, threads: int | None = None, given: Sequence[Model] = ()) -> Codec | None:
     """What made a result file, to make more: the model it names, or a codec of Pillow; None if it is not known here.
 
-    threads: that a model computes with; None: as many as may.  WeightsError if the model is not installed.
+    threads: that a model computes with; None: as many as may.  given: models to look among first.
+    WeightsError if the model is not installed either.
     """
-    evaluation = results.evaluation
-    model_id = str(evaluation.meta.get("model", "")) if evaluation is not None else ""
+    model_id = model_id_of(results)
     if model_id:
         from rdae import open_model
 
@@ -48,9 +52,18 @@ def codec_of(results: CodecResults, threads: int | None = None) -> Codec | None:
         except ValueError:
             message = f"{results.name}: its model is called {model_id!r}, expected a hexadecimal number"
             raise ResultsError(message) from None
+        for model in given:
+            if model.model_id == identity:
+                return Rdae(model)
         return Rdae(open_model(registry.find_by_id(identity), threads=threads))
     codec = pillow_codec_of(results)
     return codec if codec is not None and is_here(codec) else None
+
+
+def model_id_of(results: CodecResults) -> str:
+    """The id, in hexadecimal, of the model whose results these are; "" if they are of none."""
+    evaluation = results.evaluation
+    return str(evaluation.meta.get("model", "")) if evaluation is not None else ""
 
 
 def pillow_codec_of(results: CodecResults) -> PillowCodec | None:

@@ -165,11 +165,11 @@ def gather(paths: Sequence[Path], anchors: Sequence[str] = ()) -> Comparison:
     evaluations = [evaluation for _, evaluation, _ in read if evaluation is not None]
     shared = _shared(evaluations)
     if not shared:
-        names = ", ".join(path.name for path in paths)
+        names = ", ".join(map(str, paths))
         raise ResultsError(f"{names}: no picture is in all of these files, so they cannot be compared")
     notes = []
     codecs = []
-    for source, evaluation, content in read:
+    for path, (source, evaluation, content) in zip(paths, read, strict=True):
         if evaluation is not None:
             left = len(evaluation.pictures) - len(shared)
             if left:
@@ -179,11 +179,9 @@ def gather(paths: Sequence[Path], anchors: Sequence[str] = ()) -> Comparison:
             kept = replace(evaluation, pictures=tuple(p for p in evaluation.pictures if p.name in shared))
             codecs.append(_measured(source, kept))
         else:
-            curve = curve_from_json(content, source.name)
+            curve = curve_from_json(content, str(path))
             if curve.pictures:
-                raise ResultsError(
-                    f"{source.name}: its pictures cannot be read; measure it again with rdae eval"
-                )
+                raise ResultsError(f"{path}: its pictures cannot be read; measure it again with rdae eval")
             notes.append(f"{source.name} holds means only, and does not say of which pictures.")
             codecs.append(_means_only(curve, source, str(content.get("description", ""))))
     tested = codecs[0]
@@ -197,7 +195,7 @@ def gather(paths: Sequence[Path], anchors: Sequence[str] = ()) -> Comparison:
     metrics = _metrics(tested)
     if not metrics:
         raise ResultsError(
-            f"{paths[0]}: no measure has a finite mean: every quality has a picture that is exact"
+            f"{paths[0]}: none of a report's measures has a finite mean: every quality has a picture that is exact"
         )
     verdicts = tuple(_verdict(tested, other, metrics) for other in codecs[1:])
     order = tuple(p.name for p in first.pictures if p.name in shared)

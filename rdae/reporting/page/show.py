@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rdae.api import Model, open_model
 from rdae.codec.container import parse
-from rdae.errors import RdaeError, ResultsError, describe
+from rdae.errors import RdaeError, ResultsError, WeightsError, describe
 from rdae.evaluation.codecs import Codec, Rdae
 from rdae.evaluation.results import PictureResult
 from rdae.evaluation.reuse import picture_hash
 from rdae.pictures import read_picture
 from rdae.reporting.maps import maps_of
 from rdae.reporting.page.build import Shown
-from rdae.reporting.page.compare import at, codec_of, matched
+from rdae.reporting.page.compare import at, codec_of, matched, model_id_of
 from rdae.reporting.page.gather import CodecResults, Comparison
 from rdae.ssimulacra2 import ssimulacra2
 
@@ -26,18 +27,21 @@ def show_pictures(
     quality: float,
     *,
     matches: Sequence[str] = ("bytes",),
+    models: Sequence[Path] = (),
     threads: int | None = None,
     tell: Callable[[str], None] = lambda _line: None,
 ) -> tuple[list[Shown], list[str]]:
     """The chosen pictures, (name in the results, file), by all codecs that are known here; and notes for the page.
 
-    quality: of the first codec. matches: what others have in common with it, "bytes", "psnr" or both. threads: that
-    compute; None: as many as may. tell: takes a line on what is being done.
-    ResultsError if the first codec cannot be run, or names the picture that cannot be shown.
+    quality: of the first codec. matches: what others have in common with it, "bytes", "psnr" or both. models:
+    names or weights files, for results of models that are not installed. threads: that compute; None: as many as may.
+    tell: takes a line on what is being done.
+    ResultsError if the first codec cannot be run, or names the picture that cannot be shown; WeightsError if a model
+    cannot be had, or is that of none of the results.
     """
     if not chosen:
         return [], []
-    codecs, notes = _codecs(comparison.codecs, threads)
+    codecs, notes = _codecs(comparison.codecs, threads, _opened(models, comparison.codecs, threads))
     score = comparison.metrics[0] == "ssimulacra2"
     shown = []
     for name, path in chosen:
@@ -59,12 +63,30 @@ def _errors_of(path: Path) -> Iterator[None]:
         raise ResultsError(f"{path}: {describe(error, path)}") from error
 
 
-def _codecs(results: Sequence[CodecResults], threads: int | None) -> tuple[dict[int, Codec], list[str]]:
+def _opened(paths: Sequence[Path], results: Sequence[CodecResults], threads: int | None) -> list[Model]:
+    """The models that were asked for; WeightsError for one whose results are not among these."""
+    needed = {model_id_of(measured) for measured in results}
+    opened = []
+    for path in paths:
+        model = open_model(path, threads=threads)
+        if model.model_id.hex() not in needed:
+            named = ", ".join(sorted(needed - {""})) or "none"
+            raise WeightsError(f"{path}: is model {model.model_id.hex()}, but the results are of {named}")
+        opened.append(model)
+    return opened
+
+
+def _codecs(
+    results: Sequence[CodecResults], threads: int | None, given: Sequence[Model]
+) -> tuple[dict[int, Codec], list[str]]:
     """What makes files again of the codecs measured, by their index; a note on those that cannot be run."""
     found: dict[int, Codec] = {}
     lacking = []
     for i, measured in enumerate(results):
-        codec = None if measured.is_published else codec_of(measured, threads)
+        try:
+            codec = None if measured.is_published else codec_of(measured, threads, given)
+        except WeightsError as error:
+            raise WeightsError(f"{measured.name}: {error}") from error
         if codec is not None:
             found[i] = codec
         elif not measured.is_published:
