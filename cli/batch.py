@@ -110,7 +110,7 @@ class Request:
         words: what is printed of a file that was done. epilogue: makes a last line, or none, of the files in these
         folders that were not taken.
         """
-        self._check()
+        self._check(outputs=output_suffix is not None)
         left_out: list[str] = []
         inputs = find_inputs(self.inputs, suffixes, recursive=self.recursive, left_out=left_out.append)
         output, directory = self._places()
@@ -155,8 +155,8 @@ class Request:
         if printer.failed:
             sys.exit(1)
 
-    def _check(self) -> None:
-        """Wrong usage if options contradict each other."""
+    def _check(self, *, outputs: bool) -> None:
+        """Wrong usage if options contradict each other; outputs: some are made."""
         if STANDARD in self.inputs and (len(self.inputs) > 1 or self.recursive):
             raise click.UsageError("- stands for standard input, and has to be the only input.")
         if self.inputs == (STANDARD,) and sys.stdin is not None and sys.stdin.isatty():
@@ -165,7 +165,7 @@ class Request:
             raise click.UsageError("-o names a file and -d a folder: give one of them.")
         if self.force and self.skip_existing:
             raise click.UsageError("--force replaces what --skip-existing keeps: give one of them.")
-        if self.to_standard_output:
+        if outputs and self.to_standard_output:
             if self.as_json:
                 raise click.UsageError("--json and the output cannot both go to standard output.")
             if sys.stdout is not None and sys.stdout.isatty() and not self.force:

@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import sys
 import warnings
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 import rdae
 from rdae.errors import RdaeError, describe
 
-from .messages import Failure
+from .messages import Failure, complain
 from .signals import orderly_termination
 from .streams import prepare_streams
 
@@ -60,7 +61,11 @@ class LazyGroup(click.Group):
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Run the command line, with standard streams that are fit for it."""
         prepare_streams()
-        return super().main(*arguments, **options)
+        try:
+            return super().main(*arguments, **options)
+        except OSError as error:  # of what is said before there is a command: its versions, or help
+            complain(describe(error))
+            sys.exit(1)
 
     def invoke(self, context: click.Context) -> object:
         """Run a command. Exit status 1 after an error in the input, 130 after Ctrl-C, 143 after SIGTERM."""

@@ -92,7 +92,7 @@ class OutcomePrinter:
     def interrupted(self, *, outputs: bool, force: bool) -> bool:
         """Say how far an interrupted run of several jobs came; whether anything was said.
 
-        outputs: they make some; force: also where some were, which --skip-existing would take for done.
+        outputs: they make some; force: they replace older ones, which --skip-existing would take for done.
         """
         self._line.clear()
         if self._quiet or self._total < 2:
@@ -101,7 +101,7 @@ class OutcomePrinter:
         if self._failed:
             told += f", {self._failed:,} failed"
         if outputs and force:
-            told += "; run again to do all of them anew"
+            told += "; run again to redo them all"
         elif outputs:
             told += "; run again with --skip-existing for the rest"
         click.echo(err=True)  # the terminal has written ^C

@@ -5,6 +5,7 @@ The encoder is imported where it is used: a program that only shows pictures sta
 
 from __future__ import annotations
 
+import operator
 import os
 import threading
 from collections.abc import Callable, Collection
@@ -172,7 +173,7 @@ class Model:
         data: as `decompress` takes it, or what `rdae.codec.container.parse` has made of a file's bytes.
         Its size is known then; errors that concern latents come with the bands.
         """
-        part = None if region is None else Region(*region)
+        part = _region(region)
         return decode.unfold(
             data if isinstance(data, Container) else _bytes(data),
             self.loaded,
@@ -264,6 +265,16 @@ def _transparent(raster: Raster, alpha_quality: float, background: str | Colour 
     return quantised(raster, alpha_quality)
 
 
+def _region(region: tuple[int, int, int, int] | None) -> Region | None:
+    """ValueError for what is not four whole numbers."""
+    if region is None:
+        return None
+    try:
+        return Region(*map(operator.index, region))
+    except TypeError:
+        raise ValueError(f"region is {region!r}, expected whole numbers: x, y, width, height") from None
+
+
 def _check_model(model: object) -> None:
     """TypeError for what is no opened model, such as a name."""
     if model is not None and not isinstance(model, Model):
@@ -325,8 +336,8 @@ def compress(
 ) -> bytes:
     """Return the bytes of an .rdae file: `Model.compress` with the given model, or that of a tune as `open_model` says.
 
-    ValueError if both model and tune are given. The errors of `Model.compress`, among them FileNotFoundError for a path
-    where no file is.
+    ValueError if both model and tune are given, TypeError for a model that is not opened. The errors of
+    `Model.compress`, among them FileNotFoundError for a path where no file is.
     """
     _check_model(model)
     if model is not None and tune is not None:
@@ -363,11 +374,11 @@ def decompress(
 ) -> Image.Image:
     """Return the picture of an .rdae file: `Model.decompress` with the given model or the one that the file names.
 
-    A file without latents, as `lossless` makes them, needs none.
+    A file without latents, as `lossless` makes them, needs none.  TypeError for a model that is not opened.
     """
     _check_model(model)
     parsed = parse(_bytes(data), max_pixels)
     if model is None and not parsed.needs_model:
-        part = None if region is None else Region(*region)
+        part = _region(region)
         return decode.unfold(parsed, None, None, exact=exact, region=part, scale=scale).image()
     return (model or _model_for(parsed)).unfold(parsed, exact=exact, region=region, scale=scale).image()

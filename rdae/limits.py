@@ -10,7 +10,7 @@ BLOCK = 64
 
 
 def counted_sides(width: int, height: int) -> tuple[int, int]:
-    """A side of less than BLOCK counts as BLOCK, as that is what it costs."""
+    """Width and height in pixels as limits count them: each at least BLOCK, as that is what it costs."""
     return max(width, BLOCK), max(height, BLOCK)
 
 
@@ -18,3 +18,10 @@ def counted_pixels(width: int, height: int) -> int:
     """What limits on pixels are about."""
     across, down = counted_sides(width, height)
     return across * down
+
+
+def size_in_words(width: int, height: int) -> str:
+    """Width and height, and as what they count, if that is more."""
+    sides = counted_sides(width, height)
+    counted = "" if sides == (width, height) else f", which count as {sides[0]} x {sides[1]}"
+    return f"{width} x {height} pixels{counted}"

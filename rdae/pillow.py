@@ -7,7 +7,8 @@
                                             # exif, icc_profile, xmp, model, verify, note
 
 Errors are Pillow's: UnidentifiedImageError for what is no .rdae file, OSError for one that cannot be decoded and for
-pictures that cannot be coded.
+pictures that cannot be coded.  Pillow empties an existing file before it lets a format write: a save that fails loses
+what was there.
 """
 
 from __future__ import annotations

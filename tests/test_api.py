@@ -1,5 +1,6 @@
 """rdae.compress, rdae.decompress and rdae.open_model as users call them."""
 
+import codecs
 import contextlib
 import io
 import mmap
@@ -194,6 +195,13 @@ def test_files_that_cannot_be_taken_are_errors_of_the_tree_or_of_the_system(
         opened.compress(io.StringIO("no picture"))  # type: ignore[arg-type]
     with pytest.raises(rdae.NotRdaeError, match="text mode"):
         rdae.decompress(io.StringIO("no file"))  # type: ignore[arg-type]
+    path = tmp_path / "a.rdae"
+    path.write_bytes(opened.compress(soft()))
+    with (
+        codecs.open(str(path), encoding="latin-1") as text,
+        pytest.raises(rdae.NotRdaeError, match="text mode"),
+    ):
+        rdae.decompress(text)
     with pytest.raises(rdae.NotRdaeError, match="begins with b'not '"):
         rdae.decompress(b"not an .rdae file")
     with pytest.raises(rdae.PictureError, match="not a picture"):
@@ -420,6 +428,9 @@ def test_a_region_is_cut_from_the_picture(opened: api.Model) -> None:
     assert np.abs(difference).max() <= 1
     with pytest.raises(ValueError, match="not inside"):
         opened.decompress(data, region=(70, 0, 30, 10))
+    for odd in ((0, 0, 1), "0000", (0.0, 0, 1, 1), 7):
+        with pytest.raises(ValueError, match="expected whole numbers: x, y, width, height"):
+            opened.decompress(data, region=odd)  # type: ignore[arg-type]
 
 
 def test_metadata_is_kept_by_name_and_a_size_below_it_says_so(opened: api.Model) -> None:

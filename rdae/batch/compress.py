@@ -38,9 +38,10 @@ class Compress:
     quality, effort, verify, metadata, alpha_quality, background, exact, lossless: as `Model.compress` of
     rdae.open_model takes them. target: kind and value of a rdae.Target, for which the quality is found. keep_time: give
     outputs the times of their inputs. remove: remove an input after its output was verified and is on the disk, but
-    none of which something was left out, and only files of this machine; ValueError without verify. model: a name or a
+    none of which something was left out, and only files of this machine. model: a name or a
     weights file; None: that of the tune. tune, device, threads: as `rdae.open_model` takes them. watch: makes of an
-    input's name who is told how far the work on it is; only in this process.
+    input's name who is told how far the work on it is; only in this process. ValueError for remove without verify, and
+    for a quality or an effort that there is not.
     """
 
     quality: float = 50.0

@@ -38,7 +38,7 @@ from enum import IntEnum, IntFlag
 from typing import BinaryIO
 
 from rdae.errors import CorruptError, NotRdaeError, StreamError, TruncatedError, VersionError
-from rdae.limits import BLOCK, MAX_PIXELS, counted_pixels, counted_sides
+from rdae.limits import BLOCK, MAX_PIXELS, counted_pixels, size_in_words
 
 MAGIC = b"RDAE"
 MAJOR, MINOR = 1, 1
@@ -272,12 +272,8 @@ def parse(data: bytes, max_pixels: int | None = MAX_PIXELS) -> Container:
         raise CorruptError("damaged or cut short: checksum does not match")
     header = container.header
     if max_pixels is not None and counted_pixels(header.width, header.height) > max_pixels:
-        size = header.width, header.height
-        sides = counted_sides(*size)
-        counted = "" if sides == size else f", which count as {sides[0]} x {sides[1]}"
-        raise StreamError(
-            f"{header.width} x {header.height} pixels{counted}, more than the {max_pixels} allowed"
-        )
+        size = size_in_words(header.width, header.height)
+        raise StreamError(f"{size}, more than the {max_pixels} allowed")
     return container
 
 

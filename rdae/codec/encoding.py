@@ -110,6 +110,7 @@ def prepare(
     """
     raster = picture if isinstance(picture, Raster) else Raster(picture)
     side = automatic(raster.height, raster.width) if tile == "auto" else tile
+    model.open_ahead(graphs.ENCODING)
     levels = raster.levels
     if raster.alpha is not None or pixels:
         levels = fill(levels, _seen(raster, [rectangle for rectangle, _ in pixels]))
@@ -155,9 +156,9 @@ def searched_encoding(
     """
     clock = clock or Clock()
     searches = plans(effort)
-    prepared.model.open_ahead(graphs.SEARCHING if searches else graphs.ENCODING)
     if not searches:
         return _plain(prepared, quality_index, account=account, keep=keep, clock=clock)
+    prepared.model.open_ahead(graphs.SEARCHING)
     report = Report(listener, prepared.grid, searches)
     found: list[Encoding] = []
     for plan in searches:

@@ -36,14 +36,14 @@ SEGMENTS = {
 """Of a JPEG: how those segments begin that are kept, say nothing of their own, or have words of their own here."""
 
 CHUNKS = frozenset({"VP8 ", "VP8L", "VP8X", "ALPH", "ANIM", "ANMF", "ICCP", "EXIF", "XMP "})
-"""Of a WebP, those that are known."""
+"""Of a WebP, those that hold the picture, or are kept."""
 
 BOXES = {
     "AVIF": frozenset({b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"wide"}),
     "JPEG2000": frozenset({b"jP  ", b"ftyp", b"rreq", b"jp2h", b"jp2c", b"free"}),
 }
 BOXES["HEIF"] = BOXES["AVIF"]
-"""Of the outermost ones, those that are known."""
+"""Of the outermost ones, those that hold the picture, describe it, or fill space."""
 
 TIFF_XMP, TIFF_PROFILE = 700, 34675
 TIFF_IPTC, TIFF_RESOURCES, TIFF_LAYERS = 33723, 34377, 37724

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from rdae.errors import PictureError
-from rdae.limits import MAX_PIXELS, counted_pixels
+from rdae.limits import MAX_PIXELS, counted_pixels, size_in_words
 from rdae.pictures import exif
 
 Levels = npt.NDArray[np.uint8]  # (h, w, 3)
@@ -73,7 +73,7 @@ def check_size(width: int, height: int) -> None:
     if width < 1 or height < 1:
         raise PictureError(f"the picture is {width} x {height}, expected at least one pixel")
     if counted_pixels(width, height) > MAX_PIXELS:
-        raise PictureError(f"the picture is {width} x {height}, expected at most {MAX_PIXELS} pixels")
+        raise PictureError(f"the picture has {size_in_words(width, height)}, expected at most {MAX_PIXELS}")
 
 
 def kept_kinds(metadata: bool | Collection[str]) -> frozenset[str]:

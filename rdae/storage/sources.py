@@ -45,8 +45,10 @@ def opened(source: Source, wrong_kind: type[RdaeError], too_large: type[RdaeErro
         yield file
 
 
-def _in_text_mode(file: object) -> bool:
-    return isinstance(file, io.TextIOBase)
+def _in_text_mode(file: BinaryIO) -> bool:
+    if isinstance(file, io.IOBase):
+        return isinstance(file, io.TextIOBase)
+    return isinstance(file.read(0), str)  # what wraps another file, such as that of codecs.open
 
 
 def _buffer(thing: object) -> memoryview | None:

@@ -245,7 +245,7 @@ def test_a_measurement_that_is_terminated_leaves_nothing_behind(stuck: Path) -> 
 @linux
 @pytest.mark.parametrize(
     ("options", "advice"),
-    [((), "run again with --skip-existing for the rest"), (("--force",), "run again to do all of them anew")],
+    [((), "run again with --skip-existing for the rest"), (("--force",), "run again to redo them all")],
 )
 def test_an_interrupted_run_says_how_far_it_came_and_how_to_go_on(
     options: tuple[str, ...], advice: str, stuck: Path

@@ -67,6 +67,24 @@ def test_without_any_standard_stream_files_become_files(workers: tuple[str, ...]
 
 
 @posix
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+@pytest.mark.parametrize("arguments", ["--version", "--help", "compress --help", "models"])
+def test_what_cannot_be_printed_is_one_line_and_status_1(arguments: str) -> None:
+    command = ["bash", "-c", '"$@" > /dev/full', "bash", *RDAE, *arguments.split()]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (1, b"rdae: No space left on device\n")
+
+
+@posix
+def test_verify_of_standard_input_needs_no_output() -> None:
+    assert shell("", "compress", "in/0.png", "-o", "a.rdae").returncode == 0
+    done = shell("< a.rdae", "verify", "-", "--json")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (facts := json.loads(done.stdout))["input"] == "-"
+    assert "error" not in facts
+
+
+@posix
 def test_workers_of_a_program_without_stderr_may_print() -> None:
     """What they print goes nowhere, and into no pipe that has another purpose."""
     Path("loud").write_bytes(b"x")

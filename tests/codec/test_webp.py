@@ -33,6 +33,7 @@ def test_a_signal_is_heard_while_libwebp_works(monkeypatch: pytest.MonkeyPatch) 
     working, over, ended = threading.Event(), threading.Event(), threading.Event()
 
     def slow(*_: object, **__: object) -> bytes:
+        assert threading.current_thread() is not threading.main_thread()
         working.set()
         over.wait(60)
         ended.set()

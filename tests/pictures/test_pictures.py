@@ -204,8 +204,10 @@ def test_as_many_pixels_as_a_file_may_claim_can_be_compressed_and_no_more() -> N
     side = math.isqrt(limits.MAX_PIXELS)
     assert side * side == limits.MAX_PIXELS
     raster.check_size(side, side)
-    with pytest.raises(PictureError, match="expected at most 100000000 pixels"):
+    with pytest.raises(PictureError, match=rf"has {side} x {side + 1} pixels, expected at most 100000000\Z"):
         raster.check_size(side, side + 1)
+    with pytest.raises(PictureError, match="1 x 3000000 pixels, which count as 64 x 3000000, expected"):
+        raster.check_size(1, 3_000_000)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from rdae.errors import CorruptError, VersionError
 
 MAX_SIDE = 16383
 HEARING_S = 0.5
-"""How long a signal may wait."""
+"""How long a signal may wait on Windows."""
 
 # RIFF's size, then VP8L's: what stands in a WebP file before a bitstream.
 RIFF, WEBP, VP8L, SIGNATURE = b"RIFF", b"WEBP", b"VP8L", b"\x2f"
