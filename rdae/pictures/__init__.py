@@ -1,6 +1,6 @@
 """Picture files in and out: the one place that knows which formats there are, and what each has a place for.
 
-reading:  png_chunks, facts -> images (samples, metadata, colours, profiles) -> raster
+reading:  facts, left_behind (both by structure) -> images (samples, metadata, colours, profiles) -> raster
 writing:  bands or an image -> png, or Pillow
 
 What cannot be taken or kept is said: each function that may drop something takes `note`, which is called with a short

@@ -13,9 +13,10 @@ from typing import Any
 
 from PIL import Image
 
-from rdae.pictures import boxes, colours, exif, png_chunks
+from rdae.pictures import colours
 from rdae.pictures.colours import Colours
-from rdae.pictures.png_chunks import Survey
+from rdae.pictures.structure import boxes, exif, png_chunks
+from rdae.pictures.structure.png_chunks import Survey
 
 ROUNDED = "{} bits rounded to 8"
 CUT = "{} bits cut to 8"

@@ -1,18 +1,14 @@
-"""What a picture file holds that an .rdae file has no place for, named so that people know what they would lose.
-
-Sources: ITU-T T.81 annex B (JPEG), W3C PNG, the WebP container, ISO/IEC 14496-12 (boxes), TIFF 6.0.
-"""
+"""What a picture file holds that an .rdae file has no place for, named so that people know what they would lose."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, BinaryIO
 
-from rdae.pictures import boxes, exif
-from rdae.pictures.png_chunks import FILLING, Survey
+from rdae.pictures.structure import boxes, jpeg, tiff, webp
+from rdae.pictures.structure.png_chunks import FILLING, Survey
 
 MOST_NAMES, MOST_LETTERS = 3, 24  # of one kind, and of a name: a stranger's words
 MOST_PARTS = 1000  # of a file that are looked at: a hostile one may have millions
@@ -45,18 +41,8 @@ BOXES = {
 BOXES["HEIF"] = BOXES["AVIF"]
 """Of the outermost ones, those that hold the picture, describe it, or fill space."""
 
-TIFF_XMP, TIFF_PROFILE = 700, 34675
-TIFF_IPTC, TIFF_RESOURCES, TIFF_LAYERS = 33723, 34377, 37724
-STORAGE = (*range(254, 260), *range(262, 267), 273, 274, *range(277, 282), 284, *range(288, 294), 297, 317)
-STORAGE += (*range(320, 326), 328, 332, 334, 336, *range(338, 343), 347, *range(512, 522), *range(529, 533))
-TIFF_KNOWN = frozenset(
-    {*STORAGE, *exif.TIFF_KEPT, TIFF_XMP, TIFF_PROFILE, TIFF_IPTC, TIFF_RESOURCES, TIFF_LAYERS}
-)
-"""Tags that say how the samples are stored, are kept, or have words of their own here."""
-
-START_OF_IMAGE = b"\xff\xd8"
-END_OF_IMAGE, LEAST_LENGTH = 0xD9, 2
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+TAGS = frozenset({*tiff.STORAGE, *tiff.KEPT, *tiff.FOREIGN})
+"""Of a TIFF, those that say how the samples are stored, are kept, or have words of their own here."""
 
 
 def left_behind(image: Any, said: Survey | None = None) -> Iterator[str]:
@@ -67,11 +53,11 @@ def left_behind(image: Any, said: Survey | None = None) -> Iterator[str]:
     photoshop = image.info.get("photoshop")
     resources = set(photoshop) if isinstance(photoshop, dict) else set()
     tags = getattr(image, "tag_v2", None) or {}
-    if IPTC in resources or TIFF_IPTC in tags or "Raw profile type iptc" in image.info:
+    if IPTC in resources or tiff.IPTC in tags or "Raw profile type iptc" in image.info:
         yield "IPTC"
-    if resources - TOLD_OTHERWISE or TIFF_RESOURCES in tags:
+    if resources - TOLD_OTHERWISE or tiff.RESOURCES in tags:
         yield "Photoshop's resources"
-    if TIFF_LAYERS in tags:
+    if tiff.LAYERS in tags:
         yield "Photoshop's layers"
     if image.info.get("comment"):
         yield "comment"
@@ -99,7 +85,7 @@ def _beside_the_picture(image: Any, file: BinaryIO) -> Iterator[str]:
         file.seek(0)
         data = file.read()
         # Of the pictures after the first it is said that they are not taken.
-        rest = data[_end_of_jpegs(data, getattr(image, "n_frames", 1)) :]
+        rest = data[jpeg.end_of_pictures(data, getattr(image, "n_frames", 1)) :]
     elif image.format == "WEBP":
         unknown, rest = _beside_webp(file)
         yield from _named("chunk", unknown)
@@ -114,54 +100,16 @@ def _bytes_after(count: int) -> str:
     return f"{count:,} byte{'s' if count > 1 else ''} after its end"
 
 
-def _end_of_jpegs(data: bytes, count: int) -> int:
-    """Where the last of so many JPEGs ends, or of as many as there are; if it has no end, where the data end."""
-    end = 0
-    for _ in range(count):
-        start = data.find(START_OF_IMAGE, end)
-        if start < 0:
-            break
-        end = _end_of_jpeg(data, start)
-    return end
-
-
-def _end_of_jpeg(data: bytes, start: int) -> int:
-    at = start + len(START_OF_IMAGE)
-    while found := _MARKER.search(data, at):
-        at = found.end()
-        if data[at - 1] == END_OF_IMAGE:
-            return at
-        length = int.from_bytes(data[at : at + 2], "big")
-        if length < LEAST_LENGTH:
-            break  # it is damaged
-        at += length  # coded data follow the segment that begins a scan
-    return len(data)
-
-
-def _beside_webp(file: BinaryIO) -> tuple[Iterable[str], bytes]:
+def _beside_webp(file: BinaryIO) -> tuple[list[str], bytes]:
     """The unknown chunks of a WebP, and what follows it."""
-    file.seek(0)
-    end = 8 + int.from_bytes(file.read(8)[4:], "little")
-    unknown: dict[str, None] = {}
-    at = 12
-    for _ in range(MOST_PARTS):
-        if at + 8 > end:
-            break
-        file.seek(at)
-        head = file.read(8)
-        if len(head) < 8:
-            break
-        name = head[:4].decode("latin-1")
-        if name not in CHUNKS:
-            unknown[name] = None
-        at += 8 + (int.from_bytes(head[4:], "little") + 1) // 2 * 2
-    file.seek(end)
+    unknown = [name for name in islice(webp.chunks(file), MOST_PARTS) if name not in CHUNKS]
+    file.seek(webp.end_of_file(file))
     return unknown, file.read()
 
 
-def _beside_boxes(file: BinaryIO, known: frozenset[bytes]) -> tuple[Iterable[str], bytes]:
+def _beside_boxes(file: BinaryIO, known: frozenset[bytes]) -> tuple[list[str], bytes]:
     """The types of a file's outermost boxes that are not known, and what follows: another file, or no boxes."""
-    unknown: dict[str, None] = {}
+    unknown: list[str] = []
     types: set[bytes] = set()
     end = 0
     for kind, start, after in islice(boxes.outermost(file), MOST_PARTS):
@@ -170,7 +118,7 @@ def _beside_boxes(file: BinaryIO, known: frozenset[bytes]) -> tuple[Iterable[str
             break
         types.add(kind)
         if kind not in known:
-            unknown[kind.decode("ascii")] = None
+            unknown.append(kind.decode("ascii"))
         end = after
     file.seek(end)
     return unknown, file.read() if types else b""  # a bare codestream has no boxes
@@ -186,7 +134,7 @@ def _unknown_segments(segments: Sequence[tuple[str, bytes]]) -> list[str]:
 
 
 def _unknown_tags(tags: Any) -> list[str]:
-    return [str(tag) for tag in sorted(tags) if tag not in TIFF_KNOWN]
+    return [str(tag) for tag in sorted(tags) if tag not in TAGS]
 
 
 def _named(kind: str, names: Iterable[str], kinds: str = "") -> Iterator[str]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from PIL import Image
 
-from rdae.pictures import exif
 from rdae.pictures.facts import Facts
+from rdae.pictures.structure import exif, tiff
 
 # Pillow turns these upright itself.
 UPRIGHT_FORMATS = frozenset({"TIFF"})
@@ -64,7 +64,7 @@ def _exif_of(image: Image.Image) -> bytes | None:
 
 def _from_tags(image: Image.Image) -> bytes | None:
     tags, kept = image.getexif(), Image.Exif()
-    for tag in exif.TIFF_KEPT:
+    for tag in tiff.KEPT:
         value = tags.get_ifd(tag) if tag in exif.IFDS and tag in tags else tags.get(tag)
         if value:
             kept[tag] = value

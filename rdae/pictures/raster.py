@@ -9,7 +9,7 @@ from PIL import Image
 
 from rdae.errors import PictureError
 from rdae.limits import MAX_PIXELS, counted_pixels, size_in_words
-from rdae.pictures import exif
+from rdae.pictures.structure import exif
 
 Levels = npt.NDArray[np.uint8]  # (h, w, 3)
 Plane = npt.NDArray[np.uint8]  # (h, w)

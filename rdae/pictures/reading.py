@@ -17,12 +17,12 @@ import numpy.typing as npt
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from rdae.errors import PictureError
-from rdae.pictures import png_chunks
 from rdae.pictures.facts import Facts, facts_of
 from rdae.pictures.formats import FORMATS, HEAD_BYTES, plug_in_for, wanting
 from rdae.pictures.images import from_pillow, no_memory, to_raster, words
 from rdae.pictures.left_behind import left_behind
 from rdae.pictures.raster import Note, Raster, check_size, silent
+from rdae.pictures.structure import png_chunks
 from rdae.storage.files import open_input, read_bounded
 
 RDAE = b"RDAE"

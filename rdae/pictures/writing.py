@@ -14,12 +14,12 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from rdae.errors import PictureError
-from rdae.pictures import exif
 from rdae.pictures.bands import Bands, flow
 from rdae.pictures.formats import plug_in_of, wanting
 from rdae.pictures.images import words
-from rdae.pictures.png_chunks import PILLOWS_MOST
 from rdae.pictures.raster import Levels, Note, silent
+from rdae.pictures.structure import exif, tiff
+from rdae.pictures.structure.png_chunks import PILLOWS_MOST
 from rdae.storage.files import check_output, write_atomically
 
 # What a decoder's user wants of each format: no second loss where there is a choice, else a small one.
@@ -67,12 +67,6 @@ WITH_GREY_ALPHA = frozenset({"PNG", "TIFF", "JPEG2000", "TGA"})  # Pillow takes 
 WITH_METADATA = frozenset({"PNG", "JPEG", "MPO", "WEBP", "AVIF", "TIFF", "JXL", "HEIF"})
 CALLED = {"icc_profile": "colour profile", "exif": "EXIF", "xmp": "XMP"}
 JPEG_SEGMENT = {"exif": 65533, "xmp": 65504}  # the most bytes that Pillow can put there
-TIFF_XMP = 700
-# Of EXIF's tags these describe a TIFF itself: its sizes, samples, planes, strips, tiles and compression. A picture's
-# EXIF says that of another file. So do the last ones: IPTC, Photoshop's resources, a profile, layers.
-BASELINE_TAGS = range(254, 533)
-DESCRIPTIVE_TAGS = frozenset({269, 270, 271, 272, 282, 283, 285, 296, 305, 306, 315, 316})
-FOREIGN_TAGS = frozenset({TIFF_XMP, 33723, 34377, 34675, 37724})
 WITH_RESOLUTION = frozenset({"PNG", "JPEG", "MPO"})  # beside EXIF
 DROPPED_FIRST = ("exif", "xmp", "icc_profile")  # if not all of them can be written
 # What comes back from these is the picture, or one of its size that is known to differ.
@@ -243,20 +237,16 @@ def _options(kept: dict[str, bytes], form: str) -> dict[str, object]:
     if form == "TIFF" and ("xmp" in kept or "exif" in kept):
         tags = Image.Exif()
         tags.load(kept.get("exif", b""))
-        for tag in [tag for tag in tags if _is_of_the_file(tag)]:
+        # A picture's EXIF would say that of another file.
+        for tag in [tag for tag in tags if tiff.says_how_it_is_stored(tag)]:
             del tags[tag]
         if "xmp" in kept:
-            tags[TIFF_XMP] = options.pop("xmp")
+            tags[tiff.XMP] = options.pop("xmp")
         options["exif"] = tags
         if any(directory in tags for directory in exif.IFDS):
             # libtiff, which compresses, cannot write directories in directories. Photographs need no more without it.
             options["compression"] = "raw"
     return options
-
-
-def _is_of_the_file(tag: int) -> bool:
-    """Whether a tag of EXIF says something about the file that it was in."""
-    return tag in FOREIGN_TAGS or (tag in BASELINE_TAGS and tag not in DESCRIPTIVE_TAGS)
 
 
 def format_of(path: str | os.PathLike[str]) -> str:

@@ -13,9 +13,10 @@ from PIL import Image, TiffImagePlugin
 from tiny_model import photo
 
 from rdae.errors import PictureError
-from rdae.pictures import boxes, colours, facts, raster_in
+from rdae.pictures import colours, facts, raster_in
 from rdae.pictures.images import to_raster
 from rdae.pictures.raster import Raster
+from rdae.pictures.structure import boxes
 
 RGB = Image.fromarray(photo(20, 30))
 

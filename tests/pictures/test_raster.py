@@ -13,9 +13,10 @@ from tiny_model import photo
 
 from rdae import pictures
 from rdae.errors import PictureError
-from rdae.pictures import exif, picture_bytes, profiles, read_raster
+from rdae.pictures import picture_bytes, profiles, read_raster
 from rdae.pictures.images import from_pillow, to_raster
 from rdae.pictures.raster import Raster, from_array, to_pillow
+from rdae.pictures.structure import exif
 
 RGB = Image.fromarray(photo(20, 30))
 SLOPE = Image.linear_gradient("L").resize((30, 20))

@@ -22,9 +22,7 @@ from rdae.codec import encode
 from rdae.errors import PictureError
 from rdae.pictures import (
     SRGB_LEFT_OUT,
-    boxes,
     colours,
-    exif,
     picture_bytes,
     picture_in,
     profiles,
@@ -34,6 +32,7 @@ from rdae.pictures import (
 from rdae.pictures.images import from_pillow
 from rdae.pictures.left_behind import left_behind
 from rdae.pictures.raster import Raster, to_pillow
+from rdae.pictures.structure import boxes, exif
 
 Levels = npt.NDArray[np.integer]
 RGB = Image.fromarray(photo(20, 30))
@@ -255,7 +254,7 @@ def test_a_png_with_too_few_rows_is_refused(rows: int) -> None:
 def test_interlaced_rows_are_counted_as_they_come() -> None:
     """Of files by somebody else, of all sizes up to 16 x 16 and all depths."""
     for width, height, depth in [(1, 1, 1), (5, 3, 2), (8, 8, 4), (3, 17, 8), (16, 2, 16)]:
-        from rdae.pictures.png_chunks import PASSES, Survey
+        from rdae.pictures.structure.png_chunks import PASSES, Survey
 
         said = Survey(width, height, depth, 2, interlaced=True)
         wanted = 0

@@ -18,8 +18,6 @@ EXIF_IFD, COLOUR_SPACE = 0x8769, 0xA001
 INTEROPERABILITY_IFD, INTEROPERABILITY_INDEX = 0xA005, 0x0001
 
 IFDS = (EXIF_IFD, 0x8825)  # the other is GPS's
-TIFF_KEPT = (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432, *IFDS)
-"""Of a TIFF's tags those that become EXIF: they are about the picture rather than about its bytes in that file."""
 
 ENTRY_BYTES = 12
 ASCII, SHORT, RATIONAL = 2, 3, 5
