@@ -4,11 +4,13 @@
     python tools/trials.py pictures/ weights/rdae-visual.safetensors runs/one --texture 0.9
 
 Weights are weights files and runs, of which the averaged ones of the last checkpoint are taken; runs/one@0.6 is the
-mean of these, by 0.6, and of the first weights, by the rest, as `rdae export --mean` takes it.  Prints a Markdown table
-of the change of bits (BD-rate), by SSIMULACRA2, PSNR, PSNR of luma, the five measures that nothing is trained for, and
-the mean of these five.  The middles of the pictures are measured, without a search, at six qualities, with rounded
-latents and estimated rates: they rank weights, but `rdae eval` measures files.  A dash is for a measure by which curves
-cannot be compared.  This needs pip install 'rdae[train,perceptual]'.
+mean of these, by 0.6, and of the first weights, by the rest, as `rdae export --mean` takes it; runs/one@-0.1 lies on
+the same line, beyond the first weights.
+
+Prints a Markdown table of the change of bits (BD-rate), by SSIMULACRA2, PSNR, PSNR of luma, the five measures that
+nothing is trained for, and the mean of these five.  The middles of the pictures are measured, without a search, at six
+qualities, with rounded latents and estimated rates: they rank weights, but `rdae eval` measures files.  A dash is for a
+measure by which curves cannot be compared.  This needs pip install 'rdae[train,perceptual]'.
 
 --texture prints another table, of luma's energy after decoding, relative to the original's, at such a rate: by bands of
 8x8 DCT coefficients, in blocks that have faint texture.  AVIF (4:4:4, speed 6) stands there too.
@@ -84,8 +86,8 @@ def parsed(name: str) -> tuple[str, float]:
         share = float(text)
     except ValueError:
         share = math.nan
-    if not 0 < share <= 1:
-        raise ResultsError(f"{name}: a share of {text}, expected one above 0 and at most 1")
+    if not (-1 <= share <= 1 and share):
+        raise ResultsError(f"{name}: a share of {text}, expected -1 to 1, and not 0")
     return path, share
 
 

@@ -50,8 +50,9 @@ def read(paths: Sequence[Path]) -> Start:
 
 
 def mix(model: Autoencoder, path: Path, share: float) -> tuple[str, ...]:
-    """Give a model the mean of its weights, by `share` in 0..1, and a file's, by the rest; return the file's name.
+    """Give a model the mean of its weights, by `share`, and a file's, by the rest; return the file's name.
 
+    share: 0..1, or below 0 for what lies beyond the file's weights on the line through both.
     The model may have more blocks than the file, which lacks them as in `read`, not fewer, and no other widths:
     TrainingError.  The name has the file's id, as in `Start`.  Errors of the file as those of `warm_start.read`.
     """
