@@ -57,12 +57,12 @@ def test_a_measure_that_one_curve_lacks_is_a_dash_and_the_others_stay() -> None:
     assert five == "-"
 
 
-def test_shares_are_above_0_and_at_most_1() -> None:
+def test_shares_are_at_most_1_and_not_0() -> None:
     assert trials.parsed("runs/one") == ("runs/one", 1.0)
     assert trials.parsed("runs/one@0.6") == ("runs/one", 0.6)
     assert trials.parsed("runs/one@-0.1") == ("runs/one", -0.1)
     for wrong in ("runs/one@0", "runs/one@6", "runs/one@nan", "runs/one@half"):
-        with pytest.raises(ResultsError, match="expected one above 0"):
+        with pytest.raises(ResultsError, match="expected -1 to 1, and not 0"):
             trials.parsed(wrong)
 
 
