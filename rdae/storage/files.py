@@ -141,12 +141,17 @@ def _check_kept(
         raise _exists(path)
 
 
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    return next((each for each in (folder, *folder.parents) if each.exists()), folder)
+
+
 def _check_writable(path: Path) -> None:
     """OSError if no file can be made where one is to be, or where a link to it leads; folders may be missing."""
-    folder = Path(os.path.realpath(path)).parent
-    there = next((each for each in (folder, *folder.parents) if each.exists()), folder)
-    if there.exists() and not there.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "is no folder", str(there))
+    named = _nearest(path.parent)
+    if named.exists() and not named.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "is no folder", str(named))
+    there = _nearest(Path(os.path.realpath(path)).parent)
     if os.access(there, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         return
     read_only = hasattr(os, "statvfs") and os.statvfs(there).f_flag & os.ST_RDONLY
