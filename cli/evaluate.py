@@ -160,7 +160,7 @@ def evaluate(
     suffixes = [*([] if peers_only else [""]), *(codec.suffix for codec in chosen)]
     outputs = [] if output is None else [result_path(output, suffix) for suffix in suffixes]
     checkpoints = [name.partition("=")[2] for name in wanted if "=" in name]
-    inputs = identities([*pictures, *against, *checkpoints, *model_files(model)])
+    inputs = identities([*pictures, *against, *checkpoints, *model_files(None if peers_only else model)])
     for path in outputs:
         check_output(path, force=True, inputs=inputs)
     if csv_output is not None:
@@ -267,7 +267,9 @@ def evaluate(
     for each in [metric] if metric else metrics:
         for curve, anchored in pairs:
             # Published curves have no SSIMULACRA2; that is said only where it was asked for.
-            usable = [anchor for anchor in anchored if metric or anchor.values(each)]
+            usable = [
+                anchor for anchor in anchored if metric or anchor.points(each)[0] or anchor.is_infinite(each)
+            ]
             lines += tables.deltas(curve, usable, metric=each, method=bd)
     if perceptual:
         compared = tables.summary(test, [*others, *references], metrics=metrics, method=bd)

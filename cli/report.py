@@ -93,6 +93,7 @@ def report(
     pictures, times, and with --pictures the pictures side by side and where the bits went. It is one file and asks
     nothing of any network.
     """
+    from rdae.evaluation.result_files import model_files
     from rdae.evaluation.run import collect_pictures
     from rdae.reporting.page.build import build
     from rdae.reporting.page.choose import choose_pictures, usual_anchors
@@ -103,7 +104,8 @@ def report(
     if models and not pictures:
         raise click.UsageError("--model is for pictures to look at: give --pictures too.")
     # Before the minutes of work. Of a folder every picture is an input, as any may be the next to be shown.
-    check_output(output, force=force, inputs=identities([*results, *collect_pictures(pictures)]))
+    own = [path for model in models for path in model_files(model)]
+    check_output(output, force=force, inputs=identities([*results, *collect_pictures(pictures), *own]))
     if not output.parent.is_dir():
         raise BatchError(f"{output}: there is no folder {output.parent}")
     curves = usual_anchors(results) if anchors is None else _words(anchors)

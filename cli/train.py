@@ -260,7 +260,7 @@ def train(
         config,
         run,
         device,
-        report=lines if group.leads else Lines(quiet=quiet),  # each process tells of its own shards
+        report=lines if group.leads else Lines(quiet=quiet),  # each process tells of the shards that it reads
         group=group,
         workers=workers,
         compiled=compiled,
@@ -390,7 +390,7 @@ def _greeting(trainer: Trainer) -> str:
     many = f" in each of {trainer.group.world} processes" if trainer.group.world > 1 else ""
     count = len(set(pictures.names))
     return (
-        f"{count} picture{'s' if count > 1 else ''}, {three_digits(pictures.pixels / 1e6)} Mpx{skipped}; "
+        f"{count} picture{'' if count == 1 else 's'}, {three_digits(pictures.pixels / 1e6)} Mpx{skipped}; "
         f"{millions:.2f} M weights on {trainer.device}{many}; from step {trainer.step}"
     )
 

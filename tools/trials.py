@@ -86,7 +86,7 @@ def parsed(name: str) -> tuple[str, float]:
         share = float(text)
     except ValueError:
         share = math.nan
-    if not (-1 <= share <= 1 and share):
+    if share == 0 or not -1 <= share <= 1:
         raise ResultsError(f"{name}: a share of {text}, expected -1 to 1, and not 0")
     return path, share
 

@@ -155,7 +155,7 @@ def curve_from_json(content: Mapping[str, Any], path: str) -> Curve:
     ms_ssim = columns.get("ms-ssim-rgb", columns.get("ms-ssim"))
     if bpp is None or psnr is None or len(bpp) != len(psnr) or not bpp:
         raise ResultsError(f"{path}: expected results with as many numbers of bpp as of psnr-rgb")
-    kept = [i for i in range(len(bpp)) if bpp[i] is not None and psnr[i] is not None]
+    kept = [i for i in range(len(bpp)) if _is_finite(bpp[i]) and _is_finite(psnr[i])]
     kept.sort(key=lambda i: bpp[i])
 
     def at_kept(column: list[Any] | None) -> tuple[float, ...]:
@@ -169,7 +169,7 @@ def curve_from_json(content: Mapping[str, Any], path: str) -> Curve:
         pairs = [
             (rate, float(value))
             for rate, value in zip(bpp, column, strict=True)
-            if rate is not None and value is not None and -math.inf < value < end
+            if _is_finite(rate) and _is_finite(value) and value < end
         ]
         pairs.sort(key=lambda pair: pair[0])
         return tuple(rate for rate, _ in pairs), tuple(value for _, value in pairs)
@@ -195,6 +195,10 @@ def _picture_names(pictures: object) -> frozenset[str]:
     rows = pictures if isinstance(pictures, list) else []
     names = [row["name"] for row in rows if isinstance(row, Mapping) and isinstance(row.get("name"), str)]
     return frozenset(name.rsplit("/", 1)[-1].rsplit(".", 1)[0].lower() for name in names)
+
+
+def _is_finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def _is_number(value: object) -> bool:

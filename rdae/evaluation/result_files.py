@@ -10,7 +10,7 @@ from typing import Any
 
 from rdae.evaluation.results import Evaluation
 from rdae.evaluation.reuse import Known, known_from
-from rdae.networks import graphs
+from rdae.networks import graphs, registry
 from rdae.storage.files import check_output, encoded, identities, write_atomically
 
 
@@ -32,9 +32,15 @@ def result_path(output: Path, suffix: str) -> Path:
     return output.with_suffix(suffix + output.suffix)
 
 
-def model_files(weights: Path | None) -> list[Path]:
-    """The weights, manifest and graphs of a model that a user has named: what no result may replace."""
-    return [] if weights is None else [weights, weights.with_suffix(".json"), *graphs.beside(weights)]
+def model_files(model: Path | None) -> list[Path]:
+    """The weights, manifest and graphs of a model, by name or path, which no result may replace; of None, none.
+
+    WeightsError if no model has such a name.
+    """
+    weights = None if model is None else registry.find(model)
+    if weights is None or not weights.name:  # a folder: to open it will say so
+        return []
+    return [weights, weights.with_suffix(registry.MANIFEST_SUFFIX), *graphs.beside(weights)]
 
 
 def is_one_of(path: Path, others: Sequence[Path]) -> bool:

@@ -74,8 +74,12 @@ class Installed:
                 return damage(found, self.sha256)
             stated = manifest_of(self.path).get("graphs")
             digests = stated if isinstance(stated, dict) else {}
-            # No model runs without that of the check; others, such as those of a search, an older one may lack.
-            for name in (graphs.CHECK, *(name for name in graphs.SEARCHING if name in digests)):
+            needed = dict.fromkeys((graphs.CHECK, *graphs.ENCODING, *graphs.DECODING))
+            # Those of a search an older model may lack.
+            for name in (
+                *needed,
+                *(name for name in graphs.SEARCHING if name in digests and name not in needed),
+            ):
                 graphs.read(self.path, name, digests.get(name))
         except OSError as error:
             return error.strerror or str(error)

@@ -156,7 +156,7 @@ def _open_all(wanted: Sequence[Graph]) -> None:
     try:
         with contextlib.suppress(Exception):
             for graph in wanted:
-                if _ending() or _forking.is_set():
+                if _ending() or _forks:
                     break
                 graph.open()
     finally:
@@ -170,10 +170,10 @@ def _ending() -> bool:
     return not threading.main_thread().is_alive()
 
 
-_ahead = threading.RLock()  # guards the two below
+_ahead = threading.RLock()  # guards what is below
 _openers: set[threading.Thread] = set()
 _being_opened: weakref.WeakSet[Graph] = weakref.WeakSet()
-_forking = threading.Event()
+_forks = 0  # that are being made
 
 
 def _hold_openers() -> None:
@@ -181,7 +181,9 @@ def _hold_openers() -> None:
 
     Python ignores what is raised here, such as by Ctrl-C, and forks all the same: what comes after relies on nothing.
     """
-    _forking.set()
+    global _forks  # noqa: PLW0603
+    with _ahead:
+        _forks += 1
     while True:
         _ahead.acquire()
         waited_for = [opener for opener in _openers if opener.is_alive()]
@@ -194,7 +196,9 @@ def _hold_openers() -> None:
 
 def _go_on() -> None:
     """After a fork, in the parent."""
-    _forking.clear()
+    global _forks  # noqa: PLW0603
+    with _ahead:
+        _forks = max(0, _forks - 1)
     with contextlib.suppress(RuntimeError):  # it is not held
         _ahead.release()
 
@@ -204,11 +208,10 @@ _graphs: weakref.WeakSet[Graph] = weakref.WeakSet()
 
 def _forget_all() -> None:
     """After a fork, in the child, where no other thread is left."""
-    global _ahead  # noqa: PLW0603 - whoever holds it is gone
-    _ahead = threading.RLock()
+    global _ahead, _forks
+    _ahead, _forks = threading.RLock(), 0  # whoever held the lock is gone
     _openers.clear()
     _being_opened.clear()
-    _forking.clear()
     for graph in list(_graphs):
         graph.forget()
 

@@ -112,7 +112,9 @@ def _beside_boxes(file: BinaryIO, known: frozenset[bytes]) -> tuple[list[str], b
     unknown: list[str] = []
     types: set[bytes] = set()
     end = 0
-    for kind, start, after in islice(boxes.outermost(file), MOST_PARTS):
+    for number, (kind, start, after) in enumerate(boxes.outermost(file)):
+        if number == MOST_PARTS:
+            return unknown, b""
         if kind == FILE_TYPE and kind in types:
             end = start  # another file begins
             break

@@ -243,10 +243,22 @@ def _options(kept: dict[str, bytes], form: str) -> dict[str, object]:
         if "xmp" in kept:
             tags[tiff.XMP] = options.pop("xmp")
         options["exif"] = tags
+        _bring_along(tags, exif.EXIF_IFD, exif.INTEROPERABILITY_IFD)
         if any(directory in tags for directory in exif.IFDS):
             # libtiff, which compresses, cannot write directories in directories. Photographs need no more without it.
             options["compression"] = "raw"
     return options
+
+
+def _bring_along(tags: Image.Exif, outer: int, inner: int) -> None:
+    """Put a directory into the one that points to it: its place would be one in the block that both came from."""
+    directory = tags.get_ifd(outer) if outer in tags else {}
+    if inner in directory:
+        found = tags.get_ifd(inner)
+        if found:
+            directory[inner] = found
+        else:
+            del directory[inner]
 
 
 def format_of(path: str | os.PathLike[str]) -> str:

@@ -152,6 +152,8 @@ def _check_writable(path: Path) -> None:
     if named.exists() and not named.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "is no folder", str(named))
     there = _nearest(Path(os.path.realpath(path)).parent)
+    if not there.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     if os.access(there, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         return
     read_only = hasattr(os, "statvfs") and os.statvfs(there).f_flag & os.ST_RDONLY

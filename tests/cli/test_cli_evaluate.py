@@ -18,6 +18,8 @@ from PIL import Image
 import rdae as package
 from rdae.cli.main import main
 from rdae.evaluation.codecs import PILLOW_CODECS
+from rdae.evaluation.result_files import model_files
+from rdae.networks.registry import packaged
 from rdae.objective import Objective
 from rdae.training import full_reference
 
@@ -385,6 +387,17 @@ def test_eval_never_writes_over_what_it_reads(
     assert done.stderr == f"rdae: the output {victim} is an input as well, which is never overwritten\n"
     assert Path(victim).read_bytes() == before
     assert sorted(Path().iterdir()) == there
+
+
+def test_results_may_be_called_after_a_model_that_is_named(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        done = rdae("eval", pictures, "-q", "20", "--model", "rdae-base", "-o", "rdae-base.json")
+        assert done.code == 0, done.stderr
+    assert packaged() / "rdae-base.synthesis.onnx" in model_files(Path("rdae-base"))
+    assert model_files(Path()) == []
 
 
 def known_codecs(names: list[str]) -> list[Any]:

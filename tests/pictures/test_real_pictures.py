@@ -395,6 +395,7 @@ def test_a_cameras_exif_is_written_to_a_tiff(capfd: pytest.CaptureFixture[str]) 
     tags[0x010F], tags[0x011A], tags[0x011B], tags[0x0128] = "a maker", 300.0, 300.0, 2
     tags.get_ifd(exif.EXIF_IFD)[0x9003] = "2026:12:01 05:40:00"
     tags.get_ifd(exif.EXIF_IFD)[0x9286] = b"ASCII\0\0\0a comment"
+    tags.get_ifd(exif.EXIF_IFD)[exif.INTEROPERABILITY_IFD] = {1: "R98", 2: b"0100"}
     tags.get_ifd(0x8825).update({1: "N", 2: (51.0, 30.0, 26.5)})
     for image in (RGB, GREY, RGB.convert("RGBA")):
         raster, _ = read(saved(image, "PNG", exif=tags, icc_profile=P3ISH))
@@ -405,6 +406,7 @@ def test_a_cameras_exif_is_written_to_a_tiff(capfd: pytest.CaptureFixture[str]) 
             found = back.getexif()
             assert (found[0x010F], back.info["dpi"]) == ("a maker", (300, 300))
             assert found.get_ifd(exif.EXIF_IFD)[0x9003] == "2026:12:01 05:40:00"
+            assert found.get_ifd(exif.INTEROPERABILITY_IFD) == {1: "R98", 2: b"0100"}
             assert found.get_ifd(0x8825) == {1: "N", 2: (51.0, 30.0, 26.5)}
             if image is not GREY:
                 assert back.info["icc_profile"] == P3ISH

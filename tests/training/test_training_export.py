@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import math
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -352,8 +353,18 @@ def test_a_disk_that_fills_up_leaves_the_older_model_or_nothing(
     assert weights.load(path).architecture == other.architecture
 
 
-def test_files_that_cannot_be_renamed_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("older", [True, False])
+def test_files_that_cannot_be_renamed_leave_what_there_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, older: bool, links: bool
+) -> None:
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    if older:
+        first.write_bytes(b"old 1")
+        third.write_bytes(b"old 3")
+    if not links:
+        monkeypatch.setattr(os, "link", refused)
+    there = contents(tmp_path)
     original = Path.replace
 
     def replace(part: Path, target: Path) -> None:
@@ -363,9 +374,20 @@ def test_files_that_cannot_be_renamed_leave_nothing(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(Path, "replace", replace)
     with pytest.raises(PermissionError) as caught:
-        together.write_together({first: b"1", second: b"2"}, force=False)
+        together.write_together({first: b"1", second: b"2", third: b"3"}, force=True)
     assert caught.value.filename == str(second)
-    assert not list(tmp_path.iterdir())
+    assert contents(tmp_path) == there
+
+
+def refused(*_: object, **__: object) -> None:
+    raise OSError(errno.EPERM, "Operation not permitted")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_files_that_belong_together_replace_no_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputExistsError, match="is no file"):
+        together.write_together({tmp_path / "pipe": b"1"}, force=True)
 
 
 def test_data_that_was_moved_can_be_named(run: Path, pictures: Path, tmp_path: Path) -> None:

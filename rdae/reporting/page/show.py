@@ -71,7 +71,7 @@ def _opened(paths: Sequence[Path], results: Sequence[CodecResults], threads: int
         model = open_model(path, threads=threads)
         if model.model_id.hex() not in needed:
             named = ", ".join(sorted(needed - {""})) or "none"
-            raise WeightsError(f"{path}: is model {model.model_id.hex()}, but the results are of {named}")
+            raise WeightsError(f"{path} is model {model.model_id.hex()}, but the results are of {named}")
         opened.append(model)
     return opened
 

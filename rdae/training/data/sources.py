@@ -109,7 +109,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
     try:
         with fsspec.open(name, "rb") as stream:
             yield stream
-    except (RdaeError, OSError, EOFError, tarfile.TarError):
+    except (RdaeError, OSError, EOFError, tarfile.TarError, MemoryError):
         raise
     except ImportError as error:
         raise MissingExtraError(f"{name}: {error}") from error

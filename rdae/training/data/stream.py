@@ -143,18 +143,20 @@ class Stream(Pool):
                             empty = False
                             yield Position(epoch, position, place), name, data
                 except (OSError, EOFError, tarfile.TarError) as error:
-                    self._leave(unit, error)  # the rest of the corpus is not its affair
+                    # The rest of the corpus is not its affair. Where all processes read it, one tells.
+                    self._leave(unit, error, tell=by_shard or self._rank == 0)
                 member = 0
             if empty and shard == 0:
                 # Nothing at all to decode would leave no place to notice it.
                 yield Position(epoch + 2, 0, 0), "", None
             epoch, shard = epoch + 1, 0
 
-    def _leave(self, unit: str, error: Exception) -> None:
+    def _leave(self, unit: str, error: Exception, *, tell: bool) -> None:
         """Take note of a shard that cannot be read on; the same happens again in each epoch."""
         if unit not in self.broken:
             self.broken[unit] = describe(error, unit)
-            self._tell(f"{unit}: {self.broken[unit]}; the rest of this shard is left out")
+            if tell:
+                self._tell(f"{unit}: {self.broken[unit]}; the rest of this shard is left out")
 
     def _why_none(self) -> str:
         """Say also why a shard, if there is one, could not be read."""

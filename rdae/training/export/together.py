@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from rdae.errors import OutputExistsError
 from rdae.storage.attributes import attributes_of
 from rdae.storage.files import Terms, check_output, sync_folder, write_atomically
 
@@ -18,15 +19,18 @@ from rdae.storage.files import Terms, check_output, sync_folder, write_atomicall
 def write_together(outputs: Mapping[Path, bytes], *, force: bool) -> None:
     """Write each file beside its output, as `.rdae-*.part`, and when all are there, rename them in the order given.
 
-    Last should be the one that vouches for the others, and first one that may be in use: Windows refuses to replace
-    that, and then nothing has changed yet.  On failure what was there before is there, and nothing else; a process that
-    is killed may leave parts behind, as `rdae.storage.files` says.
-    OutputExistsError if an output exists and not `force`, or is a folder; OSError, which names the output.
+    Last should be the one that vouches for the others: after a kill between two renames it tells of the mix.  On
+    failure what was there before is there, and nothing else; a process that is killed may leave parts behind, as
+    `rdae.storage.files` says.
+    OutputExistsError if an output exists and not `force`, or is no file; OSError, which names the output.
     """
     for path in outputs:
         check_output(path, force=force)
+        if path.exists() and not path.is_file():
+            raise OutputExistsError(f"the output {path} is no file, expected one or none")
     targets = {path: Path(os.path.realpath(path)) for path in outputs}  # a link goes on pointing where it did
-    parts = {path: target.with_name(f".rdae-{secrets.token_hex(8)}.part") for path, target in targets.items()}
+    parts = {path: _beside(target) for path, target in targets.items()}
+    before: dict[Path, Path] = {}  # by which name each file goes on that is replaced, until all are
     made = []
     try:
         for path, data in outputs.items():
@@ -35,22 +39,40 @@ def write_together(outputs: Mapping[Path, bytes], *, force: bool) -> None:
         for path in outputs:  # one may have come to be meanwhile
             check_output(path, force=force)
         for path, target in targets.items():
-            is_new = not target.exists()
+            if target.exists():
+                before[target] = _beside(target)
+                with _naming(path):
+                    _keep(target, before[target])
+            else:
+                made.append(target)
             with _naming(path):
                 parts[path].replace(target)
-            if is_new:
-                made.append(target)
     except BaseException:
         for target in made:
             with contextlib.suppress(OSError):
                 target.unlink()
+        for target, kept in before.items():
+            with contextlib.suppress(OSError):
+                kept.replace(target)
         raise
     finally:
-        for part in parts.values():
+        for part in (*parts.values(), *before.values()):
             with contextlib.suppress(OSError):
                 part.unlink()
     for folder in {target.parent for target in targets.values()}:
         sync_folder(folder)
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".rdae-{secrets.token_hex(8)}.part")
+
+
+def _keep(target: Path, kept: Path) -> None:
+    """Give a file another name, if possible beside its own."""
+    try:
+        os.link(target, kept)
+    except (OSError, NotImplementedError):  # no hard links here
+        target.replace(kept)
 
 
 @contextlib.contextmanager
