@@ -306,7 +306,7 @@ def test_results_of_ones_own_model_are_shown_with_the_weights_that_are_named(
     assert "--model FILE says" in done.stderr
     done = rdae_command(*report, "--model", "rdae-base")
     assert done.exit_code == 1
-    assert done.stderr.startswith("rdae: rdae-base: is model ")
+    assert done.stderr.startswith("rdae: rdae-base is model ")
     done = rdae_command(*report, "--model", str(tiny_path))
     assert (done.exit_code, done.stderr) == (0, "")
     assert "--model tiny.safetensors" in Path("a.html").read_text(encoding="utf-8")
