@@ -130,6 +130,7 @@ def check_output(
 def _check_kept(
     path: Path, *, force: bool, only_own: bool = False, inputs: frozenset[Identity] = frozenset()
 ) -> None:
+    """The OutputExistsError of `check_output`."""
     if path.is_dir():
         raise OutputExistsError(f"the output {path} is a folder, expected a file")
     if inputs & identities([path]):
@@ -173,8 +174,7 @@ def write_atomically(path: AnyPath, data: Data, *, force: bool = False, terms: T
         with Path(path).open("wb") as file:  # by this name: /dev/stdout leads to a pipe that has no other
             return _write(file, whole(data))
     target = Path(os.path.realpath(path))  # a link goes on pointing where it did
-    # Its own short name, not one derived from the target's, which may be as long as names can be.
-    temporary = target.with_name(f".rdae-{secrets.token_hex(8)}.part")
+    temporary = part_beside(target)
     permissions = attributes_of(target) or terms.like
     try:
         if permissions is not None:
@@ -202,6 +202,11 @@ def write_atomically(path: AnyPath, data: Data, *, force: bool = False, terms: T
         with contextlib.suppress(OSError):  # on a read-only disk there is none, and asking is an error too
             temporary.unlink()
     return written
+
+
+def part_beside(target: Path) -> Path:
+    """A new, hidden name in the same folder: a short one, as that of the target may be as long as names can be."""
+    return target.with_name(f".rdae-{secrets.token_hex(8)}.part")
 
 
 def encoded(text: str) -> bytes:

@@ -4,7 +4,6 @@ import dataclasses
 import errno
 import json
 import math
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from rdae.storage.files import write_atomically
 from rdae.training import checkpoint, warm_start, weight_averaging
 from rdae.training.autoencoder import Autoencoder
 from rdae.training.config import TrainingConfig
-from rdae.training.export import freeze, tables, together
+from rdae.training.export import freeze, tables
 from rdae.training.trainer import Trainer
 
 QUALITIES = (0, 160, 320, 480, 640, 800)
@@ -340,7 +339,7 @@ def test_a_disk_that_fills_up_leaves_the_older_model_or_nothing(
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         write_atomically(path, data, **options)
 
-    monkeypatch.setattr("rdae.training.export.together.write_atomically", write)
+    monkeypatch.setattr("rdae.storage.together.write_atomically", write)
     other = Autoencoder(dataclasses.replace(TINY, hyper_width=12))  # whose graphs are others
     path = tmp_path / exported.name
     with pytest.raises(OSError, match="No space left") as caught:
@@ -351,43 +350,6 @@ def test_a_disk_that_fills_up_leaves_the_older_model_or_nothing(
     freeze.write(other, tables.join(tables.gaussian_rows()), path, {}, force=older)
     assert contents(tmp_path).keys() == contents(exported.parent).keys()
     assert weights.load(path).architecture == other.architecture
-
-
-@pytest.mark.parametrize("links", [True, False])
-@pytest.mark.parametrize("older", [True, False])
-def test_files_that_cannot_be_renamed_leave_what_there_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, older: bool, links: bool
-) -> None:
-    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
-    if older:
-        first.write_bytes(b"old 1")
-        third.write_bytes(b"old 3")
-    if not links:
-        monkeypatch.setattr(os, "link", refused)
-    there = contents(tmp_path)
-    original = Path.replace
-
-    def replace(part: Path, target: Path) -> None:
-        if target == second:
-            raise PermissionError(errno.EACCES, "Permission denied", str(part), None, str(target))
-        original(part, target)
-
-    monkeypatch.setattr(Path, "replace", replace)
-    with pytest.raises(PermissionError) as caught:
-        together.write_together({first: b"1", second: b"2", third: b"3"}, force=True)
-    assert caught.value.filename == str(second)
-    assert contents(tmp_path) == there
-
-
-def refused(*_: object, **__: object) -> None:
-    raise OSError(errno.EPERM, "Operation not permitted")
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
-def test_files_that_belong_together_replace_no_pipe(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OutputExistsError, match="is no file"):
-        together.write_together({tmp_path / "pipe": b"1"}, force=True)
 
 
 def test_data_that_was_moved_can_be_named(run: Path, pictures: Path, tmp_path: Path) -> None:

@@ -24,13 +24,13 @@ from rdae.networks.normaliser import integer_tables
 from rdae.networks.tables import Tables
 from rdae.quality import MAX_INDEX, from_index
 from rdae.storage.files import check_output
+from rdae.storage.together import write_together
 from rdae.training import checkpoint, weight_averaging
 from rdae.training.autoencoder import Autoencoder
 from rdae.training.config import TrainingConfig
 from rdae.training.data.pool import Pictures, Pool
 from rdae.training.data.stream import Stream
 from rdae.training.export import graphs, tables
-from rdae.training.export.together import write_together
 from rdae.training.modules.layers import RelaxedLayer
 from rdae.training.warm_start import training_tensors
 

@@ -11,9 +11,9 @@ from typing import Any
 from rdae.errors import WeightsError
 from rdae.networks import graphs, registry, weights
 from rdae.networks.architecture import Architecture
+from rdae.storage.together import write_together
 from rdae.training.export.graphs import prior, prior_gradient, transform_gradient, transforms
 from rdae.training.export.graphs.draft import Draft, Stored
-from rdae.training.export.together import write_together
 
 
 def all_graphs(architecture: Architecture, stored: Mapping[str, Stored]) -> dict[str, bytes]:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rdae.errors import OutputExistsError
 from rdae.storage.attributes import attributes_of
-from rdae.storage.files import Terms, check_output, sync_folder, write_atomically
+from rdae.storage.files import Terms, check_output, part_beside, sync_folder, write_atomically
 
 
 def write_together(outputs: Mapping[Path, bytes], *, force: bool) -> None:
@@ -29,7 +28,7 @@ def write_together(outputs: Mapping[Path, bytes], *, force: bool) -> None:
         if path.exists() and not path.is_file():
             raise OutputExistsError(f"the output {path} is no file, expected one or none")
     targets = {path: Path(os.path.realpath(path)) for path in outputs}  # a link goes on pointing where it did
-    parts = {path: _beside(target) for path, target in targets.items()}
+    parts = {path: part_beside(target) for path, target in targets.items()}
     before: dict[Path, Path] = {}  # by which name each file goes on that is replaced, until all are
     made = []
     try:
@@ -40,7 +39,7 @@ def write_together(outputs: Mapping[Path, bytes], *, force: bool) -> None:
             check_output(path, force=force)
         for path, target in targets.items():
             if target.exists():
-                before[target] = _beside(target)
+                before[target] = part_beside(target)
                 with _naming(path):
                     _keep(target, before[target])
             else:
@@ -61,10 +60,6 @@ def write_together(outputs: Mapping[Path, bytes], *, force: bool) -> None:
                 part.unlink()
     for folder in {target.parent for target in targets.values()}:
         sync_folder(folder)
-
-
-def _beside(target: Path) -> Path:
-    return target.with_name(f".rdae-{secrets.token_hex(8)}.part")
 
 
 def _keep(target: Path, kept: Path) -> None:
