@@ -176,14 +176,14 @@ def evaluate(
         if results:
             extent.keep(so_far(names[len(results) + len(failures) :]))
         raise
+    if not results:
+        first = "" if failed is not None else "; the first failed so: " + ": ".join(failures[0])
+        raise ResultsError(f"no picture could be measured{first}")
     progress(
         total - reused,
         total - reused,
         f"{codec.title}: done" + (f", {reused} points known before" if reused else ""),
     )
-    if not results:
-        first = "" if failed is not None else "; the first failed so: " + ": ".join(failures[0])
-        raise ResultsError(f"no picture could be measured{first}")
     known = extent.known.evaluation
     result = replace(so_far(), memory=None if known is None else known.memory)
     if known is not None and reused == total:
