@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import click
 from click.core import ParameterSource
@@ -81,9 +82,11 @@ def _are_kinds(text: str) -> bool:
 
 
 def _are_nearly_kinds(text: str) -> bool:
-    """Whether a list has a kind of metadata among others that are none: it is refused, unless there is such a file."""
-    words = set(text.lower().split(","))
-    return len(words) > 1 and not words.isdisjoint(KINDS) and not os.path.lexists(text)
+    """Whether a list has a kind of metadata, maybe misspelt: it is no file then, unless there is such a file."""
+    words = text.lower().split(",")
+    return any(word.isalpha() and get_close_matches(word, KINDS) for word in words) and not os.path.lexists(
+        text
+    )
 
 
 def kept_kinds(

@@ -422,6 +422,9 @@ def test_strip_with_an_unknown_kind_among_others_is_wrong_usage() -> None:
     result = rdae_command("compress", "--strip", "exif,foo", "tagged.png")
     assert (result.exit_code, "'foo', expected one or more of" in result.stderr) == (2, True)
     assert not Path("tagged.rdae").exists()
+    result = rdae_command("compress", "--strip", "exfi", "tagged.png", "-o", "small.rdae")
+    assert (result.exit_code, "'exfi', expected one or more of" in result.stderr) == (2, True)
+    assert rdae_command("compress", "--strip", "exif.png").stderr.startswith("rdae: exif.png: No such file")
     Path("exif,foo").write_bytes(Path("tagged.png").read_bytes())
     assert rdae_command("compress", "--strip", "exif,foo").exit_code == 0
 
