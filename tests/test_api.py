@@ -215,7 +215,7 @@ def test_files_that_cannot_be_taken_are_errors_of_the_tree_or_of_the_system(
 
 def test_help_tells_of_what_is_loaded_when_it_is_asked_for() -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "pydoc", "rdae"], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-m", "pydoc", "rdae"], capture_output=True, text=True, check=True, timeout=600
     )
     for name in ("class Model(", "class Target(", "    compress(", "    decompress(", "    open_model("):
         assert f"\n    {name.strip()}" in run.stdout, name

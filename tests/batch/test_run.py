@@ -65,7 +65,7 @@ def test_whatever_a_file_fails_of_the_others_go_on(tmp_path: Path, count: int) -
     assert errors["memory"] == "not enough memory"
     assert re.fullmatch(r"unexpected KeyError: 'bug' \(own_task.py, line \d+\)", errors["bug"])
     assert re.fullmatch(r"unexpected Panic: two lines \(own_task.py, line \d+\)", errors["panic"])
-    assert "null byte" in errors["a"]
+    assert "embedded null" in errors["a"]
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -33,7 +33,7 @@ HEAVY = (
 
 def python(code: str) -> str:
     return subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=600
     ).stdout
 
 
@@ -43,7 +43,7 @@ def rdae_program(*arguments: str) -> "subprocess.CompletedProcess[str]":
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
 
 
@@ -177,7 +177,9 @@ def test_an_error_is_one_line_and_no_traceback(tmp_path: Path) -> None:
 @pytest.mark.parametrize("module", ["rdae", "rdae.cli"])
 def test_python_m_is_the_command(module: str) -> None:
     command = [sys.executable, "-m", module]
-    done = subprocess.run([*command, "--help"], check=True, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*command, "--help"], check=True, capture_output=True, text=True, timeout=600)
     assert done.stdout.startswith("Usage: rdae [OPTIONS] COMMAND")
-    done = subprocess.run([*command, "info", "none"], check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [*command, "info", "none"], check=False, capture_output=True, text=True, timeout=600
+    )
     assert (done.returncode, done.stderr) == (1, "rdae: none: No such file or directory\n")

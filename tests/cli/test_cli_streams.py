@@ -33,7 +33,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def shell(redirected: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
     command = ["bash", "-c", f'"$@" {redirected}', "bash", *RDAE, *arguments, *MODEL]
-    return subprocess.run(command, capture_output=True, check=False, timeout=120)
+    return subprocess.run(command, capture_output=True, check=False, timeout=600)
 
 
 def made(folder: str) -> list[str]:
@@ -71,7 +71,7 @@ def test_without_any_standard_stream_files_become_files(workers: tuple[str, ...]
 @pytest.mark.parametrize("arguments", ["--version", "--help", "compress --help", "models"])
 def test_what_cannot_be_printed_is_one_line_and_status_1(arguments: str) -> None:
     command = ["bash", "-c", '"$@" > /dev/full', "bash", *RDAE, *arguments.split()]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, check=False, timeout=600)
     assert (done.returncode, done.stderr) == (1, b"rdae: No space left on device\n")
 
 
@@ -97,7 +97,7 @@ def test_workers_of_a_program_without_stderr_may_print() -> None:
         "jobs = [batch.Job(name, name + '.copy') for name in ('loud', 'other')]\n"
         "print([each.error for each in batch.run(own_task.Copy(), jobs, processes=2)])"
     )
-    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True, timeout=600)
     assert done.stdout.decode().strip() == "['', '']"
 
 
@@ -158,7 +158,7 @@ def test_results_are_on_the_disk_before_they_are_printed() -> None:
     arguments = ["eval", "in", "-q", "20,50,80", "--effort", "0", "-o", "r.json", "--quiet", *MODEL]
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run([*RDAE, *arguments], stdout=write, check=False, timeout=120)
+    done = subprocess.run([*RDAE, *arguments], stdout=write, check=False, timeout=600)
     os.close(write)
     assert done.returncode == 1
     assert len(json.loads(Path("r.json").read_text(encoding="utf-8"))["pictures"]) == 3

@@ -18,7 +18,7 @@ from rdae.cli.completion import SHELLS
 
 pty = pytest.importorskip("pty", reason="shells are tried on a Unix terminal")
 
-SECONDS = 60
+SECONDS = 600
 ESCAPES = re.compile(r"\x1b(\[[?\d;]*[a-zA-Z]|[=>])")
 LINES = [
     ("rdae decomp", "rdae decompress"),

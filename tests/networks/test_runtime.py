@@ -21,7 +21,7 @@ from rdae.networks import graphs, runtime, weights
 from rdae.networks import model as networks
 from rdae.networks.runtime import Graph
 
-LIMIT_S = 120.0
+LIMIT_S = 600.0
 """For programs that take a second or two, on a machine in use: what hangs, hangs for ever."""
 
 Array = npt.NDArray[Any]

@@ -118,7 +118,7 @@ def test_two_processes_stop_at_the_same_step_when_one_is_asked_to(pictures: Path
         os.killpg(
             process.pid, signal.SIGTERM
         )  # as schedulers do: to the launcher, who passes it on, and to all
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=600)
     assert process.returncode != 0
     assert "--resume goes on from here" in errors
     state = checkpoint.load(run)

@@ -676,7 +676,7 @@ def test_a_signal_leaves_a_checkpoint(
             time.sleep(0.05)
         assert not (run / "checkpoint.pt").exists()
         process.send_signal(number)
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=600)
     assert process.returncode == status
     assert "--resume goes on from here" in errors
     assert "Traceback" not in errors

@@ -25,7 +25,7 @@ main(sys.argv[1:], prog_name="rdae")
 def rdae_without(names: list[str], *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a command in a fresh process where packages of these names cannot be imported."""
     command = [sys.executable, "-c", COMMAND.format(names=names), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
 
 
 def assert_one_line(done: subprocess.CompletedProcess[str], message: str) -> None:
