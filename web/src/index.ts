@@ -1,12 +1,13 @@
 /**
  * Decodes .rdae files in a browser: the latents are those of every other decoder, bit for bit, the pixels theirs to a level.
  *
- * A page has one worker, which is started by the first `decode` and keeps the models that it has opened.
+ * A page has one worker, which is started by the first `decode` and keeps the models that it has opened. Threads that share its
+ * work are workers of the page too, started and ended as it asks: `open` in worker.ts says why.
  */
 
 import { type Header, peek as peekHeader } from "./container/container.ts";
 import * as errors from "./errors.ts";
-import type { DecodedPicture, DecodeSettings, Region, Reply, Request } from "./messages.ts";
+import type { DecodedPicture, DecodeSettings, Join, Region, Reply, Request } from "./messages.ts";
 
 export * from "./errors.ts";
 export type { Header, Region };
@@ -45,6 +46,8 @@ interface Waiting {
 
 let configuration: Configuration = {};
 let worker: Worker | undefined;
+/** By the model that they work for. */
+const threads = new Map<string, Worker[]>();
 let last = 0;
 const waiting = new Map<number, Waiting>();
 
@@ -113,13 +116,14 @@ function started(): Worker {
     new URL(String(url).replace(/\/?$/, "/"), globalThis.document?.baseURI ?? location.href);
   const assets = folder(configuration.assets ?? new URL(".", import.meta.url));
   const models = configuration.models === undefined ? new URL("models/", assets) : folder(configuration.models);
+  const script = new URL("rdae-worker.js", assets);
   let made: Worker;
   try {
-    made = new Worker(new URL("rdae-worker.js", assets), { type: "module", name: "rdae" });
+    made = new Worker(script, { type: "module", name: "rdae" });
   } catch (error) {
     throw new errors.RdaeError(`the worker cannot be started: ${(error as Error).message}`, { cause: error });
   }
-  made.onmessage = ({ data }: MessageEvent<Reply>) => receive(data);
+  made.onmessage = ({ data }: MessageEvent<Reply>) => receive(data, script);
   made.onerror = (event) => {
     event.preventDefault();
     stop(new errors.RdaeError(`the worker failed: ${event.message || "it could not be loaded"}`));
@@ -129,7 +133,26 @@ function started(): Worker {
   return made;
 }
 
-function receive(reply: Reply): void {
+function startThread(script: URL, model: string, port: MessagePort): void {
+  const made = new Worker(script, { type: "module", name: "rdae thread" });
+  made.onerror = (event) => event.preventDefault(); // without it the others do the work
+  made.postMessage({ kind: "join", port } satisfies Join, [port]);
+  threads.set(model, [...(threads.get(model) ?? []), made]);
+}
+
+function endThreads(model: string): void {
+  threads.get(model)?.forEach((thread) => thread.terminate());
+  threads.delete(model);
+}
+
+/** script: that of the worker. */
+function receive(reply: Reply, script: URL): void {
+  if (reply.kind === "thread wanted") startThread(script, reply.model, reply.port);
+  else if (reply.kind === "threads done") endThreads(reply.model);
+  else settle(reply);
+}
+
+function settle(reply: Exclude<Reply, { model: string }>): void {
   const one = waiting.get(reply.id);
   if (!one) return;
   if (reply.kind === "progress") {
@@ -162,6 +185,7 @@ function errorOf(name: string, message: string): Error {
 function stop(error: Error): void {
   worker?.terminate();
   worker = undefined;
+  for (const model of threads.keys()) endThreads(model);
   for (const [id, one] of [...waiting]) {
     waiting.delete(id);
     one.reject(error);

@@ -56,6 +56,12 @@ export interface Cancel {
   readonly id: number;
 }
 
+/** Makes a worker a thread of another's, which says by the port what it shares. */
+export interface Join {
+  readonly kind: "join";
+  readonly port: MessagePort;
+}
+
 export type Request = Setup | Work | Cancel;
 
 export type Reply =
@@ -68,4 +74,8 @@ export type Reply =
       readonly width: number;
     }
   | { readonly kind: "done"; readonly id: number; readonly picture: DecodedPicture }
-  | { readonly kind: "failed"; readonly id: number; readonly name: string; readonly message: string };
+  | { readonly kind: "failed"; readonly id: number; readonly name: string; readonly message: string }
+  /** Asks for one more thread, which shares the work of a model; what that is it learns from the port. */
+  | { readonly kind: "thread wanted"; readonly model: string; readonly port: MessagePort }
+  /** The model is closed, and its threads are to go. */
+  | { readonly kind: "threads done"; readonly model: string };

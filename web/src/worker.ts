@@ -3,7 +3,7 @@
 import { peek } from "./container/container.ts";
 import { decodeFile } from "./decode.ts";
 import { PictureError, RdaeError } from "./errors.ts";
-import type { Reply, Request, Setup, Work } from "./messages.ts";
+import type { Join, Reply, Request, Setup, Work } from "./messages.ts";
 import { compileKernels, Engine, serve, type Thread } from "./networks/engine.ts";
 import { fetchSlice, forgetSlice, Model } from "./networks/model.ts";
 
@@ -15,25 +15,19 @@ const MOST_BYTES = 256 << 20;
 const BREATH_MS = 50;
 const NO_MODEL = "00000000";
 
-/** A model that is open, and the workers that share its work. */
-interface Opened {
-  readonly model: Model;
-  readonly threads: readonly Worker[];
-}
-
 let setup: Setup;
 let kernels: Promise<WebAssembly.Module>;
 /** By the model's name, the one used last at the end. */
-const models = new Map<string, Opened>();
+const models = new Map<string, Model>();
 /** Those that were fetched, or are, and not opened yet. */
 const slices = new Map<string, Promise<Uint8Array>>();
 let before: Promise<unknown> = Promise.resolve();
 /** What stops those that are under way. */
 const jobs = new Map<number, AbortController>();
 
-self.onmessage = ({ data }: MessageEvent<Request | Thread>) => {
-  if (data.kind === "thread") {
-    serve(data);
+self.onmessage = ({ data }: MessageEvent<Request | Join>) => {
+  if (data.kind === "join") {
+    data.port.onmessage = (event: MessageEvent<Thread>) => serve(event.data);
   } else if (data.kind === "setup") {
     setup = data;
     kernels = compileKernels(new URL(setup.assets), threads() > 1);
@@ -81,8 +75,11 @@ function aborted(signal: AbortSignal): Promise<never> {
   });
 }
 
+function say(reply: Reply, transfer: Transferable[] = []): void {
+  self.postMessage(reply, { transfer });
+}
+
 async function work({ id, file, settings, rows }: Work, signal: AbortSignal): Promise<void> {
-  const say = (reply: Reply, transfer: Transferable[] = []) => self.postMessage(reply, { transfer });
   let last = performance.now();
   try {
     signal.throwIfAborted();
@@ -103,8 +100,8 @@ async function work({ id, file, settings, rows }: Work, signal: AbortSignal): Pr
     say({ kind: "failed", id, name, message });
   } finally {
     jobs.delete(id);
-    for (const [name, { model }] of models) {
-      if (model.engine.broken || model.engine.size > MOST_BYTES) close(name);
+    for (const [name, { engine }] of models) {
+      if (engine.broken || engine.size > MOST_BYTES) close(name);
     }
   }
 }
@@ -135,7 +132,7 @@ async function model(id: string, signal: AbortSignal): Promise<Model> {
     }
     slices.delete(id);
     try {
-      opened = await open(weights, module);
+      opened = await open(id, weights, module);
     } catch (error) {
       await forgetSlice(id, new URL(setup.models)); // of another version perhaps: it is fetched anew
       throw error;
@@ -143,26 +140,30 @@ async function model(id: string, signal: AbortSignal): Promise<Model> {
   }
   models.delete(id);
   models.set(id, opened);
-  return opened.model;
+  return opened;
 }
 
-async function open(weights: Uint8Array, module: WebAssembly.Module): Promise<Opened> {
-  const started: Worker[] = [];
+/**
+ * The page starts the threads and ends them: a worker that starts another may wait forever in Firefox (153), whose own thread
+ * and the new one's then sleep on one condition, of which one signal wakes but one of them. What they share goes by a port,
+ * as the page's policy need not allow WebAssembly.
+ */
+async function open(id: string, weights: Uint8Array, module: WebAssembly.Module): Promise<Model> {
   try {
-    const engine = await Engine.open(module, threads(), (thread) => {
-      const worker = new Worker(self.location.href, { type: "module", name: "rdae thread" });
-      worker.postMessage(thread);
-      started.push(worker);
-    });
-    return { model: Model.read(weights, engine), threads: started };
+    const start = (thread: Thread) => {
+      const { port1, port2 } = new MessageChannel();
+      say({ kind: "thread wanted", model: id, port: port2 }, [port2]);
+      port1.postMessage(thread);
+    };
+    return Model.read(weights, await Engine.open(module, threads(), start));
   } catch (error) {
-    started.forEach((thread) => thread.terminate());
+    close(id);
     throw error;
   }
 }
 
 function close(id: string): void {
-  models.get(id)?.threads.forEach((thread) => thread.terminate());
+  say({ kind: "threads done", model: id });
   models.delete(id);
 }
 

@@ -16,6 +16,10 @@ import { CHROMIUM } from "./browser/server.mjs";
 
 const tests = dirname(fileURLToPath(import.meta.url));
 const root = dirname(dirname(tests));
+/** Of a file of tests, which takes a minute at most: a browser that is stuck must not hold the others. */
+const LONGEST_MS = 10 * 60_000;
+/** Dots, and at once what fails: the dots' own list comes at the end, and not if the run is killed. */
+const REPORTERS = { dot: "stdout", [new URL("failures.mjs", import.meta.url).href]: "stderr" };
 const work = await mkdtemp(join(tmpdir(), "rdae-web-"));
 
 function run(command, parts, env = {}) {
@@ -52,7 +56,10 @@ async function main() {
     console.log("no Chromium: the tests in a browser are skipped");
   }
   // One after the other: each measures whether something hangs.
-  return run(process.execPath, ["--test", "--test-concurrency=1", "--test-reporter=dot", ...files], env);
+  const options = ["--test-concurrency=1", `--test-timeout=${LONGEST_MS}`];
+  for (const [reporter, destination] of Object.entries(REPORTERS))
+    options.push(`--test-reporter=${reporter}`, `--test-reporter-destination=${destination}`);
+  return run(process.execPath, ["--test", ...options, ...files], env);
 }
 
 try {

@@ -51,7 +51,6 @@ const LONGEST_MS = 60_000;
 
 /** What a thread is told to begin with. */
 export interface Thread {
-  readonly kind: "thread";
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly control: Int32Array<SharedArrayBuffer>;
@@ -138,14 +137,14 @@ export class Engine {
     this.control = control;
   }
 
-  /** start: starts a worker that will call `serve`; of these there is one less than threads. */
+  /** start: has a worker started that will call `serve`, at some time; of these there is one less than threads. */
   static async open(module: WebAssembly.Module, threads: number, start: (thread: Thread) => void): Promise<Engine> {
     const shared = threads > 1;
     const memory = new WebAssembly.Memory({ initial: 16, maximum: MOST_PAGES, shared });
     const kernels = (await WebAssembly.instantiate(module, { env: { memory } })).exports as unknown as Kernels;
     if (!shared) return new Engine(memory, kernels, 1);
     const control = new Int32Array(new SharedArrayBuffer(4 * CONTROL_LENGTH));
-    for (let other = 1; other < threads; other++) start({ kind: "thread", module, memory, control });
+    for (let other = 1; other < threads; other++) start({ module, memory, control });
     return new Engine(memory, kernels, threads, control);
   }
 

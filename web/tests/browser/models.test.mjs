@@ -129,6 +129,28 @@ test("models that fail leave no workers behind", async () => {
   );
 });
 
+test("threads are the page's own workers, and go with their model", async () => {
+  await withModel(
+    ({ response, headers, slice }) => response.writeHead(200, headers).end(slice),
+    async (page) => {
+      const opened = async (path, workers) => {
+        assert.equal(await page.evaluate((path) => tried(path, { scale: 8 }), path), "picture");
+        // Chromium gives a worker two seconds to end.
+        for (let look = 0; look < 100 && page.workers().length !== workers; look++)
+          await new Promise((resolve) => setTimeout(resolve, 100));
+        assert.equal(page.workers().length, workers, path);
+      };
+      await page.evaluate(() => rdae.configure({ threads: 3 }));
+      await opened(PHOTO, 3);
+      // Two models at most are open.
+      for (const name of ["example-psnr", "example-visual"]) await opened(`/cases/files/${name}.rdae`, 5);
+      await opened(PHOTO, 5);
+      await page.evaluate(() => rdae.configure({ threads: 1 }));
+      await opened(PHOTO, 1);
+    },
+  );
+});
+
 test("work that nobody waits for is let go: the next picture comes soon", async () => {
   await withModel(
     ({ response, headers, slice }) => response.writeHead(200, headers).end(slice),

@@ -47,8 +47,12 @@ function onViewer(name, query, run, options) {
   });
 }
 
+/** Waits until pictures are shown; the canvas gets its name a frame later than the rest. */
 const settled = (page) =>
-  until(page, () => document.getElementById("work").hidden && !document.getElementById("facts").hidden);
+  until(page, () => {
+    const [work, facts, canvas] = ["work", "facts", "canvas"].map((id) => document.getElementById(id));
+    return work.hidden && !facts.hidden && canvas.hasAttribute("aria-label");
+  });
 const text = (page, selector) => page.locator(selector).textContent();
 const errors = (page) => page.locator("#errors span").allTextContents();
 

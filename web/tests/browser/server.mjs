@@ -20,6 +20,11 @@ const TYPES = {
   ".png": "image/png",
 };
 
+/** What a browser may take to close. */
+const CLOSE_MS = 10_000;
+// The runner ends a file of tests that takes too long, and waits for it; its browser may be what is stuck, and never close.
+process.once("SIGTERM", () => setTimeout(() => process.exit(1), CLOSE_MS));
+
 /** Serves folders: {"/dist": "/path/of/dist", ...}; a string or a function for a path is the answer itself. */
 export async function serve(places, { isolated = true, policy } = {}) {
   const requests = [];
