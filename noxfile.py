@@ -13,6 +13,7 @@ nox.options.sessions = ["lint", "types", "tests", "training"]
 nox.options.reuse_existing_virtualenvs = True
 
 CONSTRAINTS = ("-c", "constraints.txt")
+ON_ALL_CORES = ("-n", "auto", "--dist", "worksteal")
 
 
 @nox.session
@@ -31,14 +32,14 @@ def types(session: nox.Session) -> None:
 @nox.session(python=["3.10", "3.11", "3.12", "3.13", "3.14"])
 def tests(session: nox.Session) -> None:
     session.install(*CONSTRAINTS, "-e", ".[test]")
-    session.run("pytest", "-n", "auto", "--dist", "worksteal", *session.posargs)
+    session.run("pytest", *ON_ALL_CORES, *session.posargs)
 
 
 @nox.session
 def training(session: nox.Session) -> None:
     session.install(*CONSTRAINTS, "-e", ".[test,train]")
     session.run("python", "-c", "import torch, onnx")  # or tests would be skipped
-    session.run("pytest", "-n", "auto", "--dist", "worksteal", *session.posargs)
+    session.run("pytest", *ON_ALL_CORES, *session.posargs)
 
 
 @nox.session

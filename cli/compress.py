@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import click
 from click.core import ParameterSource
@@ -82,11 +81,12 @@ def _are_kinds(text: str) -> bool:
 
 
 def _are_nearly_kinds(text: str) -> bool:
-    """Whether a list has a kind of metadata, maybe misspelt: it is no file then, unless there is such a file."""
-    words = text.lower().split(",")
-    return any(word.isalpha() and get_close_matches(word, KINDS) for word in words) and not os.path.lexists(
-        text
-    )
+    """Whether a list that names no file has a kind of metadata among others, or a misspelt one: it is refused."""
+    if os.path.lexists(text):
+        return False
+    from difflib import get_close_matches  # which no other command line needs
+
+    return any(word.isalpha() and get_close_matches(word, KINDS) for word in text.lower().split(","))
 
 
 def kept_kinds(

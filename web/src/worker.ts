@@ -144,9 +144,9 @@ async function model(id: string, signal: AbortSignal): Promise<Model> {
 }
 
 /**
- * The page starts the threads and ends them: a worker that starts another may wait forever in Firefox (153), whose own thread
- * and the new one's then sleep on one condition, of which one signal wakes but one of them. What they share goes by a port,
- * as the page's policy need not allow WebAssembly.
+ * The page starts the threads and ends them: a worker that starts another may wait for ever in Firefox (153). Its thread and
+ * the new one's then seem to sleep on one condition variable, whose only signal woke the wrong one. What the threads share goes
+ * by a port, as the page's policy need not allow WebAssembly.
  */
 async function open(id: string, weights: Uint8Array, module: WebAssembly.Module): Promise<Model> {
   try {
